@@ -1,0 +1,122 @@
+//! Everything that is appended to the ledger goes through here: it is checked, sealed and written.
+//!
+//! The commit point of regledger is the append in [`Admission::append`]: what was sent before it
+//! returned may be lost and is not acknowledged, what was sent after it is in the ledger for good.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod clock;
+mod command;
+mod directory;
+mod notice;
+mod secret;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use ledger::{AppendError, Entry, Ledger, Place};
+use prometheus::{Histogram, HistogramOpts, Registry};
+use registration::event::EventType;
+use schemars::JsonSchema;
+use serde::Serialize;
+use uuid::Uuid;
+use vault::Vault;
+
+pub use clock::Clock;
+pub use command::{Intent, Repetition, fingerprint, idempotency_id};
+pub use directory::{DirectoryError, DirectoryView};
+pub use notice::{Delivery, Prepared, Refused, RefusedKind};
+pub use secret::{Capability, hash_of};
+
+/// The answer to a notification: it is durable, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Receipt {
+    /// Id of the event in the ledger.
+    pub event_id: Uuid,
+    /// Ledger partition.
+    pub partition: u32,
+    /// Ledger position.
+    pub position: u64,
+    /// RFC 6962 leaf hash of the ledger entry, base64.
+    pub leaf_hash: String,
+    /// When it was recorded.
+    pub recorded_time: Timestamp,
+}
+
+/// Why something could not be recorded although nothing was wrong with it. All of these are worth
+/// another try.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// The ledger did not take it, or did not say whether it did.
+    #[error("the ledger did not confirm the append")]
+    Ledger(#[from] AppendError),
+    /// No data key could be had, and nothing is written unsealed.
+    #[error("the key store did not give a data key")]
+    Keys(#[source] vault::VaultError),
+    /// The event could not be written as JSON.
+    #[error("the event could not be written")]
+    Encode(#[from] serde_json::Error),
+}
+
+/// The write side: holds what every append needs.
+#[derive(Clone)]
+pub struct Admission {
+    ledger: Arc<dyn Ledger>,
+    vault: Vault,
+    clock: Clock,
+    append_seconds: Histogram,
+}
+
+impl Admission {
+    /// Joins ledger and vault, and registers `regledger_ledger_append_seconds`.
+    ///
+    /// # Errors
+    /// If the metric is registered already.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        vault: Vault,
+        clock: Clock,
+        metrics: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let append_seconds = Histogram::with_opts(
+            HistogramOpts::new(
+                "regledger_ledger_append_seconds",
+                "Seconds from handing an event to the ledger until it was durable.",
+            )
+            .buckets(prometheus::exponential_buckets(0.000_25, 2.0, 16)?),
+        )?;
+        metrics.register(Box::new(append_seconds.clone()))?;
+        Ok(Self { ledger, vault, clock, append_seconds })
+    }
+
+    /// The vault, for those who open what was sealed.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn append(
+        &self,
+        kind: EventType,
+        partition: u32,
+        bytes: Bytes,
+    ) -> Result<Place, AppendError> {
+        let entry = Entry { partition, directory: kind.is_directory(), bytes };
+        let timer = self.append_seconds.start_timer();
+        // COMMIT POINT: when this returns a place, the event is durable and may be acknowledged.
+        let places = self.ledger.append(vec![entry]).await?;
+        timer.observe_duration();
+        places.into_iter().next().ok_or(AppendError::Closed)
+    }
+}
+
+/// A new event id: UUIDv7 of its time.
+fn event_id(time: Timestamp) -> Uuid {
+    let seconds = u64::try_from(time.as_second()).unwrap_or_default();
+    let nanoseconds = u32::try_from(time.subsec_nanosecond()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds))
+}

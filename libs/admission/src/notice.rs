@@ -1,0 +1,268 @@
+//! From the bytes of a notification to a sealed event, or to quarantine.
+
+use std::net::IpAddr;
+
+use data_encoding::BASE64;
+use jiff::{SignedDuration, Timestamp};
+use ledger::leaf_hash;
+use registration::client::client_id;
+use registration::directory::IntegrationRow;
+use registration::event::{Attributes, EventType, encode, encode_data};
+use registration::notice::{Notice, Rejection, Tenant};
+use registration::quarantine::{QuarantineReceive, RETENTION_HOURS, Violation, message_id};
+use registration::{Sealed, notice};
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+use vault::{Context, DataKey, Subject};
+
+use crate::{Admission, Receipt, Unavailable, event_id, idempotency_id};
+
+/// A notification as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// The integration whose URL it came to.
+    pub integration: &'a IntegrationRow,
+    /// The body.
+    pub body: &'a [u8],
+    /// The Idempotency-Key that came with it.
+    pub idempotency_key: Option<&'a str>,
+    /// When it was received.
+    pub time: Timestamp,
+    /// When it was released, if it was in quarantine since.
+    pub released: Option<Timestamp>,
+}
+
+/// Why a notification was not accepted. What the sender is told, with no value quoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Which rule it broke.
+    pub kind: RefusedKind,
+    /// In words.
+    pub detail: String,
+    /// What is wrong, and where.
+    pub violations: Vec<Violation>,
+}
+
+/// Which rule a notification broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedKind {
+    /// It is not strict JSON.
+    Malformed,
+    /// It is JSON but not a registration.
+    Invalid,
+    /// It came from an address that the integration does not allow.
+    Address,
+}
+
+impl RefusedKind {
+    /// The HTTP status that tells the sender.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::Invalid => 422,
+            Self::Address => 403,
+        }
+    }
+}
+
+/// A notification that can be accepted: checked, and not sealed yet.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    delivery: Delivery<'a>,
+    notice: Notice<'a>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Checks a notification.
+    ///
+    /// # Errors
+    /// [`Refused`], with everything that is wrong with it.
+    pub fn check(delivery: Delivery<'a>) -> Result<Self, Refused> {
+        let notice = notice::parse(delivery.body).map_err(Refused::from)?;
+        let allowed = &delivery.integration.integration.allow.token_hosts;
+        if !allowed.is_empty() && !allowed.contains(&notice.tenant.host) {
+            return Err(Refused {
+                kind: RefusedKind::Invalid,
+                detail: "The integration does not allow the host of token_url.".to_owned(),
+                violations: vec![Violation {
+                    pointer: "/token_url".to_owned(),
+                    detail: "its host is not among the integration's allowed token hosts".to_owned(),
+                }],
+            });
+        }
+        Ok(Self { delivery, notice })
+    }
+
+    /// The id of the client that it registers.
+    pub fn client_id(&self) -> String {
+        let integration = self.delivery.integration.integration.id;
+        client_id(integration, &self.notice.tenant.to_string(), &self.notice.client_id)
+    }
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Malformed(malformed) => Self {
+                kind: RefusedKind::Malformed,
+                detail: format!("The body is not strict JSON: {malformed}."),
+                violations: Vec::new(),
+            },
+            Rejection::Invalid { violations } => Self {
+                kind: RefusedKind::Invalid,
+                detail: "The body is JSON, but not a Provet registration.".to_owned(),
+                violations,
+            },
+        }
+    }
+}
+
+impl Delivery<'_> {
+    /// Checks the source address against the integration's list.
+    ///
+    /// # Errors
+    /// [`Refused`] if the list is not empty and does not hold the address.
+    pub fn check_address(&self, address: IpAddr) -> Result<(), Refused> {
+        let allowed = &self.integration.integration.allow.addresses;
+        let address = address.to_canonical();
+        if allowed.is_empty() || allowed.iter().any(|net| net.contains(&address)) {
+            return Ok(());
+        }
+        Err(Refused {
+            kind: RefusedKind::Address,
+            detail: "The integration does not take notifications from this address.".to_owned(),
+            violations: Vec::new(),
+        })
+    }
+
+    fn attributes(&self, id: Uuid, subject: String) -> Attributes {
+        let integration = &self.integration.integration;
+        Attributes {
+            id,
+            source: format!("/integrations/{}", integration.name),
+            subject,
+            time: self.time,
+            recorded_time: self.released,
+            integration_id: Some(integration.id),
+            idempotency_key: self
+                .idempotency_key
+                .map(|key| idempotency_id(&integration.id.to_string(), key)),
+            ..Attributes::default()
+        }
+    }
+}
+
+impl Admission {
+    /// Seals a checked notification and makes it durable.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; the sender should try again.
+    pub async fn record(&self, prepared: Prepared<'_>) -> Result<Receipt, Unavailable> {
+        let Prepared { delivery, notice } = prepared;
+        let tenant = notice.tenant.to_string();
+        let id = event_id(delivery.released.unwrap_or(delivery.time));
+        let key = self
+            .vault
+            .data_key(&Subject::Tenant(tenant.clone()), delivery.time)
+            .await
+            .map_err(Unavailable::Keys)?;
+        let seal = |field: &str, plain: &SecretString| self.seal(&key, id, field, plain);
+        let mut secret =
+            notice.client_secret.as_ref().map(|plain| seal("client_secret", plain)).transpose()?;
+        if let (Some(sealed), Some(plain)) = (&mut secret, &notice.client_secret) {
+            sealed.sealed.fp = self.vault.fingerprint(&tenant, plain.expose_secret().as_bytes());
+        }
+        let unknown = notice.unknown.as_ref().map(|fields| seal("unknown", fields)).transpose()?;
+        let data = notice.data(secret.as_ref(), unknown.as_ref())?;
+        let attributes = delivery.attributes(id, tenant);
+        let partition = self.partition_of(delivery.integration, &notice.tenant);
+        let bytes = encode(&attributes, EventType::ProvetRegistration, &data)?;
+        self.receipt(&attributes, EventType::ProvetRegistration, partition, bytes).await
+    }
+
+    /// Keeps a notification that could not be accepted, sealed under a key of its own, and answers
+    /// with the id under which it can be found.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; the sender should try again.
+    pub async fn quarantine(
+        &self,
+        delivery: Delivery<'_>,
+        refused: &Refused,
+    ) -> Result<String, Unavailable> {
+        let integration = delivery.integration.integration.id;
+        let fingerprint = self.vault.fingerprint("quarantine", delivery.body);
+        let message = message_id(integration, fingerprint.first().map_or("", String::as_str));
+        let expires_time = delivery
+            .time
+            .saturating_add(SignedDuration::from_hours(RETENTION_HOURS))
+            .unwrap_or(Timestamp::MAX);
+        let subject = Subject::Quarantine { id: message.clone(), expires: expires_time };
+        let key =
+            self.vault.data_key(&subject, delivery.time).await.map_err(Unavailable::Keys)?;
+        let id = event_id(delivery.time);
+        let context = Context { event: id, field: "body" };
+        let data = QuarantineReceive {
+            id: message.clone(),
+            body: Sealed {
+                sealed: self.vault.seal(&key, &context, delivery.body).map_err(Unavailable::Keys)?,
+            },
+            bytes: delivery.body.len() as u64,
+            status: refused.kind.status(),
+            detail: refused.detail.clone(),
+            violations: refused.violations.clone(),
+            expires_time,
+        };
+        let attributes = delivery.attributes(id, message.clone());
+        let partition = self.spread(message.as_bytes());
+        let bytes = encode_data(&attributes, EventType::QuarantineReceive, &data)?;
+        self.receipt(&attributes, EventType::QuarantineReceive, partition, bytes).await?;
+        Ok(message)
+    }
+
+    fn seal(
+        &self,
+        key: &DataKey,
+        event: Uuid,
+        field: &str,
+        plain: &SecretString,
+    ) -> Result<Sealed, Unavailable> {
+        let context = Context { event, field };
+        let sealed = self.vault.seal(key, &context, plain.expose_secret().as_bytes());
+        Ok(Sealed { sealed: sealed.map_err(Unavailable::Keys)? })
+    }
+
+    async fn receipt(
+        &self,
+        attributes: &Attributes,
+        kind: EventType,
+        partition: u32,
+        bytes: Vec<u8>,
+    ) -> Result<Receipt, Unavailable> {
+        let leaf_hash = BASE64.encode(&leaf_hash(&bytes));
+        let place = self.append(kind, partition, bytes.into()).await?;
+        Ok(Receipt {
+            event_id: attributes.id,
+            partition: place.partition,
+            position: place.position,
+            leaf_hash,
+            recorded_time: attributes.recorded_time.unwrap_or(attributes.time),
+        })
+    }
+
+    fn partition_of(&self, integration: &IntegrationRow, tenant: &Tenant) -> u32 {
+        let key = format!("{}/{tenant}", integration.integration.id);
+        self.spread(key.as_bytes())
+    }
+
+    /// Partition 0 is the directory's; everything else is spread over the others, if there are any.
+    fn spread(&self, key: &[u8]) -> u32 {
+        let others = self.ledger.partitions().saturating_sub(1);
+        if others == 0 {
+            return 0;
+        }
+        let hash = leaf_hash(key);
+        let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+        1 + number % others
+    }
+}

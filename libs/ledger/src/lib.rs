@@ -1,0 +1,24 @@
+//! The append-only ledger: the contract that everything is derived from, its backends, and the
+//! suite that each backend passes.
+//!
+//! An event is a row of bytes at a [`Place`], a partition and a position in it. Positions begin at
+//! 0 and have no gaps. What has been appended is never changed or removed, and it is read byte for
+//! byte as it was appended.
+//!
+//! This crate knows nothing of what the bytes mean, except that partition 0 marks the directory's
+//! entries among its own.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod conformance;
+mod contract;
+mod embedded;
+mod entry;
+mod error;
+mod memory;
+
+pub use contract::{Ledger, Limit, Recorded};
+pub use embedded::SqliteLedger;
+pub use entry::{Entry, Flaw, MAX_ENTRY_BYTES, leaf_hash};
+pub use error::{AppendError, Cause, OpenError, ReadError};
+pub use memory::MemoryLedger;
+pub use registration::place::{Place, PlaceSyntax};

@@ -1,0 +1,159 @@
+//! What a state store that fails says about it.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sqlite::WriteError;
+
+/// What a backend said, shared by all whom it concerns.
+pub type Cause = Arc<dyn Error + Send + Sync>;
+
+/// Why a state store is refused at start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Its file cannot be opened.
+    #[error("cannot open the state store's database")]
+    Database(#[from] sqlite::OpenError),
+    /// Its file was opened, but whose it is cannot be read or written.
+    #[error("cannot read to which ledger {path} belongs")]
+    Identify {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// It was projected from another ledger.
+    #[error(
+        "{path} is the projection of ledger {found}, not of {expected}; delete it, and it will be built anew from the ledger"
+    )]
+    OtherLedger {
+        /// The file.
+        path: PathBuf,
+        /// Id of its ledger.
+        found: String,
+        /// Id of the ledger that it was opened for.
+        expected: String,
+    },
+    /// It has no room for so many partitions.
+    #[error("a state store has room for {most} partitions, not {asked}", most = crate::MAX_PARTITIONS)]
+    TooManyPartitions {
+        /// How many it was opened for.
+        asked: u32,
+    },
+}
+
+/// Why rows or changes cannot be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store cannot be read now.
+    #[error("the state store cannot be read")]
+    Unavailable {
+        /// What failed.
+        source: Cause,
+    },
+    /// The store is damaged. Trying again is of no use, and the process should end.
+    #[error("the state store is damaged; delete it, and it will be built anew from the ledger")]
+    Damaged {
+        /// What failed.
+        source: Cause,
+    },
+    /// A row or change is not what this executable knows: another version wrote it.
+    #[error(
+        "{what} in the state store cannot be understood; delete the store, and it will be built anew from the ledger"
+    )]
+    Unreadable {
+        /// Kind and id of the row, or the place of the change.
+        what: String,
+        /// Why.
+        source: Cause,
+    },
+    /// The ledger that the store was opened for does not have this partition.
+    #[error("the state store has no partition {partition}")]
+    NoSuchPartition {
+        /// What was asked for.
+        partition: u32,
+    },
+}
+
+/// What is known about a commit that was not confirmed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The cursor is not where the commit expected it: somebody else projects this partition. Nothing was written.
+    #[error("the cursor of partition {partition} is no longer at {expected}; nothing was written")]
+    Fenced {
+        /// The partition.
+        partition: u32,
+        /// Where the commit expected its cursor.
+        expected: u64,
+    },
+    /// The commit contradicts itself. Nothing was written, and it never will be.
+    #[error("the commit is malformed: {detail}")]
+    Malformed {
+        /// In what way.
+        detail: &'static str,
+    },
+    /// Nothing was written, because of a full disk or a full queue; it may work later.
+    #[error("the commit was rejected; nothing was written")]
+    Rejected {
+        /// What failed.
+        source: Cause,
+    },
+    /// It may or may not have been written: the cursor says which.
+    #[error("the commit failed; it is not known whether it was written")]
+    Unknown {
+        /// What failed.
+        source: Cause,
+    },
+    /// The store is damaged; nothing will be written any more and the process should end.
+    #[error("the state store is damaged; delete it, and it will be built anew from the ledger")]
+    Damaged {
+        /// What failed.
+        source: Cause,
+    },
+    /// The store has been closed. Nothing was written.
+    #[error("the state store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    pub(crate) fn unreadable(what: String, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unreadable {
+            what,
+            source: Arc::new(source),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let damage = sqlite::is_damage(&error);
+        let source: Cause = Arc::new(error);
+        if damage {
+            Self::Damaged { source }
+        } else {
+            Self::Unavailable { source }
+        }
+    }
+}
+
+impl From<WriteError> for CommitError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Rejected { source } => Self::Rejected { source },
+            WriteError::Damaged { source } => Self::Damaged { source },
+            WriteError::Closed => Self::Closed,
+            full @ WriteError::Full => Self::Rejected {
+                source: Arc::new(full),
+            },
+            WriteError::Unknown { source } => Self::Unknown { source },
+            // Of what this version does not know, it does not know either whether it was written.
+            other => Self::Unknown {
+                source: Arc::new(other),
+            },
+        }
+    }
+}

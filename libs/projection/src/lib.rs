@@ -1,0 +1,25 @@
+//! The state store: the rows and changes that were folded from the ledger, and how far.
+//!
+//! Rows, changes and the cursor of a partition are committed together or not at all, so a reader sees a change exactly when
+//! the cursor has passed it. Everything here can be deleted and folded again.
+//!
+//! This crate folds nothing and knows no ledger; its backend is SQLite.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod changes;
+mod clients;
+mod commit;
+mod error;
+mod place;
+mod quarantine;
+mod store;
+mod write;
+
+pub use changes::StoredChange;
+pub use clients::{AsOf, ClientCount, ClientFilter, ListedClient};
+pub use commit::{Commit, NewChange, WrittenRow};
+pub use error::{Cause, CommitError, OpenError, StoreError};
+pub use place::{MAX_ORDINAL, MAX_PARTITIONS, MAX_POSITION};
+pub use quarantine::{ListedMessage, MessageFilter};
+pub use registration::Place;
+pub use store::{Cursor, Store};

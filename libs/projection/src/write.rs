@@ -1,0 +1,205 @@
+//! What the writer's thread does to commit.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params};
+use sqlite::Work;
+use tokio::sync::watch;
+
+use crate::commit::{Checked, WrittenRow};
+use crate::place::pack;
+
+const MOVE_CURSOR: &str =
+    "UPDATE cursor SET next = ?3, ledger_time = ?4 WHERE partition = ?1 AND next = ?2";
+const FIND: &str = "SELECT number, domain, state FROM document WHERE kind = ?1 AND id = ?2";
+const INSERT: &str =
+    "INSERT INTO document (kind, id, place, domain, integration, tenant, state, body)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const UPDATE: &str = "UPDATE document SET body = ?2 WHERE number = ?1";
+const UPDATE_COLUMNS: &str = "UPDATE document SET domain = ?2, state = ?3 WHERE number = ?1";
+const TERMS: &str = "SELECT term FROM term WHERE document = ?1";
+const ADD_TERM: &str = "INSERT INTO term (document, term) VALUES (?1, ?2)";
+const REMOVE_TERM: &str = "DELETE FROM term WHERE document = ?1 AND term = ?2";
+const CHANGE: &str =
+    "INSERT INTO change (place, document, type, recorded_time, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+/// A rebuild touches rows all over the table: with SQLite's own 2 MB it would write most pages several times.
+const CACHE: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4096";
+
+/// Where a commit moved the cursor of its partition; none if it was fenced.
+pub(crate) type Moved = Option<(u32, u64)>;
+
+/// Commits batches, and publishes how far each partition is.
+pub(crate) struct Committer {
+    heads: watch::Sender<Vec<u64>>,
+}
+
+impl Committer {
+    pub(crate) fn new(heads: watch::Sender<Vec<u64>>) -> Self {
+        Self { heads }
+    }
+}
+
+impl Work<Checked, Moved> for Committer {
+    fn apply(
+        &mut self,
+        transaction: &Transaction<'_>,
+        commits: &[Checked],
+    ) -> rusqlite::Result<Vec<Moved>> {
+        transaction.execute_batch(CACHE)?;
+        commits
+            .iter()
+            .map(|checked| apply(transaction, checked))
+            .collect()
+    }
+
+    fn committed(&mut self, _connection: &Connection, moved: &[Moved]) {
+        self.heads.send_modify(|heads| {
+            for (partition, next) in moved.iter().flatten() {
+                if let Some(head) = heads.get_mut(*partition as usize) {
+                    *head = *next;
+                }
+            }
+        });
+    }
+
+    fn reopened(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let found = heads(connection, self.heads.borrow().len())?;
+        self.heads
+            .send_if_modified(|heads| std::mem::replace(heads, found.clone()) != found);
+        Ok(())
+    }
+}
+
+/// The first position of each partition that has not been folded.
+pub(crate) fn heads(connection: &Connection, partitions: usize) -> rusqlite::Result<Vec<u64>> {
+    let mut statement =
+        connection.prepare("SELECT next FROM cursor ORDER BY partition LIMIT ?1")?;
+    let rows = statement.query_map([integer(partitions as u64)], |row| row.get(0))?;
+    rows.map(|next: rusqlite::Result<i64>| next.map(i64::cast_unsigned))
+        .collect()
+}
+
+fn apply(transaction: &Transaction<'_>, checked: &Checked) -> rusqlite::Result<Moved> {
+    let Checked { commit, subjects } = checked;
+    // The fence: whoever moved the cursor meanwhile has written these rows and changes already.
+    let moved = transaction.prepare_cached(MOVE_CURSOR)?.execute(params![
+        commit.partition,
+        integer(commit.expected),
+        integer(commit.next),
+        commit.ledger_time.to_string(),
+    ])?;
+    if moved == 0 {
+        return Ok(None);
+    }
+    let numbers = commit
+        .rows
+        .iter()
+        .map(|row| write_row(transaction, row))
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut insert = transaction.prepare_cached(CHANGE)?;
+    for (change, subject) in commit.changes.iter().zip(subjects) {
+        insert.execute(params![
+            pack(commit.partition, change.position, change.ordinal),
+            numbers[*subject],
+            change.kind.short(),
+            nanoseconds(change.recorded_time),
+            Json(&change.body),
+        ])?;
+    }
+    Ok(Some((commit.partition, commit.next)))
+}
+
+/// Writes a row; returns its number. Indexes are left alone unless one of their columns has changed.
+fn write_row(transaction: &Transaction<'_>, row: &WrittenRow) -> rusqlite::Result<i64> {
+    let kind = row.key.kind.as_str();
+    let found = transaction
+        .prepare_cached(FIND)?
+        .query_row(params![kind, row.key.id], |found| {
+            let same =
+                found.get_ref(1)? == text(&row.domain) && found.get_ref(2)? == text(&row.state);
+            Ok((found.get(0)?, same))
+        })
+        .optional()?;
+    let Some((number, same)) = found else {
+        return insert_row(transaction, kind, row);
+    };
+    transaction
+        .prepare_cached(UPDATE)?
+        .execute(params![number, Json(&row.body)])?;
+    if !same {
+        transaction
+            .prepare_cached(UPDATE_COLUMNS)?
+            .execute(params![number, row.domain, row.state])?;
+    }
+    let known = transaction
+        .prepare_cached(TERMS)?
+        .query_map([number], |term| term.get(0))?
+        .collect::<rusqlite::Result<BTreeSet<i64>>>()?;
+    write_terms(transaction, number, &known, &row.terms)?;
+    Ok(number)
+}
+
+fn insert_row(
+    transaction: &Transaction<'_>,
+    kind: &str,
+    row: &WrittenRow,
+) -> rusqlite::Result<i64> {
+    transaction.prepare_cached(INSERT)?.execute(params![
+        kind,
+        row.key.id,
+        row.place,
+        row.domain,
+        row.integration,
+        row.tenant,
+        row.state,
+        Json(&row.body),
+    ])?;
+    let number = transaction.last_insert_rowid();
+    write_terms(transaction, number, &BTreeSet::new(), &row.terms)?;
+    Ok(number)
+}
+
+fn write_terms(
+    transaction: &Transaction<'_>,
+    number: i64,
+    known: &BTreeSet<i64>,
+    terms: &[i64],
+) -> rusqlite::Result<()> {
+    let terms: BTreeSet<i64> = terms.iter().copied().collect();
+    let write = |sql, term: &i64| transaction.prepare_cached(sql)?.execute([number, *term]);
+    terms
+        .difference(known)
+        .try_for_each(|term| write(ADD_TERM, term).map(drop))?;
+    known
+        .difference(&terms)
+        .try_for_each(|term| write(REMOVE_TERM, term).map(drop))
+}
+
+/// JSON that serde wrote, so UTF-8, as SQLite's text.
+struct Json<'a>(&'a [u8]);
+
+impl ToSql for Json<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}
+
+fn text(value: &Option<String>) -> ValueRef<'_> {
+    value
+        .as_deref()
+        .map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
+}
+
+/// SQLite's integers are signed; no position comes near the limit.
+pub(crate) fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Nanoseconds since 1970; times before 1677 and after 2262 count as these.
+pub(crate) fn nanoseconds(time: Timestamp) -> i64 {
+    let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
+    i64::try_from(time.as_nanosecond().clamp(least, most)).unwrap_or_default()
+}

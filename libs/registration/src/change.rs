@@ -1,0 +1,207 @@
+//! Changes: what one event did to one row; what subscribers receive.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::directory::{Domain, Integration};
+use crate::fold::Placed;
+use crate::row::{Kind, RowKey};
+
+/// The types of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the short form says it")]
+pub enum ChangeType {
+    ClientRegistered,
+    ClientUpdated,
+    ClientDepartmentsAdded,
+    ClientDepartmentsRemoved,
+    ClientDeactivated,
+    ClientReactivated,
+    ClientRetired,
+    DomainCreated,
+    IntegrationCreated,
+    IntegrationUpdated,
+    IntegrationHookupRotated,
+    IntegrationDeleted,
+}
+
+impl ChangeType {
+    /// Every type.
+    pub const ALL: [Self; 12] = [
+        Self::ClientRegistered,
+        Self::ClientUpdated,
+        Self::ClientDepartmentsAdded,
+        Self::ClientDepartmentsRemoved,
+        Self::ClientDeactivated,
+        Self::ClientReactivated,
+        Self::ClientRetired,
+        Self::DomainCreated,
+        Self::IntegrationCreated,
+        Self::IntegrationUpdated,
+        Self::IntegrationHookupRotated,
+        Self::IntegrationDeleted,
+    ];
+
+    /// The form used in filters and as the `event:` of server-sent events.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::ClientRegistered => "client.registered",
+            Self::ClientUpdated => "client.updated",
+            Self::ClientDepartmentsAdded => "client.departments_added",
+            Self::ClientDepartmentsRemoved => "client.departments_removed",
+            Self::ClientDeactivated => "client.deactivated",
+            Self::ClientReactivated => "client.reactivated",
+            Self::ClientRetired => "client.retired",
+            Self::DomainCreated => "domain.created",
+            Self::IntegrationCreated => "integration.created",
+            Self::IntegrationUpdated => "integration.updated",
+            Self::IntegrationHookupRotated => "integration.hookup_rotated",
+            Self::IntegrationDeleted => "integration.deleted",
+        }
+    }
+
+    /// The CloudEvents `type`.
+    pub fn cloud_event_type(self) -> String {
+        format!("regledger.{}.v1", self.short())
+    }
+}
+
+/// What a change says of its row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "ChangeData")]
+#[allow(missing_docs, reason = "each variant is the row of the same name")]
+pub enum Data {
+    Client(ClientData),
+    Domain { domain: Domain },
+    Integration { integration: Box<Integration> },
+}
+
+/// What a change says of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ClientData {
+    /// The row after the change.
+    pub client: Box<Client>,
+    /// `client.updated`: names of the fields that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
+    /// `client.departments_added` and `client.departments_removed`: their ids, sorted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub departments: Option<Vec<i64>>,
+    /// Whether the notice's own list of departments disagreed with what was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<bool>,
+}
+
+/// What one event did to one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeType,
+    /// To which row.
+    pub row: RowKey,
+    /// What the row is now.
+    pub data: Data,
+}
+
+/// A change as CloudEvents 1.0 JSON; the attribute names are the standard's lower-case letters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CloudEvent<'a> {
+    /// `1.0`.
+    pub specversion: &'a str,
+    /// `<ledger>-<partition>-<position>-<ordinal>`: a rebuild gives the same ids again.
+    pub id: String,
+    /// `/integrations/acme-lab`.
+    pub source: String,
+    /// `regledger.client.registered.v1`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The tenant, or the name of the row.
+    pub subject: &'a str,
+    /// When the notification was received.
+    pub time: jiff::Timestamp,
+    /// Ledger time: the running maximum of `time` within the partition.
+    pub recordedtime: jiff::Timestamp,
+    /// Ledger partition.
+    pub partition: u32,
+    /// Zero-padded position and ordinal: sorts as text.
+    pub sequence: String,
+    /// `application/json`.
+    pub datacontenttype: &'a str,
+    /// What the row is now.
+    pub data: &'a Data,
+}
+
+impl Change {
+    /// Name of the integration that the change belongs to.
+    pub fn integration(&self) -> Option<&str> {
+        match &self.data {
+            Data::Client(data) => Some(&data.client.integration),
+            Data::Domain { .. } => None,
+            Data::Integration { integration } => Some(&integration.name),
+        }
+    }
+
+    /// Tenant that the change belongs to.
+    pub fn tenant(&self) -> Option<&str> {
+        match &self.data {
+            Data::Client(data) => Some(&data.client.tenant),
+            Data::Domain { .. } | Data::Integration { .. } => None,
+        }
+    }
+
+    /// The change as subscribers receive it. `ordinal` counts the changes of one event from 0.
+    pub fn cloud_event(&self, ledger: &str, placed: &Placed, ordinal: u16) -> CloudEvent<'_> {
+        let (partition, position) = (placed.partition, placed.position);
+        CloudEvent {
+            specversion: "1.0",
+            id: format!("{ledger}-{partition}-{position}-{ordinal}"),
+            source: match self.integration() {
+                Some(name) => format!("/integrations/{name}"),
+                None => format!("/domains/{}", self.row.id),
+            },
+            kind: self.kind.cloud_event_type(),
+            subject: self.tenant().unwrap_or(&self.row.id),
+            time: placed.event.attributes.time,
+            recordedtime: placed.recorded_time,
+            partition,
+            sequence: format!("{position:020}.{ordinal:04}"),
+            datacontenttype: "application/json",
+            data: &self.data,
+        }
+    }
+
+    pub(crate) fn client(kind: ChangeType, client: &Client) -> Self {
+        Self::client_with(kind, client, |_| ())
+    }
+
+    pub(crate) fn client_with(
+        kind: ChangeType,
+        client: &Client,
+        fill: impl FnOnce(&mut ClientData),
+    ) -> Self {
+        let mut data = ClientData {
+            client: Box::new(client.clone()),
+            fields: None,
+            departments: None,
+            drift: None,
+        };
+        fill(&mut data);
+        Self {
+            kind,
+            row: RowKey::new(Kind::Client, &client.id),
+            data: Data::Client(data),
+        }
+    }
+
+    pub(crate) fn integration_of(kind: ChangeType, integration: &Integration) -> Self {
+        Self {
+            kind,
+            row: RowKey::new(Kind::Integration, &integration.name),
+            data: Data::Integration {
+                integration: Box::new(integration.clone()),
+            },
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The directory: domains, integrations and access tokens; partition 0, in one total order.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::fold::{Placed, fold};
+use crate::row::{Columns, Kind, Row, RowKey, Rows};
+
+mod check;
+mod integration;
+mod token;
+
+pub use self::integration::{
+    Allow, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow,
+    IntegrationSpec, IntegrationUpdate, Notify, PreviousKey, Source,
+};
+pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
+
+/// The domain that exists from the start.
+pub const DEFAULT_DOMAIN: &str = "default";
+
+/// The data of the genesis event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LedgerCreate {
+    /// Id of the ledger: part of every change id and cursor.
+    pub ledger: String,
+    /// Number of partitions, fixed for the life of the ledger.
+    pub partitions: u32,
+}
+
+/// What the genesis said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    /// Id of the ledger.
+    pub ledger: String,
+    /// Number of partitions.
+    pub partitions: u32,
+}
+
+/// A domain owns integrations, subscriptions and access tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Domain {
+    /// Unique name.
+    pub name: String,
+    /// When it was made.
+    pub created_time: Timestamp,
+    /// Where it was made.
+    pub position: u64,
+}
+
+impl Domain {
+    pub(crate) fn columns(&self) -> Columns<'_> {
+        Columns {
+            domain: Some(&self.name),
+            position: self.position,
+            ..Columns::default()
+        }
+    }
+}
+
+/// The directory folded in memory: what intake and the edge ask for on every request.
+#[derive(Debug, Default)]
+pub struct Directory {
+    rows: Rows,
+    tokens: HashMap<String, RowKey>,
+}
+
+impl Directory {
+    /// Folds one more event of the directory; the caller passes no others, and these in their order.
+    pub fn apply(&mut self, placed: &Placed) {
+        fold(&mut self.rows, placed);
+        for (key, row) in self.rows.written() {
+            if let Row::Token(row) = row {
+                self.tokens.insert(row.token_hash.clone(), key.clone());
+            }
+        }
+        self.rows.settle();
+    }
+
+    /// Id of the ledger; none before the genesis was read.
+    pub fn ledger(&self) -> Option<&LedgerRow> {
+        match self.rows.get(&RowKey::new(Kind::Ledger, "")) {
+            Some(Row::Ledger(row)) => Some(row),
+            _ => None,
+        }
+    }
+
+    /// An integration that is not deleted.
+    pub fn integration(&self, name: &str) -> Option<&IntegrationRow> {
+        match self.rows.get(&RowKey::new(Kind::Integration, name)) {
+            Some(Row::Integration(row)) if !row.deleted => Some(row),
+            _ => None,
+        }
+    }
+
+    /// The integrations that are not deleted, in the order of their making.
+    pub fn integrations(&self) -> Vec<&IntegrationRow> {
+        let mut found: Vec<_> = self
+            .rows
+            .of(Kind::Integration)
+            .filter_map(|row| match row {
+                Row::Integration(row) if !row.deleted => Some(&**row),
+                _ => None,
+            })
+            .collect();
+        found.sort_by_key(|row| row.position);
+        found
+    }
+
+    /// Every access token, in the order of their making.
+    pub fn tokens(&self) -> Vec<&TokenRow> {
+        let mut found: Vec<_> = self
+            .rows
+            .of(Kind::Token)
+            .filter_map(|row| match row {
+                Row::Token(row) => Some(&**row),
+                _ => None,
+            })
+            .collect();
+        found.sort_by_key(|row| row.position);
+        found
+    }
+
+    /// An access token by the base64 of its SHA-256.
+    pub fn token_by_hash(&self, hash: &str) -> Option<&Token> {
+        match self.rows.get(self.tokens.get(hash)?) {
+            Some(Row::Token(row)) => Some(&row.token),
+            _ => None,
+        }
+    }
+
+    /// An access token by its id.
+    pub fn token(&self, id: &str) -> Option<&Token> {
+        match self.rows.get(&RowKey::new(Kind::Token, id)) {
+            Some(Row::Token(row)) => Some(&row.token),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! Ledger entries: CloudEvents 1.0 JSON objects, written once and never re-serialised.
+//!
+//! Commands are intents and are named so (`integration.create`); what became of them is a
+//! [`change`](crate::change) and is named in the past tense (`integration.created`).
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use uuid::Uuid;
+
+use crate::client::{Registration, Reveal};
+use crate::directory::{
+    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, TokenCreate,
+};
+use crate::quarantine::{QuarantineReceive, QuarantineRelease};
+
+/// The largest ledger entry in bytes: the entry bundles of C2SP tlog-tiles prefix 16 bits of length.
+pub const MAX_EVENT_BYTES: usize = 65_535;
+
+/// Why a ledger entry cannot be folded. Both stop the partition: nothing in a ledger is skipped.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// The entry is not an event of ours.
+    #[error("the ledger entry is not a readable event")]
+    Unreadable(#[source] serde_json::Error),
+    /// The entry was written by a newer executable: readers are upgraded before writers.
+    #[error("event type {0} is unknown to this executable; upgrade it before it reads this ledger")]
+    UnknownType(String),
+}
+
+/// Everything of an event but its type and data: the CloudEvents attributes and our extensions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// What the event is about, as a path: `/integrations/acme-lab`, `/tokens`, `/ledger`.
+    pub source: String,
+    /// The tenant for registrations, else the name or id of the row.
+    pub subject: String,
+    /// When the notification or command was received.
+    pub time: Timestamp,
+    /// Where `time` is when a released notification first came, this is when it was released.
+    pub recorded_time: Option<Timestamp>,
+    /// The id of the integration: names can be used again after a purge, ids cannot.
+    pub integration_id: Option<Uuid>,
+    /// Hash of the Idempotency-Key that came with the request.
+    pub idempotency_key: Option<String>,
+    /// Hash of a command's request, to tell a repetition from another use of the same key.
+    pub fingerprint: Option<String>,
+    /// The id of the access token whose holder gave the command.
+    pub actor: Option<String>,
+}
+
+/// The entry as it stands in the ledger; attribute names as CloudEvents demands, lower-case letters.
+#[derive(Serialize, Deserialize)]
+struct Wire<'a> {
+    specversion: Cow<'a, str>,
+    id: Uuid,
+    source: Cow<'a, str>,
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    subject: Cow<'a, str>,
+    time: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    recordedtime: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    integrationid: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    idempotencykey: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    fingerprint: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    actor: Option<Cow<'a, str>>,
+    datacontenttype: Cow<'a, str>,
+    dataschema: Cow<'a, str>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+/// A ledger entry, read.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Who, what, when.
+    pub attributes: Attributes,
+    /// What it says.
+    pub body: Body,
+}
+
+/// The types of ledger entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventType {
+    /// The genesis: position 0 of partition 0.
+    LedgerCreate,
+    /// An integration is to be made.
+    IntegrationCreate,
+    /// Fields of an integration are to be replaced.
+    IntegrationUpdate,
+    /// An integration gets a new hookup URL.
+    IntegrationRotateHookup,
+    /// An integration is to be deleted.
+    IntegrationDelete,
+    /// An access token is to be made.
+    TokenCreate,
+    /// An access token is to be revoked.
+    TokenRevoke,
+    /// A Provet registration notice.
+    ProvetRegistration,
+    /// A client is to be retired.
+    ClientRetire,
+    /// Somebody is about to be shown a client's secret.
+    ClientReveal,
+    /// A notification that could not be accepted.
+    QuarantineReceive,
+    /// A quarantined notification was accepted after all.
+    QuarantineRelease,
+    /// A quarantined notification will not be accepted.
+    QuarantineDismiss,
+    /// Somebody is about to be shown the body of a quarantined notification.
+    QuarantineReveal,
+}
+
+impl EventType {
+    /// Every type, in the order of this enumeration.
+    pub const ALL: [Self; 14] = [
+        Self::LedgerCreate,
+        Self::IntegrationCreate,
+        Self::IntegrationUpdate,
+        Self::IntegrationRotateHookup,
+        Self::IntegrationDelete,
+        Self::TokenCreate,
+        Self::TokenRevoke,
+        Self::ProvetRegistration,
+        Self::ClientRetire,
+        Self::ClientReveal,
+        Self::QuarantineReceive,
+        Self::QuarantineRelease,
+        Self::QuarantineDismiss,
+        Self::QuarantineReveal,
+    ];
+
+    /// The CloudEvents `type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LedgerCreate => "regledger.ledger.create.v1",
+            Self::IntegrationCreate => "regledger.integration.create.v1",
+            Self::IntegrationUpdate => "regledger.integration.update.v1",
+            Self::IntegrationRotateHookup => "regledger.integration.rotate_hookup.v1",
+            Self::IntegrationDelete => "regledger.integration.delete.v1",
+            Self::TokenCreate => "regledger.token.create.v1",
+            Self::TokenRevoke => "regledger.token.revoke.v1",
+            Self::ProvetRegistration => "regledger.provet.registration.v1",
+            Self::ClientRetire => "regledger.client.retire.v1",
+            Self::ClientReveal => "regledger.client.reveal.v1",
+            Self::QuarantineReceive => "regledger.quarantine.receive.v1",
+            Self::QuarantineRelease => "regledger.quarantine.release.v1",
+            Self::QuarantineDismiss => "regledger.quarantine.dismiss.v1",
+            Self::QuarantineReveal => "regledger.quarantine.reveal.v1",
+        }
+    }
+
+    /// Whether the event belongs to the directory: partition 0, folded by intake itself.
+    pub fn is_directory(self) -> bool {
+        matches!(
+            self,
+            Self::LedgerCreate
+                | Self::IntegrationCreate
+                | Self::IntegrationUpdate
+                | Self::IntegrationRotateHookup
+                | Self::IntegrationDelete
+                | Self::TokenCreate
+                | Self::TokenRevoke
+        )
+    }
+}
+
+/// The data of an event whose subject says everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Nothing {}
+
+/// What an event says. Rows are named by the event itself, so that the fold can be given just those.
+#[derive(Clone, Debug)]
+#[allow(
+    missing_docs,
+    reason = "each variant is the event type of the same name"
+)]
+pub enum Body {
+    LedgerCreate(LedgerCreate),
+    IntegrationCreate(IntegrationCreate),
+    IntegrationUpdate(IntegrationUpdate),
+    IntegrationRotateHookup(IntegrationRotateHookup),
+    IntegrationDelete,
+    TokenCreate(TokenCreate),
+    TokenRevoke,
+    ProvetRegistration(Box<Registration>),
+    ClientRetire,
+    ClientReveal(Reveal),
+    QuarantineReceive(Box<QuarantineReceive>),
+    QuarantineRelease(QuarantineRelease),
+    QuarantineDismiss,
+    QuarantineReveal(Reveal),
+}
+
+impl Event {
+    /// Reads a ledger entry.
+    ///
+    /// # Errors
+    /// [`EventError`] if it is no event, or one of a type that this executable does not know.
+    pub fn parse(entry: &[u8]) -> Result<Self, EventError> {
+        let wire: Wire<'_> = serde_json::from_slice(entry).map_err(EventError::Unreadable)?;
+        let Some(kind) = EventType::ALL.into_iter().find(|t| t.as_str() == wire.kind) else {
+            return Err(EventError::UnknownType(wire.kind.into_owned()));
+        };
+        let body = Body::parse(kind, wire.data).map_err(EventError::Unreadable)?;
+        Ok(Self {
+            attributes: wire.into_attributes(),
+            body,
+        })
+    }
+}
+
+impl Wire<'_> {
+    fn into_attributes(self) -> Attributes {
+        Attributes {
+            id: self.id,
+            source: self.source.into_owned(),
+            subject: self.subject.into_owned(),
+            time: self.time,
+            recorded_time: self.recordedtime,
+            integration_id: self.integrationid,
+            idempotency_key: self.idempotencykey.map(Cow::into_owned),
+            fingerprint: self.fingerprint.map(Cow::into_owned),
+            actor: self.actor.map(Cow::into_owned),
+        }
+    }
+}
+
+impl Body {
+    fn parse(kind: EventType, data: &RawValue) -> Result<Self, serde_json::Error> {
+        let data = data.get();
+        Ok(match kind {
+            EventType::LedgerCreate => Self::LedgerCreate(serde_json::from_str(data)?),
+            EventType::IntegrationCreate => Self::IntegrationCreate(serde_json::from_str(data)?),
+            EventType::IntegrationUpdate => Self::IntegrationUpdate(serde_json::from_str(data)?),
+            EventType::IntegrationRotateHookup => {
+                Self::IntegrationRotateHookup(serde_json::from_str(data)?)
+            }
+            EventType::IntegrationDelete => Self::IntegrationDelete,
+            EventType::TokenCreate => Self::TokenCreate(serde_json::from_str(data)?),
+            EventType::TokenRevoke => Self::TokenRevoke,
+            EventType::ProvetRegistration => Self::ProvetRegistration(serde_json::from_str(data)?),
+            EventType::ClientRetire => Self::ClientRetire,
+            EventType::ClientReveal => Self::ClientReveal(serde_json::from_str(data)?),
+            EventType::QuarantineReceive => Self::QuarantineReceive(serde_json::from_str(data)?),
+            EventType::QuarantineRelease => Self::QuarantineRelease(serde_json::from_str(data)?),
+            EventType::QuarantineDismiss => Self::QuarantineDismiss,
+            EventType::QuarantineReveal => Self::QuarantineReveal(serde_json::from_str(data)?),
+        })
+    }
+}
+
+/// Writes a ledger entry whose data is already JSON: a notification keeps its own lexemes.
+///
+/// # Errors
+/// If an attribute cannot be written as JSON, which only a failing allocation could cause.
+pub fn encode(
+    attributes: &Attributes,
+    kind: EventType,
+    data: &RawValue,
+) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&Wire {
+        specversion: "1.0".into(),
+        id: attributes.id,
+        source: attributes.source.as_str().into(),
+        kind: kind.as_str().into(),
+        subject: attributes.subject.as_str().into(),
+        time: attributes.time,
+        recordedtime: attributes.recorded_time,
+        integrationid: attributes.integration_id,
+        idempotencykey: attributes.idempotency_key.as_deref().map(Cow::from),
+        fingerprint: attributes.fingerprint.as_deref().map(Cow::from),
+        actor: attributes.actor.as_deref().map(Cow::from),
+        datacontenttype: "application/json".into(),
+        dataschema: format!("/schemas/{}.json", kind.as_str()).into(),
+        data,
+    })
+}
+
+/// Writes a ledger entry from typed data.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_data(
+    attributes: &Attributes,
+    kind: EventType,
+    data: &impl Serialize,
+) -> Result<Vec<u8>, serde_json::Error> {
+    encode(attributes, kind, &to_raw_value(data)?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The fold: what an event does to the rows that it names.
+
+mod clients;
+mod commands;
+mod messages;
+
+use jiff::Timestamp;
+
+use crate::change::Change;
+use crate::client::client_id;
+use crate::command::row_key as command_key;
+use crate::directory::DEFAULT_DOMAIN;
+use crate::event::{Body, Event};
+use crate::row::{Kind, RowKey, Rows};
+
+/// An event at its place in the ledger.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Ledger partition.
+    pub partition: u32,
+    /// Ledger position.
+    pub position: u64,
+    /// Ledger time: the running maximum of the events' times within the partition.
+    pub recorded_time: Timestamp,
+    /// The event.
+    pub event: Event,
+}
+
+impl Placed {
+    /// Places an event after one whose ledger time was `before`.
+    pub fn after(before: Timestamp, partition: u32, position: u64, event: Event) -> Self {
+        let attributes = &event.attributes;
+        let recorded_time = before.max(attributes.recorded_time.unwrap_or(attributes.time));
+        Self {
+            partition,
+            position,
+            recorded_time,
+            event,
+        }
+    }
+
+    /// The rows that the fold of this event needs to know.
+    pub fn rows(&self) -> Vec<RowKey> {
+        let attributes = &self.event.attributes;
+        let subject = |kind| RowKey::new(kind, &attributes.subject);
+        let command = || command_key(attributes);
+        match &self.event.body {
+            Body::LedgerCreate(_) => {
+                vec![
+                    RowKey::new(Kind::Ledger, ""),
+                    RowKey::new(Kind::Domain, DEFAULT_DOMAIN),
+                ]
+            }
+            Body::IntegrationCreate(create) => vec![
+                command(),
+                RowKey::new(Kind::Integration, &create.integration.name),
+                RowKey::new(Kind::Domain, &create.integration.domain),
+            ],
+            Body::IntegrationUpdate(_)
+            | Body::IntegrationRotateHookup(_)
+            | Body::IntegrationDelete => vec![command(), subject(Kind::Integration)],
+            Body::TokenCreate(create) => vec![
+                command(),
+                subject(Kind::Token),
+                RowKey::new(
+                    Kind::Domain,
+                    create.token.domain.as_deref().unwrap_or(DEFAULT_DOMAIN),
+                ),
+            ],
+            Body::TokenRevoke => vec![command(), subject(Kind::Token)],
+            Body::ProvetRegistration(_) => self.client_key().into_iter().collect(),
+            Body::ClientRetire => vec![command(), subject(Kind::Client)],
+            Body::ClientReveal(_) | Body::QuarantineReveal(_) => Vec::new(),
+            Body::QuarantineReceive(message) => vec![RowKey::new(Kind::Quarantined, &message.id)],
+            Body::QuarantineRelease(_) | Body::QuarantineDismiss => {
+                vec![command(), subject(Kind::Quarantined)]
+            }
+        }
+    }
+
+    /// The client of a registration. The tenant is the subject, as intake decided it: how hosts are
+    /// normalised may change, what is in the ledger may not.
+    fn client_key(&self) -> Option<RowKey> {
+        let Body::ProvetRegistration(registration) = &self.event.body else {
+            return None;
+        };
+        let attributes = &self.event.attributes;
+        let integration = attributes.integration_id?;
+        let id = client_id(integration, &attributes.subject, &registration.client_id);
+        Some(RowKey::new(Kind::Client, id))
+    }
+}
+
+/// Folds one event into the rows that it names, which must all be known in `rows`, and says what
+/// changed. The number of a change in the list is its ordinal.
+pub fn fold(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
+    match &placed.event.body {
+        Body::ProvetRegistration(registration) => clients::register(rows, placed, registration),
+        Body::ClientReveal(_) | Body::QuarantineReveal(_) => Vec::new(),
+        Body::QuarantineReceive(message) => messages::receive(rows, placed, message),
+        _ => commands::decide(rows, placed),
+    }
+}
+
+#[cfg(test)]
+mod tests;

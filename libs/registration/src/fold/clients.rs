@@ -1,0 +1,328 @@
+//! What a registration notice does to its client.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::change::{Change, ChangeType};
+use crate::client::{Client, ClientRow, ClientState, REMEMBERED_KEYS, Registration, SealedSecret};
+use crate::envelope::Sealed;
+use crate::fold::Placed;
+use crate::row::{Row, Rows};
+
+pub(super) fn register(
+    rows: &mut Rows,
+    placed: &Placed,
+    registration: &Registration,
+) -> Vec<Change> {
+    // None only for an event that intake did not write.
+    let Some(key) = placed.client_key() else {
+        return Vec::new();
+    };
+    let (row, changes) = match rows.take(&key) {
+        Some(Row::Client(mut row)) => {
+            let changes = update(&mut row, placed, registration);
+            (row, changes)
+        }
+        _ => {
+            let row = first(placed, registration, key.id.clone());
+            let changes = vec![Change::client(ChangeType::ClientRegistered, &row.client)];
+            (Box::new(row), changes)
+        }
+    };
+    rows.put(key, Row::Client(row));
+    changes
+}
+
+fn first(placed: &Placed, notice: &Registration, id: String) -> ClientRow {
+    let attributes = &placed.event.attributes;
+    let departments = departments_after(None, notice);
+    let client = Client {
+        id,
+        integration: integration_name(&attributes.source).to_owned(),
+        domain: None,
+        tenant: attributes.subject.clone(),
+        provet_id: notice.provet_id,
+        client_id: notice.client_id.clone(),
+        algorithm: notice.algorithm.clone(),
+        authorization_grant_type: notice.authorization_grant_type.clone(),
+        client_type: notice.client_type.clone(),
+        redirect_uris: redirect_uris(notice),
+        token_url: notice.token_url.clone(),
+        authorize_url: notice.authorize_url.clone(),
+        openid_autodiscovery_url: notice.openid_autodiscovery_url.clone(),
+        has_secret: notice.client_secret.is_some(),
+        state: state_of(departments.as_ref()),
+        departments: departments.map(Vec::from_iter),
+        latest: None,
+        partition: placed.partition,
+        position: placed.position,
+        registered_time: placed.recorded_time,
+        changed_time: placed.recorded_time,
+    };
+    ClientRow {
+        client,
+        first_position: placed.position,
+        notice_time: attributes.time,
+        secret: sealed_secret(placed, notice),
+        idempotency_keys: VecDeque::from_iter(attributes.idempotency_key.clone()),
+    }
+}
+
+fn update(row: &mut ClientRow, placed: &Placed, notice: &Registration) -> Vec<Change> {
+    let attributes = &placed.event.attributes;
+    let superseded = attributes.recorded_time.is_some() && attributes.time < row.notice_time;
+    if superseded {
+        return Vec::new();
+    }
+    let is_new = remember(row, attributes.idempotency_key.as_ref());
+    // To a retired client even a redelivery is a new fact: somebody still uses it.
+    if !is_new && row.client.state != ClientState::Retired {
+        return Vec::new();
+    }
+    row.notice_time = attributes.time;
+    let mut changes = Vec::new();
+    let fields = update_metadata(row, placed, notice);
+    if !fields.is_empty() {
+        let client = touch(&mut row.client, placed);
+        changes.push(Change::client_with(
+            ChangeType::ClientUpdated,
+            client,
+            |data| {
+                data.fields = Some(fields);
+            },
+        ));
+    }
+    update_departments(&mut row.client, placed, notice, &mut changes);
+    update_state(&mut row.client, placed, &mut changes);
+    changes
+}
+
+/// Whether the Idempotency-Key is new, or there is none: a notice under one that was seen is a
+/// redelivery.
+fn remember(row: &mut ClientRow, key: Option<&String>) -> bool {
+    let Some(key) = key else { return true };
+    if row.idempotency_keys.contains(key) {
+        return false;
+    }
+    if row.idempotency_keys.len() == REMEMBERED_KEYS {
+        row.idempotency_keys.pop_front();
+    }
+    row.idempotency_keys.push_back(key.clone());
+    true
+}
+
+fn update_metadata(row: &mut ClientRow, placed: &Placed, notice: &Registration) -> Vec<String> {
+    let mut fields = Vec::new();
+    let client = &mut row.client;
+    replace(
+        &mut fields,
+        "algorithm",
+        &mut client.algorithm,
+        &notice.algorithm,
+    );
+    replace(
+        &mut fields,
+        "authorization_grant_type",
+        &mut client.authorization_grant_type,
+        &notice.authorization_grant_type,
+    );
+    replace(
+        &mut fields,
+        "client_type",
+        &mut client.client_type,
+        &notice.client_type,
+    );
+    replace(
+        &mut fields,
+        "redirect_uris",
+        &mut client.redirect_uris,
+        &redirect_uris(notice),
+    );
+    replace(
+        &mut fields,
+        "token_url",
+        &mut client.token_url,
+        &notice.token_url,
+    );
+    replace(
+        &mut fields,
+        "authorize_url",
+        &mut client.authorize_url,
+        &notice.authorize_url,
+    );
+    replace(
+        &mut fields,
+        "openid_autodiscovery_url",
+        &mut client.openid_autodiscovery_url,
+        &notice.openid_autodiscovery_url,
+    );
+    let known = row.secret.as_ref().map(|secret| &secret.sealed);
+    if !is_same_secret(known, notice.client_secret.as_ref()) {
+        row.client.has_secret = notice.client_secret.is_some();
+        fields.push("client_secret".to_owned());
+    }
+    // Also if it is the same: while the fingerprint key is rotated, the new envelope carries the
+    // fingerprint by which the secret will be known afterwards.
+    row.secret = sealed_secret(placed, notice);
+    fields
+}
+
+fn replace<T: PartialEq + Clone>(fields: &mut Vec<String>, name: &str, old: &mut T, new: &T) {
+    if old != new {
+        old.clone_from(new);
+        fields.push(name.to_owned());
+    }
+}
+
+/// Secrets are compared by their keyed fingerprints: the fold opens none.
+fn is_same_secret(known: Option<&Sealed>, new: Option<&Sealed>) -> bool {
+    match (known, new) {
+        (None, None) => true,
+        (Some(known), Some(new)) => new
+            .sealed
+            .fp
+            .iter()
+            .any(|fingerprint| known.sealed.fp.contains(fingerprint)),
+        _ => false,
+    }
+}
+
+fn update_departments(
+    client: &mut Client,
+    placed: &Placed,
+    notice: &Registration,
+    changes: &mut Vec<Change>,
+) {
+    let table: Option<BTreeSet<i64>> = client
+        .departments
+        .as_ref()
+        .map(|ids| ids.iter().copied().collect());
+    let Some(after) = departments_after(table.as_ref(), notice) else {
+        return;
+    };
+    let drift = notice.departments.is_some()
+        && table
+            .as_ref()
+            .is_some_and(|table| with_notice(table.clone(), notice) != after);
+    let before = table.clone().unwrap_or_default();
+    let added: Vec<i64> = after.difference(&before).copied().collect();
+    let mut removed: Vec<i64> = before.difference(&after).copied().collect();
+    if table.is_none() && after.is_empty() {
+        removed.extend(notice.removed_department);
+        client.departments = Some(Vec::new());
+    }
+    if !added.is_empty() {
+        client.departments = Some(before.union(&after).copied().collect());
+        changes.push(departments_change(
+            ChangeType::ClientDepartmentsAdded,
+            client,
+            placed,
+            added,
+            drift,
+        ));
+    }
+    if !removed.is_empty() {
+        client.departments = Some(after.into_iter().collect());
+        changes.push(departments_change(
+            ChangeType::ClientDepartmentsRemoved,
+            client,
+            placed,
+            removed,
+            drift,
+        ));
+    }
+}
+
+fn departments_change(
+    kind: ChangeType,
+    client: &mut Client,
+    placed: &Placed,
+    departments: Vec<i64>,
+    drift: bool,
+) -> Change {
+    Change::client_with(kind, touch(client, placed), |data| {
+        data.departments = Some(departments);
+        data.drift = Some(drift);
+    })
+}
+
+/// Moves the state to what the departments say; a notice always ends a retirement.
+fn update_state(client: &mut Client, placed: &Placed, changes: &mut Vec<Change>) {
+    let departments = client
+        .departments
+        .as_ref()
+        .map(|ids| ids.iter().copied().collect());
+    let state = state_of(departments.as_ref());
+    let was = client.state;
+    if was != ClientState::Active && (state == ClientState::Active || was == ClientState::Retired) {
+        client.state = ClientState::Active;
+        changes.push(Change::client(
+            ChangeType::ClientReactivated,
+            touch(client, placed),
+        ));
+    }
+    if client.state == ClientState::Active && state == ClientState::Inactive {
+        client.state = ClientState::Inactive;
+        changes.push(Change::client(
+            ChangeType::ClientDeactivated,
+            touch(client, placed),
+        ));
+    }
+}
+
+/// Notes on the row that this event changed it.
+pub(super) fn touch<'a>(client: &'a mut Client, placed: &Placed) -> &'a Client {
+    client.position = placed.position;
+    client.changed_time = placed.recorded_time;
+    client
+}
+
+/// The departments after a notice: its own list if it has one, else what the table holds, then
+/// what it adds, then what it removes. None when none was ever named.
+fn departments_after(
+    table: Option<&BTreeSet<i64>>,
+    notice: &Registration,
+) -> Option<BTreeSet<i64>> {
+    let named = notice.added_department.is_some() || notice.removed_department.is_some();
+    let base = match (&notice.departments, table) {
+        (Some(list), _) => list.iter().copied().collect(),
+        (None, Some(table)) => table.clone(),
+        (None, None) if named => BTreeSet::new(),
+        (None, None) => return None,
+    };
+    Some(with_notice(base, notice))
+}
+
+fn with_notice(mut base: BTreeSet<i64>, notice: &Registration) -> BTreeSet<i64> {
+    base.extend(notice.added_department);
+    if let Some(removed) = notice.removed_department {
+        base.remove(&removed);
+    }
+    base
+}
+
+fn state_of(departments: Option<&BTreeSet<i64>>) -> ClientState {
+    match departments {
+        Some(ids) if ids.is_empty() => ClientState::Inactive,
+        _ => ClientState::Active,
+    }
+}
+
+fn redirect_uris(notice: &Registration) -> Vec<String> {
+    notice
+        .redirect_uris
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn sealed_secret(placed: &Placed, notice: &Registration) -> Option<SealedSecret> {
+    let sealed = notice.client_secret.clone()?;
+    Some(SealedSecret {
+        event: placed.event.attributes.id,
+        sealed,
+    })
+}
+
+pub(super) fn integration_name(source: &str) -> &str {
+    source.strip_prefix("/integrations/").unwrap_or(source)
+}

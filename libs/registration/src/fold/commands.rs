@@ -1,0 +1,278 @@
+//! What commands do: the fold decides, and leaves the outcome in a row of its own.
+
+use crate::change::{Change, ChangeType, Data};
+use crate::client::ClientState;
+use crate::command::{Command, Outcome, Refusal, row_key};
+use crate::directory::{
+    DEFAULT_DOMAIN, Domain, Integration, IntegrationCreate, IntegrationRotateHookup,
+    IntegrationRow, IntegrationUpdate, LedgerCreate, LedgerRow, PreviousKey, Token, TokenCreate,
+    TokenRow,
+};
+use crate::event::Body;
+use crate::fold::{Placed, clients, messages};
+use crate::quarantine::QuarantineState;
+use crate::row::{Kind, Row, RowKey, Rows};
+
+/// A command that was repeated with its Idempotency-Key changes nothing: the first outcome stands.
+pub(super) fn decide(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
+    if let Body::LedgerCreate(create) = &placed.event.body {
+        return create_ledger(rows, placed, create);
+    }
+    let attributes = &placed.event.attributes;
+    let key = row_key(attributes);
+    if rows.get(&key).is_some() {
+        return Vec::new();
+    }
+    let mut changes = Vec::new();
+    let outcome = carry_out(rows, placed, &mut changes);
+    let command = Command {
+        id: key.id.clone(),
+        fingerprint: attributes.fingerprint.clone(),
+        partition: placed.partition,
+        position: placed.position,
+        outcome,
+    };
+    rows.put(key, Row::Command(command));
+    changes
+}
+
+fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Outcome {
+    let key = |kind| RowKey::new(kind, &placed.event.attributes.subject);
+    match &placed.event.body {
+        Body::IntegrationCreate(create) => create_integration(rows, placed, create, changes),
+        Body::IntegrationUpdate(update) => change_integration(
+            rows,
+            placed,
+            changes,
+            ChangeType::IntegrationUpdated,
+            |row| {
+                update_integration(&mut row.integration, update);
+            },
+        ),
+        Body::IntegrationRotateHookup(rotate) => change_integration(
+            rows,
+            placed,
+            changes,
+            ChangeType::IntegrationHookupRotated,
+            |row| {
+                rotate_hookup(row, rotate);
+            },
+        ),
+        Body::IntegrationDelete => change_integration(
+            rows,
+            placed,
+            changes,
+            ChangeType::IntegrationDeleted,
+            |row| {
+                row.deleted = true;
+            },
+        ),
+        Body::TokenCreate(create) => create_token(rows, placed, create),
+        Body::TokenRevoke => revoke_token(rows, placed, &key(Kind::Token)),
+        Body::ClientRetire => retire_client(rows, placed, &key(Kind::Client), changes),
+        Body::QuarantineRelease(release) => {
+            let state = if release.superseded {
+                QuarantineState::Superseded
+            } else {
+                QuarantineState::Released
+            };
+            messages::settle(rows, &key(Kind::Quarantined), state)
+        }
+        Body::QuarantineDismiss => {
+            messages::settle(rows, &key(Kind::Quarantined), QuarantineState::Dismissed)
+        }
+        Body::LedgerCreate(_)
+        | Body::ProvetRegistration(_)
+        | Body::ClientReveal(_)
+        | Body::QuarantineReveal(_)
+        | Body::QuarantineReceive(_) => Outcome::Refused {
+            reason: Refusal::NotFound,
+        },
+    }
+}
+
+/// Two first starts at once may write two of these: position 0 wins, the later one changes nothing.
+fn create_ledger(rows: &mut Rows, placed: &Placed, create: &LedgerCreate) -> Vec<Change> {
+    let key = RowKey::new(Kind::Ledger, "");
+    if rows.get(&key).is_some() {
+        return Vec::new();
+    }
+    let LedgerCreate { ledger, partitions } = create.clone();
+    rows.put(key, Row::Ledger(LedgerRow { ledger, partitions }));
+    let domain = Domain {
+        name: DEFAULT_DOMAIN.to_owned(),
+        created_time: placed.recorded_time,
+        position: placed.position,
+    };
+    let row = RowKey::new(Kind::Domain, DEFAULT_DOMAIN);
+    rows.put(row.clone(), Row::Domain(domain.clone()));
+    vec![Change {
+        kind: ChangeType::DomainCreated,
+        row,
+        data: Data::Domain { domain },
+    }]
+}
+
+fn create_integration(
+    rows: &mut Rows,
+    placed: &Placed,
+    create: &IntegrationCreate,
+    changes: &mut Vec<Change>,
+) -> Outcome {
+    let spec = create.integration.clone();
+    let key = RowKey::new(Kind::Integration, &spec.name);
+    if rows.get(&RowKey::new(Kind::Domain, &spec.domain)).is_none() {
+        return Outcome::Refused {
+            reason: Refusal::DomainNotFound,
+        };
+    }
+    if rows.get(&key).is_some() {
+        return Outcome::Refused {
+            reason: Refusal::NameTaken,
+        };
+    }
+    let integration = Integration {
+        id: placed.event.attributes.id,
+        name: spec.name,
+        source: spec.source,
+        domain: spec.domain,
+        notify: spec.notify,
+        owner: spec.owner,
+        authorization_grant_type: spec.authorization_grant_type,
+        redirect_uris: spec.redirect_uris,
+        allow: spec.allow,
+        created_time: placed.recorded_time,
+        changed_time: placed.recorded_time,
+    };
+    changes.push(Change::integration_of(
+        ChangeType::IntegrationCreated,
+        &integration,
+    ));
+    let id = integration.name.clone();
+    let row = IntegrationRow {
+        integration,
+        hookup_key_hash: create.hookup_key_hash.clone(),
+        previous_key: None,
+        deleted: false,
+        position: placed.position,
+    };
+    rows.put(key, Row::Integration(Box::new(row)));
+    Outcome::Applied { id }
+}
+
+fn change_integration(
+    rows: &mut Rows,
+    placed: &Placed,
+    changes: &mut Vec<Change>,
+    kind: ChangeType,
+    change: impl FnOnce(&mut IntegrationRow),
+) -> Outcome {
+    let key = RowKey::new(Kind::Integration, &placed.event.attributes.subject);
+    match rows.take(&key) {
+        Some(Row::Integration(mut row)) if !row.deleted => {
+            change(&mut row);
+            row.integration.changed_time = placed.recorded_time;
+            changes.push(Change::integration_of(kind, &row.integration));
+            let id = row.integration.name.clone();
+            rows.put(key, Row::Integration(row));
+            Outcome::Applied { id }
+        }
+        other => {
+            rows.restore(&key, other);
+            Outcome::Refused {
+                reason: Refusal::NotFound,
+            }
+        }
+    }
+}
+
+fn update_integration(integration: &mut Integration, update: &IntegrationUpdate) {
+    let update = update.clone();
+    if let Some(notify) = update.notify {
+        integration.notify = notify;
+    }
+    if let Some(owner) = update.owner {
+        integration.owner = Some(owner);
+    }
+    if let Some(grant) = update.authorization_grant_type {
+        integration.authorization_grant_type = Some(grant);
+    }
+    if let Some(uris) = update.redirect_uris {
+        integration.redirect_uris = uris;
+    }
+    if let Some(allow) = update.allow {
+        integration.allow = allow;
+    }
+}
+
+fn rotate_hookup(row: &mut IntegrationRow, rotate: &IntegrationRotateHookup) {
+    let old = std::mem::replace(&mut row.hookup_key_hash, rotate.hookup_key_hash.clone());
+    row.previous_key = Some(PreviousKey {
+        hash: old,
+        until: rotate.grace_until,
+    });
+}
+
+fn create_token(rows: &mut Rows, placed: &Placed, create: &TokenCreate) -> Outcome {
+    let spec = create.token.clone();
+    let domain = spec.domain.as_deref().unwrap_or(DEFAULT_DOMAIN);
+    if rows.get(&RowKey::new(Kind::Domain, domain)).is_none() {
+        return Outcome::Refused {
+            reason: Refusal::DomainNotFound,
+        };
+    }
+    let id = placed.event.attributes.subject.clone();
+    let key = RowKey::new(Kind::Token, &id);
+    if rows.get(&key).is_some() {
+        return Outcome::Refused {
+            reason: Refusal::NameTaken,
+        };
+    }
+    let row = TokenRow {
+        token: Token {
+            id: id.clone(),
+            name: spec.name,
+            scopes: spec.scopes,
+            domain: spec.domain,
+            integrations: spec.integrations,
+            expires_time: spec.expires_time,
+            revoked_time: None,
+            created_time: placed.recorded_time,
+        },
+        token_hash: create.token_hash.clone(),
+        position: placed.position,
+    };
+    rows.put(key, Row::Token(Box::new(row)));
+    Outcome::Applied { id }
+}
+
+fn revoke_token(rows: &mut Rows, placed: &Placed, key: &RowKey) -> Outcome {
+    let Some(Row::Token(mut row)) = rows.take(key) else {
+        return Outcome::Refused {
+            reason: Refusal::NotFound,
+        };
+    };
+    row.token.revoked_time.get_or_insert(placed.recorded_time);
+    rows.put(key.clone(), Row::Token(row));
+    Outcome::Applied { id: key.id.clone() }
+}
+
+fn retire_client(
+    rows: &mut Rows,
+    placed: &Placed,
+    key: &RowKey,
+    changes: &mut Vec<Change>,
+) -> Outcome {
+    let Some(Row::Client(mut row)) = rows.take(key) else {
+        return Outcome::Refused {
+            reason: Refusal::NotFound,
+        };
+    };
+    if row.client.state != ClientState::Retired {
+        row.client.state = ClientState::Retired;
+        let client = clients::touch(&mut row.client, placed);
+        changes.push(Change::client(ChangeType::ClientRetired, client));
+    }
+    rows.put(key.clone(), Row::Client(row));
+    Outcome::Applied { id: key.id.clone() }
+}

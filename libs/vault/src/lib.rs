@@ -1,0 +1,31 @@
+//! Sealing of secrets and personal fields, and the keys for it, which live outside the ledger so that they can be destroyed.
+//!
+//! Three kinds of keys, each known only to the one above it:
+//!
+//! - The key-encryption key, [`Kek`], comes from outside: a file or a command. It is never stored.
+//! - A [`DataKey`] belongs to one [`Subject`]. The [`Vault`] makes it, wraps it under the key-encryption key and keeps it in
+//!   the key store. It is durable before anything is sealed with it; without it what was sealed is gone for ever.
+//! - The fingerprint key, wrapped likewise, belongs to the whole ledger. Fingerprints tell a new secret from a repeated one.
+//!
+//! What is sealed is an [`Envelope`](registration::Envelope) in an event. This crate knows nothing of events but their ids,
+//! and no secret that it has opened is ever logged or held in an error.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod cache;
+mod cipher;
+mod command;
+mod data_key;
+mod error;
+mod fingerprint;
+mod kek;
+mod store;
+mod subject;
+mod unlock;
+mod vault;
+mod wrapping;
+
+pub use data_key::{Context, DataKey};
+pub use error::{KekError, OpenError, UnsealError, VaultError};
+pub use kek::Kek;
+pub use subject::Subject;
+pub use vault::Vault;

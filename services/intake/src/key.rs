@@ -1,0 +1,86 @@
+//! Keys: the secret part of an inbound URL.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use admission::hash_of;
+use api::{Problem, ProblemType};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use jiff::Timestamp;
+use registration::directory::{Directory, IntegrationRow};
+
+use crate::Intake;
+use crate::sender;
+
+/// Senders remembered for their wrong keys.
+const REMEMBERED: usize = 10_000;
+
+/// Slows down those who try wrong keys. A right key is never slowed down.
+pub(crate) struct Throttle(DefaultKeyedRateLimiter<IpAddr>);
+
+impl Throttle {
+    pub(crate) fn new(per_minute: u32) -> Self {
+        let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
+        Self(RateLimiter::keyed(Quota::per_minute(per_minute)))
+    }
+
+    fn check(&self, sender: IpAddr) -> Result<(), Problem> {
+        if self.0.len() > REMEMBERED {
+            self.0.retain_recent();
+        }
+        self.0.check_key(&sender::group(sender)).map_err(|_| {
+            Problem::new(
+                ProblemType::TooManyRequests,
+                "Too many wrong addresses were tried from here; slow down.",
+            )
+            .retry_after(5)
+        })
+    }
+}
+
+impl Intake {
+    /// The integration whose key this is. Before it says that there is none, it catches up with the
+    /// head of the directory: a hookup URL made a moment ago, elsewhere, works.
+    ///
+    /// # Errors
+    /// 404 for an unknown integration or a wrong key, indistinguishably; 429 for too many of these;
+    /// 503 if the directory cannot be read.
+    pub(crate) async fn integration(
+        &self,
+        name: &str,
+        key: &str,
+        sender: IpAddr,
+    ) -> Result<IntegrationRow, Problem> {
+        let hash = hash_of(key);
+        let now = self.admission.now();
+        if let Some(found) = with_key(&self.directory.read(), name, &hash, now) {
+            return Ok(found);
+        }
+        self.wrong_keys.check(sender)?;
+        self.directory
+            .catch_up()
+            .await
+            .map_err(|_| Problem::unavailable("The directory cannot be read; send it again."))?;
+        with_key(&self.directory.read(), name, &hash, now).ok_or_else(Problem::not_found)
+    }
+}
+
+/// Compares in constant time, and does so too where there is no such integration.
+fn with_key(
+    directory: &Directory,
+    name: &str,
+    hash: &str,
+    now: Timestamp,
+) -> Option<IntegrationRow> {
+    let row = directory.integration(name);
+    let current = row.map_or("", |row| &row.hookup_key_hash);
+    let previous = row.and_then(|row| row.previous_key.as_ref()).filter(|key| now < key.until);
+    let is_current = is_equal(current, hash);
+    let is_previous = is_equal(previous.map_or("", |key| &key.hash), hash);
+    row.filter(|_| is_current || is_previous).cloned()
+}
+
+fn is_equal(known: &str, given: &str) -> bool {
+    verify_slices_are_equal(known.as_bytes(), given.as_bytes()).is_ok()
+}

@@ -1,0 +1,64 @@
+//! HTTP: notifications in. A notification is acknowledged once it is durable, and not before.
+//!
+//! The URL is the capability: nothing else can authenticate these senders.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod body;
+mod hookup;
+mod key;
+mod sender;
+
+use std::sync::Arc;
+
+use actix_web::web::{self, ServiceConfig};
+use admission::{Admission, DirectoryView};
+use ipnet::IpNet;
+use prometheus::{IntCounterVec, Opts, Registry};
+
+pub use hookup::{MAX_BODY_BYTES, __path_receive, receive};
+
+/// What the inbound routes need.
+pub struct Intake {
+    admission: Admission,
+    directory: Arc<DirectoryView>,
+    proxies: Vec<IpNet>,
+    wrong_keys: key::Throttle,
+    notifications: IntCounterVec,
+}
+
+impl Intake {
+    /// Takes notifications for the integrations of a directory. `proxies` are the reverse proxies
+    /// whose `X-Forwarded-For` is believed; one sender may try `wrong_keys_per_minute`.
+    ///
+    /// # Errors
+    /// If `regledger_notifications_total` is registered already.
+    pub fn new(
+        admission: Admission,
+        directory: Arc<DirectoryView>,
+        proxies: Vec<IpNet>,
+        wrong_keys_per_minute: u32,
+        metrics: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let notifications = IntCounterVec::new(
+            Opts::new(
+                "regledger_notifications_total",
+                "Notifications that came with a right key, by what became of them.",
+            ),
+            &["source", "integration", "outcome"],
+        )?;
+        metrics.register(Box::new(notifications.clone()))?;
+        let wrong_keys = key::Throttle::new(wrong_keys_per_minute);
+        Ok(Self { admission, directory, proxies, wrong_keys, notifications })
+    }
+}
+
+/// Adds the inbound routes.
+pub fn routes(intake: web::Data<Intake>) -> impl FnOnce(&mut ServiceConfig) + Clone {
+    move |config| {
+        config.app_data(intake).service(
+            web::resource("/hookup/{integration}/{key}")
+                .route(web::post().to(hookup::receive))
+                .default_service(web::to(api::method_not_allowed)),
+        );
+    }
+}

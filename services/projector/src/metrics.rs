@@ -1,0 +1,126 @@
+//! How far ledger and store are, told at the moment of asking: a partition that stands still lags more each time.
+
+use std::sync::Arc;
+
+use ledger::{Ledger, ReadError};
+use projection::Store;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, IntGaugeVec, Opts, Registry};
+use tokio::sync::watch;
+
+use crate::board::Board;
+use crate::{Now, ProjectorError};
+
+pub(crate) struct Metrics {
+    heads: Vec<watch::Receiver<u64>>,
+    projected: watch::Receiver<Vec<u64>>,
+    board: Arc<Board>,
+    now: Now,
+    ledger_position: IntGaugeVec,
+    projection_position: IntGaugeVec,
+    lag: GaugeVec,
+}
+
+impl Metrics {
+    pub(crate) fn register(
+        ledger: &dyn Ledger,
+        store: &Store,
+        board: Arc<Board>,
+        now: Now,
+        registry: &Registry,
+    ) -> Result<(), ProjectorError> {
+        let watch = |partition| ledger.watch(partition).map_err(|error| (partition, error));
+        let heads = (0..ledger.partitions())
+            .map(watch)
+            .collect::<Result<_, _>>();
+        let heads =
+            heads.map_err(
+                |(partition, source): (u32, ReadError)| ProjectorError::Ledger {
+                    partition,
+                    source,
+                },
+            )?;
+        let metrics = Self {
+            heads,
+            projected: store.watch(),
+            board,
+            now,
+            ledger_position: IntGaugeVec::new(
+                Opts::new(
+                    "regledger_ledger_position",
+                    "Position of the last event in the ledger; -1 if there is none.",
+                ),
+                &["partition"],
+            )?,
+            projection_position: IntGaugeVec::new(
+                Opts::new(
+                    "regledger_projection_position",
+                    "Position of the last event that is projected; -1 if none is.",
+                ),
+                &["partition"],
+            )?,
+            lag: GaugeVec::new(
+                Opts::new(
+                    "regledger_projection_lag_seconds",
+                    "Seconds that the oldest event that is not projected has been waiting; 0 if all are.",
+                ),
+                &["partition"],
+            )?,
+        };
+        Ok(registry.register(Box::new(metrics))?)
+    }
+
+    fn observe(&self) {
+        let projected = self.projected.borrow().clone();
+        for ((head, next), partition) in self.heads.iter().zip(projected).zip(0..) {
+            let head = *head.borrow();
+            let label = partition.to_string();
+            self.ledger_position
+                .with_label_values(&[&label])
+                .set(last(head));
+            self.projection_position
+                .with_label_values(&[&label])
+                .set(last(next));
+            let lag = if next < head {
+                self.lag_seconds(partition)
+            } else {
+                0.0
+            };
+            self.lag.with_label_values(&[&label]).set(lag);
+        }
+    }
+
+    fn lag_seconds(&self, partition: u32) -> f64 {
+        let Some(since) = self.board.waiting_since(partition) else {
+            return 0.0;
+        };
+        (self.now)().duration_since(since).as_secs_f64().max(0.0)
+    }
+}
+
+/// The position before the next one; -1 at the beginning.
+fn last(next: u64) -> i64 {
+    i64::try_from(next).unwrap_or(i64::MAX) - 1
+}
+
+impl Collector for Metrics {
+    fn desc(&self) -> Vec<&Desc> {
+        [
+            self.ledger_position.desc(),
+            self.projection_position.desc(),
+            self.lag.desc(),
+        ]
+        .concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.observe();
+        [
+            self.ledger_position.collect(),
+            self.projection_position.collect(),
+            self.lag.collect(),
+        ]
+        .concat()
+    }
+}

@@ -1,0 +1,156 @@
+//! Commands: appended as an intent, decided by the fold, answered with the outcome.
+
+use actix_web::HttpRequest;
+use admission::{Intent, Repetition, fingerprint, idempotency_id};
+use api::{Access, Problem, ProblemType};
+use registration::command::{Command, Outcome, Refusal};
+use registration::{Kind, Row, RowKey};
+use serde::Serialize;
+
+use crate::Query;
+
+/// A command that was carried out.
+pub(crate) struct Done {
+    /// Name or id of its row.
+    pub id: String,
+    /// Whether it was carried out before, under the same Idempotency-Key.
+    pub is_repeated: bool,
+}
+
+impl Query {
+    /// Appends an intent and answers with what the fold decided.
+    ///
+    /// # Errors
+    /// 404 and 409 if the fold refused it; 409 while the same Idempotency-Key is being carried out,
+    /// 422 if it was used for another request; 503 if the ledger did not take it; 504 with the
+    /// position if it was not projected in time.
+    pub(crate) async fn carry_out(
+        &self,
+        request: &HttpRequest,
+        access: &Access,
+        mut intent: Intent,
+        asked: &impl Serialize,
+        data: &impl Serialize,
+    ) -> Result<Done, Problem> {
+        intent.repetition = repetition(request, access, asked)?;
+        let repetition = intent.repetition.clone();
+        let _guard = match &repetition {
+            Some(repetition) => Some(self.begin(&repetition.id)?),
+            None => None,
+        };
+        if let Some(repetition) = &repetition
+            && let Some(command) = self.command(&repetition.id).await?
+        {
+            return repeated(&command, repetition);
+        }
+        let submitted = self.admission.submit(intent, data).await?;
+        if !self.is_projected(submitted.place).await {
+            return Err(outcome_unknown(submitted.place));
+        }
+        let command = self
+            .command(&submitted.outcome.id)
+            .await?
+            .ok_or_else(|| outcome_unknown(submitted.place))?;
+        // What the answer says must be so for the next request to this process too.
+        let _ = self.gate.directory().catch_up().await;
+        let is_own = (command.partition, command.position)
+            == (submitted.place.partition, submitted.place.position);
+        match repetition {
+            Some(repetition) if !is_own => repeated(&command, &repetition),
+            _ => done(&command, false),
+        }
+    }
+
+    async fn command(&self, id: &str) -> Result<Option<Command>, Problem> {
+        match self.row(RowKey::new(Kind::Command, id)).await? {
+            Some(Row::Command(command)) => Ok(Some(command)),
+            _ => Ok(None),
+        }
+    }
+
+    /// A row of the state store.
+    pub(crate) async fn row(&self, key: RowKey) -> Result<Option<Row>, Problem> {
+        self.store.row(key).await.map_err(unreadable)
+    }
+
+    fn begin(&self, id: &str) -> Result<InProgress<'_>, Problem> {
+        if !self.in_progress.lock().insert(id.to_owned()) {
+            return Err(Problem::new(
+                ProblemType::InProgress,
+                "A request with this Idempotency-Key is being carried out; ask again in a second.",
+            )
+            .retry_after(1));
+        }
+        Ok(InProgress { query: self, id: id.to_owned() })
+    }
+}
+
+struct InProgress<'a> {
+    query: &'a Query,
+    id: String,
+}
+
+impl Drop for InProgress<'_> {
+    fn drop(&mut self) {
+        self.query.in_progress.lock().remove(&self.id);
+    }
+}
+
+/// A state store that cannot be read right now.
+pub(crate) fn unreadable(error: projection::StoreError) -> Problem {
+    tracing::warn!(error = &error as &dyn std::error::Error, "the state store cannot be read");
+    Problem::unavailable("The state store cannot be read; try again, /readyz says what is wrong.")
+}
+
+fn repetition(
+    request: &HttpRequest,
+    access: &Access,
+    asked: &impl Serialize,
+) -> Result<Option<Repetition>, Problem> {
+    let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
+        Problem::query("The Idempotency-Key must be 1 to 255 visible ASCII characters.")
+    })?;
+    let asked = serde_json::to_vec(asked).unwrap_or_default();
+    let operation = format!("{} {}", request.method(), request.path());
+    Ok(Some(Repetition {
+        id: idempotency_id(&access.token.id, key),
+        fingerprint: fingerprint(&operation, &asked),
+    }))
+}
+
+fn repeated(command: &Command, repetition: &Repetition) -> Result<Done, Problem> {
+    if command.fingerprint.as_ref() != Some(&repetition.fingerprint) {
+        return Err(Problem::new(
+            ProblemType::IdempotencyKeyReused,
+            "This Idempotency-Key came with another request before; use a new one.",
+        ));
+    }
+    done(command, true)
+}
+
+fn done(command: &Command, is_repeated: bool) -> Result<Done, Problem> {
+    match &command.outcome {
+        Outcome::Applied { id } => Ok(Done { id: id.clone(), is_repeated }),
+        Outcome::Refused { reason } => Err(match reason {
+            Refusal::NameTaken => Problem::new(
+                ProblemType::Conflict,
+                "The name is in use, or reserved for what had it; choose another.",
+            ),
+            Refusal::DomainNotFound => Problem::new(
+                ProblemType::Conflict,
+                "There is no such domain; `default` exists from the start.",
+            ),
+            Refusal::NotFound => Problem::not_found(),
+        }),
+    }
+}
+
+fn outcome_unknown(place: ledger::Place) -> Problem {
+    Problem::new(
+        ProblemType::OutcomeUnknown,
+        "The command is in the ledger, but not projected yet. Send it again with the same \
+         Idempotency-Key to learn its outcome.",
+    )
+    .position(place)
+}

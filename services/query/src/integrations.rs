@@ -1,0 +1,256 @@
+//! `/v1/integrations`: what providers publish in a source's catalogue, and where it notifies us.
+
+use actix_web::web::{Data, Json, Path, Query as Parameters};
+use actix_web::{HttpRequest, HttpResponse};
+use admission::{Capability, Intent};
+use api::{Access, JsonBody, Page, PageParameters, Problem, limit};
+use jiff::SignedDuration;
+use registration::directory::{
+    Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec,
+    IntegrationUpdate, Scope,
+};
+use registration::event::{EventType, Nothing};
+use schemars::JsonSchema;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Query;
+use crate::once::{Shown, refuse};
+
+/// An integration, with its hookup URL if this is the one time that it is shown.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct IntegrationCreated {
+    /// The integration.
+    #[serde(flatten)]
+    pub integration: Integration,
+    /// The hookup URL, or how to get another.
+    #[serde(flatten)]
+    pub hookup: HookupUrl,
+}
+
+/// A hookup URL: shown once, whoever has it can notify us.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HookupUrl {
+    /// To be set in the source's integration template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hookup_url: Option<String>,
+    /// Whether it was shown before.
+    #[serde(flatten)]
+    pub shown: Shown,
+}
+
+/// For how long the old URL stays valid.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotate {
+    /// Seconds; a day by default, 30 days at most.
+    #[serde(default = "a_day")]
+    pub grace_seconds: u32,
+}
+
+const MAX_GRACE_SECONDS: u32 = 30 * 86_400;
+
+fn a_day() -> u32 {
+    86_400
+}
+
+/// Lists integrations, in the order of their making.
+///
+/// # Errors
+/// 400, 401, 403.
+#[utoipa::path(get, path = "/v1/integrations", tag = "directory", operation_id = "listIntegrations",
+    security(("bearer" = ["admin"])), params(PageParameters),
+    responses((status = 200, description = "A page of integrations", body = ref("#/components/schemas/IntegrationPage"))))]
+pub async fn list(
+    request: HttpRequest,
+    query: Data<Query>,
+    asked: Parameters<PageParameters>,
+) -> Result<Json<Page<Integration>>, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    let limit = limit(asked.limit)?;
+    let after = asked.position()?;
+    let directory = query.gate.directory().read();
+    let rows = directory.integrations().into_iter();
+    let seen = rows.filter(|row| row.position >= after && access.token.sees(&row.integration));
+    let page = Page::of(seen.take(limit + 1).collect(), limit, &request, |row: &&IntegrationRow| {
+        (row.position + 1).to_string()
+    });
+    Ok(Json(page.map(|row| row.integration.clone())))
+}
+
+/// Makes an integration and shows its hookup URL, once.
+///
+/// # Errors
+/// 401, 403, 409 if the name is taken, 422, 503, 504.
+#[utoipa::path(post, path = "/v1/integrations", tag = "directory", operation_id = "createIntegration",
+    security(("bearer" = ["admin"])), params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
+    request_body(content = ref("#/components/schemas/IntegrationSpec"), content_type = "application/json"),
+    responses((status = 201, description = "The integration and its hookup URL", body = ref("#/components/schemas/IntegrationCreated"))))]
+pub async fn create(
+    request: HttpRequest,
+    query: Data<Query>,
+    spec: JsonBody<IntegrationSpec>,
+) -> Result<HttpResponse, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    let spec = spec.0;
+    refuse(spec.violations())?;
+    may_use_domain(&access, &spec.domain)?;
+    let key = capability("")?;
+    let name = spec.name.clone();
+    let intent = intent(EventType::IntegrationCreate, &name, None, &access);
+    let data = IntegrationCreate { integration: spec.clone(), hookup_key_hash: key.hash };
+    let done = query.carry_out(&request, &access, intent, &spec, &data).await?;
+    let integration = query.integration(&access, &done.id)?.integration;
+    let hookup = query.hookup_url(&request, &name, key.secret, done.is_repeated);
+    Ok(HttpResponse::Created().json(IntegrationCreated { integration, hookup }))
+}
+
+/// Shows an integration.
+///
+/// # Errors
+/// 401, 403, 404.
+#[utoipa::path(get, path = "/v1/integrations/{name}", tag = "directory", operation_id = "getIntegration",
+    security(("bearer" = ["admin"])), params(("name" = String, Path, description = "Name of the integration")),
+    responses((status = 200, description = "The integration", body = ref("#/components/schemas/Integration"))))]
+pub async fn show(
+    request: HttpRequest,
+    query: Data<Query>,
+    name: Path<String>,
+) -> Result<Json<Integration>, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    Ok(Json(query.integration(&access, &name)?.integration))
+}
+
+/// Replaces fields of an integration.
+///
+/// # Errors
+/// 401, 403, 404, 422, 503, 504.
+#[utoipa::path(patch, path = "/v1/integrations/{name}", tag = "directory", operation_id = "updateIntegration",
+    security(("bearer" = ["admin"])), params(
+        ("name" = String, Path, description = "Name of the integration"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
+    request_body(content = ref("#/components/schemas/IntegrationUpdate"), content_type = "application/json"),
+    responses((status = 200, description = "The integration", body = ref("#/components/schemas/Integration"))))]
+pub async fn update(
+    request: HttpRequest,
+    query: Data<Query>,
+    name: Path<String>,
+    update: JsonBody<IntegrationUpdate>,
+) -> Result<Json<Integration>, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    refuse(update.0.violations())?;
+    let row = query.integration(&access, &name)?;
+    let intent = intent(EventType::IntegrationUpdate, &name, Some(row.integration.id), &access);
+    query.carry_out(&request, &access, intent, &update.0, &update.0).await?;
+    Ok(Json(query.integration(&access, &name)?.integration))
+}
+
+/// Deletes an integration: its hookup URL ends, its clients and its name stay.
+///
+/// # Errors
+/// 401, 403, 404, 503, 504.
+#[utoipa::path(delete, path = "/v1/integrations/{name}", tag = "directory", operation_id = "deleteIntegration",
+    security(("bearer" = ["admin"])), params(
+        ("name" = String, Path, description = "Name of the integration"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
+    responses((status = 204, description = "Deleted")))]
+pub async fn remove(
+    request: HttpRequest,
+    query: Data<Query>,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    let row = query.integration(&access, &name)?;
+    let intent = intent(EventType::IntegrationDelete, &name, Some(row.integration.id), &access);
+    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Gives an integration a new hookup URL; the old one stays valid for a while.
+///
+/// # Errors
+/// 401, 403, 404, 422, 503, 504.
+#[utoipa::path(post, path = "/v1/integrations/{name}/rotate-hookup", tag = "directory", operation_id = "rotateHookup",
+    security(("bearer" = ["admin"])), params(
+        ("name" = String, Path, description = "Name of the integration"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
+    request_body(content = ref("#/components/schemas/Rotate"), content_type = "application/json"),
+    responses((status = 200, description = "The new URL", body = ref("#/components/schemas/HookupUrl"))))]
+pub async fn rotate_hookup(
+    request: HttpRequest,
+    query: Data<Query>,
+    name: Path<String>,
+    rotate: JsonBody<Rotate>,
+) -> Result<Json<HookupUrl>, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    let row = query.integration(&access, &name)?;
+    let seconds = rotate.0.grace_seconds.min(MAX_GRACE_SECONDS);
+    let until = query.admission.now().saturating_add(SignedDuration::from_secs(seconds.into()));
+    let key = capability("")?;
+    let data = IntegrationRotateHookup {
+        hookup_key_hash: key.hash,
+        grace_until: until.unwrap_or(jiff::Timestamp::MAX),
+    };
+    let intent =
+        intent(EventType::IntegrationRotateHookup, &name, Some(row.integration.id), &access);
+    let done = query.carry_out(&request, &access, intent, &rotate.0, &data).await?;
+    Ok(Json(query.hookup_url(&request, &name, key.secret, done.is_repeated)))
+}
+
+impl Query {
+    fn integration(&self, access: &Access, name: &str) -> Result<IntegrationRow, Problem> {
+        let directory = self.gate.directory().read();
+        let row = directory.integration(name).filter(|row| access.token.sees(&row.integration));
+        row.cloned().ok_or_else(Problem::not_found)
+    }
+
+    fn hookup_url(
+        &self,
+        request: &HttpRequest,
+        name: &str,
+        key: SecretString,
+        is_repeated: bool,
+    ) -> HookupUrl {
+        if is_repeated {
+            let shown = Shown::before(format!("regledger integration rotate-hookup {name}"));
+            return HookupUrl { hookup_url: None, shown };
+        }
+        let base = self.public_url.clone().unwrap_or_else(|| {
+            let connection = request.connection_info();
+            format!("{}://{}", connection.scheme(), connection.host())
+        });
+        let url = format!("{}/hookup/{name}/{}", base.trim_end_matches('/'), key.expose_secret());
+        HookupUrl { hookup_url: Some(url), shown: Shown::default() }
+    }
+}
+
+fn intent(kind: EventType, name: &str, id: Option<Uuid>, access: &Access) -> Intent {
+    Intent {
+        kind,
+        source: format!("/integrations/{name}"),
+        subject: Some(name.to_owned()),
+        integration_id: id,
+        partition: 0,
+        actor: access.token.id.clone(),
+        repetition: None,
+    }
+}
+
+/// A token that sees one domain only makes things there only.
+pub(crate) fn may_use_domain(access: &Access, domain: &str) -> Result<(), Problem> {
+    let own = access.token.domain.as_deref().is_none_or(|own| own == domain);
+    let is_whole = access.token.integrations.is_empty();
+    if own && is_whole {
+        return Ok(());
+    }
+    Err(Problem::new(
+        api::ProblemType::Forbidden,
+        "The access token is limited to a domain or to integrations, and this is outside of them.",
+    ))
+}
+
+/// A new capability.
+pub(crate) fn capability(prefix: &str) -> Result<Capability, Problem> {
+    Capability::new(prefix).map_err(|_| Problem::unavailable("There is no randomness; try again."))
+}

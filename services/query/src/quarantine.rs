@@ -1,0 +1,227 @@
+//! `/v1/quarantine`: notifications that could not be accepted.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json, Path, Query as Parameters};
+use admission::{Delivery, Intent, Prepared, Receipt};
+use api::{Access, Page, Problem, ProblemType, limit};
+use jiff::Timestamp;
+use projection::MessageFilter;
+use registration::directory::Scope;
+use registration::event::{EventType, Nothing};
+use registration::quarantine::{Message, QuarantineRelease, QuarantineState, Quarantined};
+use registration::{Kind, Row, RowKey};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use vault::Subject;
+use zeroize::Zeroizing;
+
+use crate::Query;
+use crate::commands::unreadable;
+
+/// Which messages.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct QuarantineParameters {
+    /// Name of the integration.
+    integration: Option<String>,
+    /// `held`, `released`, `superseded` or `dismissed`.
+    #[param(value_type = Option<String>)]
+    state: Option<QuarantineState>,
+    /// Items on the page, 1 to 1000; 100 by default.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+    /// Where the page begins; taken from `next`.
+    after: Option<String>,
+}
+
+/// A released message and the registration that came of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Released {
+    /// The message.
+    pub message: Message,
+    /// Where the registration is durable.
+    pub receipt: Receipt,
+}
+
+/// Lists quarantined messages, oldest first. Those that have expired can no longer be read.
+///
+/// # Errors
+/// 400, 401, 403, 503.
+#[utoipa::path(get, path = "/v1/quarantine", tag = "quarantine", operation_id = "listQuarantine",
+    security(("bearer" = ["admin"])), params(QuarantineParameters),
+    responses((status = 200, description = "A page of messages", body = ref("#/components/schemas/MessagePage"))))]
+pub async fn list(
+    request: HttpRequest,
+    query: Data<Query>,
+    asked: Parameters<QuarantineParameters>,
+) -> Result<Json<Page<Message>>, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    let limit = limit(asked.limit)?;
+    let after = asked.after.as_deref().map(str::parse).transpose();
+    let after = after.map_err(|_| Problem::query("`after` must be taken from a page's `next`."))?;
+    let filter = MessageFilter {
+        integrations: narrowed(&access, asked.integration.clone()),
+        state: asked.state,
+    };
+    let rows = query.store.quarantined(filter, after, limit + 1).await.map_err(unreadable)?;
+    let page = Page::of(rows, limit, &request, |row| row.at.to_string());
+    Ok(Json(page.map(|row| row.message)))
+}
+
+/// Shows a quarantined message, without its body.
+///
+/// # Errors
+/// 401, 403, 404, 503.
+#[utoipa::path(get, path = "/v1/quarantine/{id}", tag = "quarantine", operation_id = "getMessage",
+    security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Id of the message")),
+    responses((status = 200, description = "The message", body = ref("#/components/schemas/Message"))))]
+pub async fn show(
+    request: HttpRequest,
+    query: Data<Query>,
+    id: Path<String>,
+) -> Result<Json<Message>, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    Ok(Json(query.quarantined(&access, &id).await?.message))
+}
+
+/// Processes a quarantined message again, with its reception time. If newer notices of its client
+/// have come meanwhile, it changes nothing and is marked superseded.
+///
+/// # Errors
+/// 401, 403, 404, 409 if it is not held, 410 if it has expired, 422 if it still cannot be accepted,
+/// 503, 504.
+#[utoipa::path(post, path = "/v1/quarantine/{id}/release", tag = "quarantine", operation_id = "releaseMessage",
+    security(("bearer" = ["admin"])), params(
+        ("id" = String, Path, description = "Id of the message"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
+    responses((status = 200, description = "Accepted after all", body = ref("#/components/schemas/Released")),
+        (status = 410, description = "The message has expired: nobody can read it any more")))]
+pub async fn release(
+    request: HttpRequest,
+    query: Data<Query>,
+    id: Path<String>,
+) -> Result<Json<Released>, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    let row = query.held(&access, &id).await?;
+    let (receipt, client) = query.process_again(&row).await?;
+    let place = ledger::Place { partition: receipt.partition, position: receipt.position };
+    if !query.is_projected(place).await {
+        return Err(Problem::new(
+            ProblemType::OutcomeUnknown,
+            "It was accepted, but is not projected yet. Release it again: it changes nothing twice.",
+        )
+        .position(place));
+    }
+    let superseded = query.is_superseded(&client, row.message.last_time).await?;
+    let data =
+        QuarantineRelease { partition: place.partition, position: place.position, superseded };
+    let intent = intent(EventType::QuarantineRelease, &row, &access);
+    query.carry_out(&request, &access, intent, &Nothing {}, &data).await?;
+    let message = query.quarantined(&access, &id).await?.message;
+    Ok(Json(Released { message, receipt }))
+}
+
+/// Decides that a quarantined message will not be accepted.
+///
+/// # Errors
+/// 401, 403, 404, 409 if it is not held, 503, 504.
+#[utoipa::path(post, path = "/v1/quarantine/{id}/dismiss", tag = "quarantine", operation_id = "dismissMessage",
+    security(("bearer" = ["admin"])), params(
+        ("id" = String, Path, description = "Id of the message"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
+    responses((status = 200, description = "The message", body = ref("#/components/schemas/Message"))))]
+pub async fn dismiss(
+    request: HttpRequest,
+    query: Data<Query>,
+    id: Path<String>,
+) -> Result<Json<Message>, Problem> {
+    let access = query.gate.admit(&request, Scope::Admin).await?;
+    let row = query.held(&access, &id).await?;
+    let intent = intent(EventType::QuarantineDismiss, &row, &access);
+    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
+    Ok(Json(query.quarantined(&access, &id).await?.message))
+}
+
+impl Query {
+    /// A quarantined message that the caller may see.
+    pub(crate) async fn quarantined(
+        &self,
+        access: &Access,
+        id: &str,
+    ) -> Result<Quarantined, Problem> {
+        match self.row(RowKey::new(Kind::Quarantined, id)).await? {
+            Some(Row::Quarantined(row)) if access.sees(&row.message.integration) => Ok(*row),
+            _ => Err(Problem::not_found()),
+        }
+    }
+
+    async fn held(&self, access: &Access, id: &str) -> Result<Quarantined, Problem> {
+        let row = self.quarantined(access, id).await?;
+        if row.message.state == QuarantineState::Held {
+            return Ok(row);
+        }
+        Err(Problem::new(
+            ProblemType::Conflict,
+            format!("The message is {} already.", row.message.state.as_str()),
+        ))
+    }
+
+    /// The body of a quarantined message.
+    pub(crate) async fn open_message(
+        &self,
+        row: &Quarantined,
+    ) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        let message = &row.message;
+        let subject =
+            Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
+        self.open(&subject, "body", &row.body).await
+    }
+
+    /// Where the registration is durable, and the client that it is about.
+    async fn process_again(&self, row: &Quarantined) -> Result<(Receipt, String), Problem> {
+        let body = self.open_message(row).await?;
+        let integration = self.gate.directory().read().integration(&row.message.integration).cloned();
+        let integration =
+            integration.filter(|found| found.integration.id == row.integration_id).ok_or_else(|| {
+                Problem::new(ProblemType::Conflict, "Its integration was deleted; dismiss the message.")
+            })?;
+        let delivery = Delivery {
+            integration: &integration,
+            body: &body,
+            idempotency_key: Some(&row.message.id),
+            time: row.message.last_time,
+            released: Some(self.admission.now()),
+        };
+        let prepared = Prepared::check(delivery).map_err(Problem::from)?;
+        let client = prepared.client_id();
+        Ok((self.admission.record(prepared).await?, client))
+    }
+
+    async fn is_superseded(&self, client: &str, received: Timestamp) -> Result<bool, Problem> {
+        match self.row(RowKey::new(Kind::Client, client)).await? {
+            Some(Row::Client(row)) => Ok(received < row.notice_time),
+            _ => Ok(false),
+        }
+    }
+}
+
+/// The integrations that are seen, or the one among them that was asked for.
+fn narrowed(access: &Access, asked: Option<String>) -> Option<Vec<String>> {
+    match asked {
+        None => access.integrations.clone(),
+        Some(name) => Some(if access.sees(&name) { vec![name] } else { Vec::new() }),
+    }
+}
+
+fn intent(kind: EventType, row: &Quarantined, access: &Access) -> Intent {
+    Intent {
+        kind,
+        source: format!("/integrations/{}", row.message.integration),
+        subject: Some(row.message.id.clone()),
+        integration_id: Some(row.integration_id),
+        partition: row.partition,
+        actor: access.token.id.clone(),
+        repetition: None,
+    }
+}

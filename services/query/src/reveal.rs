@@ -1,0 +1,136 @@
+//! Reveals: a secret is shown after the reveal is an event, and not before.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use admission::Intent;
+use api::{JsonBody, Problem, ProblemType};
+use data_encoding::BASE64;
+use registration::client::{Reveal, SealedSecret};
+use registration::directory::Scope;
+use registration::event::EventType;
+use schemars::JsonSchema;
+use serde::Serialize;
+use vault::{Context, Subject, UnsealError};
+use zeroize::Zeroizing;
+
+use crate::Query;
+use crate::once::refuse;
+
+/// A client's credentials.
+#[derive(Serialize, JsonSchema)]
+pub struct Credentials {
+    /// OAuth 2.0 client id.
+    pub client_id: String,
+    /// OAuth 2.0 client secret; null for public clients.
+    pub client_secret: Option<String>,
+}
+
+/// The body of a quarantined message: text, or base64 where it is not UTF-8.
+#[derive(Serialize, JsonSchema)]
+pub struct QuarantinedBody {
+    /// As text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// As base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
+}
+
+/// Shows a client's secret.
+///
+/// # Errors
+/// 401, 403, 404, 410 if the key was destroyed, 422, 503.
+#[utoipa::path(post, path = "/v1/clients/{id}/reveal", tag = "clients", operation_id = "revealClient",
+    security(("bearer" = ["secrets:reveal"])), params(("id" = String, Path, description = "Id of the client")),
+    request_body(content = ref("#/components/schemas/Reveal"), content_type = "application/json"),
+    responses((status = 200, description = "The credentials", body = ref("#/components/schemas/Credentials")),
+        (status = 410, description = "The key was destroyed: nobody can read the secret any more")))]
+pub async fn client(
+    request: HttpRequest,
+    query: Data<Query>,
+    id: Path<String>,
+    reveal: JsonBody<Reveal>,
+) -> Result<HttpResponse, Problem> {
+    let access = query.gate.admit(&request, Scope::SecretsReveal).await?;
+    refuse(reveal.0.violations())?;
+    let row = query.client_row(&access, &id).await?;
+    let intent = Intent {
+        kind: EventType::ClientReveal,
+        source: format!("/integrations/{}", row.client.integration),
+        subject: Some(row.client.id.clone()),
+        integration_id: None,
+        partition: row.client.partition,
+        actor: access.token.id.clone(),
+        repetition: None,
+    };
+    query.admission.submit(intent, &reveal.0).await?;
+    let client_secret = match &row.secret {
+        Some(secret) => {
+            let subject = Subject::Tenant(row.client.tenant.clone());
+            let plain = query.open(&subject, "client_secret", secret).await?;
+            Some(String::from_utf8_lossy(&plain).into_owned())
+        }
+        None => None,
+    };
+    let credentials = Credentials { client_id: row.client.client_id.clone(), client_secret };
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(credentials))
+}
+
+/// Shows the body of a quarantined message, which may hold a secret.
+///
+/// # Errors
+/// 401, 403, 404, 410 if it has expired, 422, 503.
+#[utoipa::path(post, path = "/v1/quarantine/{id}/reveal", tag = "quarantine", operation_id = "revealMessage",
+    security(("bearer" = ["secrets:reveal"])), params(("id" = String, Path, description = "Id of the message")),
+    request_body(content = ref("#/components/schemas/Reveal"), content_type = "application/json"),
+    responses((status = 200, description = "The body", body = ref("#/components/schemas/QuarantinedBody")),
+        (status = 410, description = "The message has expired: nobody can read it any more")))]
+pub async fn quarantined(
+    request: HttpRequest,
+    query: Data<Query>,
+    id: Path<String>,
+    reveal: JsonBody<Reveal>,
+) -> Result<HttpResponse, Problem> {
+    let access = query.gate.admit(&request, Scope::SecretsReveal).await?;
+    refuse(reveal.0.violations())?;
+    let row = query.quarantined(&access, &id).await?;
+    let intent = Intent {
+        kind: EventType::QuarantineReveal,
+        source: format!("/integrations/{}", row.message.integration),
+        subject: Some(row.message.id.clone()),
+        integration_id: None,
+        partition: row.partition,
+        actor: access.token.id.clone(),
+        repetition: None,
+    };
+    query.admission.submit(intent, &reveal.0).await?;
+    let plain = query.open_message(&row).await?;
+    let body = match std::str::from_utf8(&plain) {
+        Ok(text) => QuarantinedBody { body: Some(text.to_owned()), body_base64: None },
+        Err(_) => QuarantinedBody { body: None, body_base64: Some(BASE64.encode(&plain)) },
+    };
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(body))
+}
+
+impl Query {
+    /// Opens an envelope.
+    pub(crate) async fn open(
+        &self,
+        subject: &Subject,
+        field: &str,
+        secret: &SealedSecret,
+    ) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        let context = Context { event: secret.event, field };
+        let opened = self.admission.vault().open_envelope(subject, &context, &secret.sealed.sealed);
+        opened.await.map_err(|error| match error {
+            UnsealError::NoKey => Problem::new(
+                ProblemType::KeyDestroyed,
+                "The key was destroyed or has expired: nobody can read this any more.",
+            ),
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "an envelope stays shut");
+                Problem::unavailable("The key store cannot be read; try again.")
+            }
+        })
+    }
+}

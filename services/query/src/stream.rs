@@ -1,0 +1,7 @@
+//! The change stream: what happened to the client table, in order, resumable, to everyone at once.
+
+pub mod cursor;
+pub mod filter;
+mod frame;
+pub mod subscriber;
+pub mod tailer;

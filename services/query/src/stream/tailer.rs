@@ -1,0 +1,105 @@
+//! The tailer: one per process reads new changes from the store and hands them to all subscribers.
+
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use parking_lot::Mutex;
+use projection::{Store, StoreError, StoredChange};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::stream::cursor::{Cursor, Next};
+use crate::stream::frame;
+
+/// Changes that a subscriber may be behind before it has to read from the store again.
+const BACKLOG: usize = 4096;
+
+/// Changes read from the store at once.
+pub(crate) const CHUNK: usize = 512;
+
+/// A change on its way to the subscribers.
+#[derive(Debug)]
+pub struct Published {
+    /// The change.
+    pub change: StoredChange,
+    /// The cursor of a subscriber that has read everything up to and with this change.
+    pub after: Cursor,
+    /// The change as a server-sent event with that cursor, written once for all subscribers.
+    pub frame: Bytes,
+}
+
+/// Hands new changes to all subscribers of this process.
+pub struct Tailer {
+    store: Store,
+    at: Mutex<Cursor>,
+    sender: broadcast::Sender<Arc<Published>>,
+}
+
+impl Tailer {
+    /// Begins at what is projected now.
+    pub fn new(store: Store, ledger: &str) -> Arc<Self> {
+        let at = Cursor::at_heads(ledger, store.watch().borrow().iter().copied());
+        Arc::new(Self { store, at: Mutex::new(at), sender: broadcast::Sender::new(BACKLOG) })
+    }
+
+    /// Everything after the cursor that is returned will be received.
+    pub fn subscribe(&self) -> (Cursor, broadcast::Receiver<Arc<Published>>) {
+        // The lock joins both: nothing is published between reading the cursor and subscribing.
+        let at = self.at.lock();
+        (at.clone(), self.sender.subscribe())
+    }
+
+    /// Number of subscribers.
+    pub fn subscribers(&self) -> usize {
+        self.sender.receiver_count()
+    }
+
+    /// Follows the projection until it is told to stop.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut heads = self.store.watch();
+        loop {
+            let now = heads.borrow_and_update().clone();
+            if let Err(error) = self.publish_to(&now).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "changes cannot be read");
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                continue;
+            }
+            tokio::select! {
+                changed = heads.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn publish_to(&self, heads: &[u64]) -> Result<(), StoreError> {
+        for (partition, head) in (0..).zip(heads) {
+            loop {
+                let from = self.at.lock().next.get(partition as usize).copied().unwrap_or_default();
+                if from >= (Next { position: *head, ordinal: 0 }) {
+                    break;
+                }
+                let changes = self
+                    .store
+                    .changes(partition, (from.position, from.ordinal), *head, CHUNK)
+                    .await?;
+                self.publish(partition, changes, *head);
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&self, partition: u32, changes: Vec<StoredChange>, head: u64) {
+        let mut at = self.at.lock();
+        let at_end = changes.len() < CHUNK;
+        for change in changes {
+            at.pass(partition, change.position, change.ordinal);
+            let after = at.clone();
+            let frame = frame::change(&change, &after);
+            // an error says that nobody is listening
+            let _ = self.sender.send(Arc::new(Published { change, after, frame }));
+        }
+        if at_end && let Some(next) = at.next.get_mut(partition as usize) {
+            *next = Next { position: head, ordinal: 0 };
+        }
+    }
+}

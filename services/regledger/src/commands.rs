@@ -1,0 +1,41 @@
+//! What each command does, a file for each noun.
+
+pub mod backup;
+pub mod client;
+pub mod config;
+pub mod event;
+pub mod integration;
+pub mod quarantine;
+pub mod restore;
+pub mod shell;
+pub mod tail;
+pub mod token;
+
+pub mod moment;
+
+use crate::cli::Command;
+use crate::session::Session;
+use crate::{demo, serve, simulate};
+
+/// Does what was asked for.
+///
+/// # Errors
+/// Whatever hindered it.
+pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(demo) => demo::run(&demo).await,
+        Command::Serve(arguments) => serve::run(&session.settings(&arguments.settings)?).await,
+        Command::Simulate(simulate) => simulate::run(&simulate, session).await,
+        Command::Integration(command) => integration::run(command, session).await,
+        Command::Client(command) => client::run(command, session).await,
+        Command::Tail(tail) => tail::run(&tail, session).await,
+        Command::Event(command) => event::run(command, session).await,
+        Command::Quarantine(command) => quarantine::run(command, session).await,
+        Command::Token(command) => token::run(command, session).await,
+        Command::Config(command) => config::run(command, session),
+        Command::Backup(backup) => backup::run(&backup, session),
+        Command::Restore(restore) => restore::run(&restore, session).await,
+        Command::Completions(completions) => shell::completions(&completions),
+        Command::Man(man) => shell::man(&man),
+    }
+}

@@ -1,0 +1,164 @@
+//! Writing a partition to a file, again and again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{PAGE, entries};
+use crate::client::Api;
+use crate::output::say;
+
+/// What a file of an earlier call holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Held {
+    /// Complete lines: the position to go on from.
+    lines: u64,
+    /// Bytes of the complete lines; what follows was cut off while it was written.
+    bytes: u64,
+    /// The last complete line.
+    last: Vec<u8>,
+}
+
+/// Writes what the file lacks.
+///
+/// # Errors
+/// If the server refuses or cannot be asked, the file cannot be written, or is of another ledger.
+pub async fn run(api: &Api, partition: u32, path: &Path) -> anyhow::Result<()> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    let held = held(&mut file).with_context(|| format!("cannot read {}", path.display()))?;
+    check(api, partition, &held)
+        .await
+        .with_context(|| format!("cannot go on with {}", path.display()))?;
+    file.set_len(held.bytes)?;
+    file.seek(SeekFrom::End(0))?;
+    let end = append(api, partition, held.lines, file).await?;
+    say(format_args!(
+        "{}: {} new entries, {end} in all",
+        path.display(),
+        end - held.lines
+    ));
+    Ok(())
+}
+
+async fn append(api: &Api, partition: u32, from: u64, file: File) -> anyhow::Result<u64> {
+    let bar = progress(head(api, partition).await.unwrap_or_default(), from);
+    let mut writer = BufWriter::new(file);
+    let mut position = from;
+    loop {
+        let page = entries(api, partition, position, PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        for entry in &page {
+            writer.write_all(entry.get().as_bytes())?;
+            writer.write_all(b"\n")?;
+        }
+        position += page.len() as u64;
+        bar.set_position(position);
+    }
+    writer.flush()?;
+    writer.get_ref().sync_all()?;
+    bar.finish_and_clear();
+    Ok(position)
+}
+
+/// Compares the last line with what the server has in its place.
+async fn check(api: &Api, partition: u32, held: &Held) -> anyhow::Result<()> {
+    let Some(position) = held.lines.checked_sub(1) else {
+        return Ok(());
+    };
+    let entries = entries(api, partition, position, 1).await?;
+    let entry = entries
+        .first()
+        .context("the server's ledger is shorter than the file")?;
+    ensure!(
+        entry.get().as_bytes() == held.last,
+        "it holds another entry at position {position} than the server"
+    );
+    Ok(())
+}
+
+fn held(file: &mut File) -> std::io::Result<Held> {
+    let mut held = Held::default();
+    let mut line = Vec::new();
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        let read = file.read(&mut chunk)?;
+        if read == 0 {
+            return Ok(held);
+        }
+        for part in chunk[..read].split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(part);
+            if line.last() == Some(&b'\n') {
+                held.lines += 1;
+                held.bytes += line.len() as u64;
+                line.pop();
+                held.last = std::mem::take(&mut line);
+            }
+        }
+    }
+}
+
+/// How many entries there are, from the metrics; only to draw the bar.
+async fn head(api: &Api, partition: u32) -> Option<u64> {
+    let metrics = api.text("/metrics", &[]).await.ok()?;
+    let name = format!("regledger_ledger_position{{partition=\"{partition}\"}} ");
+    let last: u64 = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(&name))?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(last + 1)
+}
+
+/// Draws on stderr, and only on a terminal.
+fn progress(total: u64, from: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total).with_position(from);
+    let style = ProgressStyle::with_template(
+        "{bar:40} {human_pos}/{human_len} entries  {per_sec}  {eta} left",
+    );
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::new("", 0, 0, "")]
+    #[case::complete("{\"a\":1}\n{}\n", 2, 11, "{}")]
+    #[case::cut_off("{\"a\":1}\n{\"b", 1, 8, "{\"a\":1}")]
+    #[case::cut_off_at_once("{\"b", 0, 0, "")]
+    fn what_was_cut_off_is_written_again(
+        #[case] content: &str,
+        #[case] lines: u64,
+        #[case] bytes: u64,
+        #[case] last: &str,
+    ) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        assert_eq!(
+            held(&mut file).unwrap(),
+            Held {
+                lines,
+                bytes,
+                last: last.as_bytes().to_vec()
+            }
+        );
+    }
+}

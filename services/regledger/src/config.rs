@@ -1,0 +1,258 @@
+//! Settings of the process: a flag beats a `REGLEDGER_…` variable, which beats the configuration file, which beats the default.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+mod example;
+mod file;
+mod flags;
+mod layers;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use self::example::example;
+pub use self::flags::SettingFlags;
+pub use self::layers::{Layers, Origin, SettingError, Sourced, Values};
+pub use self::table::{SETTINGS, nearest};
+
+/// The environment of the process: read once, at its edge.
+pub type Variables = BTreeMap<String, String>;
+
+/// What a process is told, read and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the embedded stores live.
+    pub data_dir: PathBuf,
+    /// Address on which HTTP is served; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The parts of regledger that this process runs: at least one, none twice.
+    pub roles: Vec<Role>,
+    /// What keeps the ledger.
+    pub ledger: LedgerBackend,
+    /// What keeps the client table and the changes.
+    pub state: StateBackend,
+    /// Holds the token of the first start; made by it, mode 0600.
+    pub admin_token_file: PathBuf,
+    /// Where the key-encryption key comes from.
+    pub kek: KekSource,
+    /// The HTTP server.
+    pub http: Http,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Below this many free bytes in the data directory the process is unready.
+    pub disk_min_free_bytes: u64,
+    /// How long requests may go on after the process was told to stop.
+    pub shutdown_drain: Duration,
+    /// How long a change stream may be silent before a heartbeat.
+    pub stream_heartbeat: Duration,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Where the outside reaches this server: hookup URLs begin with it. None: scheme and host of the request.
+    pub public_url: Option<Url>,
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Connections served at a time; more wait in the listen queue.
+    pub max_connections: usize,
+    /// Wrong hookup keys answered for one address in a minute before 429; a right key is never limited.
+    pub wrong_keys_per_minute: u32,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+    /// A filter of `tracing`: `info`, or `info,intake=debug`.
+    pub level: String,
+}
+
+/// Where the key-encryption key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KekSource {
+    /// A file with its base64; made by the first start if absent.
+    File(PathBuf),
+    /// A command, with its arguments, that prints its base64.
+    Command(Vec<String>),
+}
+
+/// Declares an enumeration's words once, for reading and for messages.
+pub trait Words: Sized + Copy + PartialEq + 'static {
+    /// Each word and what it stands for.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// Reads a word.
+    fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS
+            .iter()
+            .find(|(known, _)| *known == word)
+            .map(|(_, value)| *value)
+    }
+}
+
+/// A part of regledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Notifications in.
+    Intake,
+    /// Ledger to client table and changes.
+    Projector,
+    /// Client table, changes, events and administration out.
+    Query,
+}
+
+/// What keeps the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerBackend {
+    /// SQLite in the data directory.
+    Sqlite,
+    /// Memory: for measurements only, everything is lost when the process ends.
+    Memory,
+}
+
+/// What keeps the client table and the changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateBackend {
+    /// SQLite in the data directory.
+    Sqlite,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Words for Role {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("intake", Self::Intake),
+        ("projector", Self::Projector),
+        ("query", Self::Query),
+    ];
+}
+
+impl Words for LedgerBackend {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("sqlite", Self::Sqlite), ("memory", Self::Memory)];
+}
+
+impl Words for StateBackend {
+    const WORDS: &'static [(&'static str, Self)] = &[("sqlite", Self::Sqlite)];
+}
+
+impl Words for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("human", Self::Human), ("json", Self::Json)];
+}
+
+impl Settings {
+    /// Reads and checks every value.
+    ///
+    /// # Errors
+    /// [`SettingError`] for the first that is not acceptable, with where it comes from.
+    pub fn read(values: &Values) -> Result<Self, SettingError> {
+        let data_dir: PathBuf = values.parse("data_dir", "a path")?;
+        Ok(Self {
+            listen: values.parse("listen", "an address and a port, such as 127.0.0.1:8080")?,
+            roles: values.roles()?,
+            ledger: values.word("ledger")?,
+            state: values.word("state")?,
+            admin_token_file: values
+                .maybe("admin_token_file", "a path")?
+                .unwrap_or_else(|| data_dir.join("admin-token")),
+            kek: values.kek(&data_dir)?,
+            http: Http {
+                public_url: values.public_url()?,
+                trusted_proxies: values
+                    .many("http.trusted_proxies", "CIDR blocks, such as 10.0.0.0/8")?,
+                max_connections: values.positive("http.max_connections")?,
+                wrong_keys_per_minute: values.positive("http.wrong_keys_per_minute")?,
+            },
+            log: Log {
+                format: values.word("log.format")?,
+                level: values.parse("log.level", "a filter such as info, or info,intake=debug")?,
+            },
+            disk_min_free_bytes: values.parse("disk.min_free_bytes", "a number of bytes")?,
+            shutdown_drain: values.seconds("shutdown.drain_seconds")?,
+            stream_heartbeat: values.seconds("stream.heartbeat_seconds")?,
+            data_dir,
+        })
+    }
+
+    /// The ledger of the embedded deployment.
+    pub fn ledger_file(&self) -> PathBuf {
+        self.data_dir.join(LEDGER_FILE)
+    }
+
+    /// The wrapped data keys of the embedded deployment.
+    pub fn keys_file(&self) -> PathBuf {
+        self.data_dir.join(KEYS_FILE)
+    }
+
+    /// The client table and the changes of the embedded deployment: derived, and made anew if it is missing.
+    pub fn state_file(&self) -> PathBuf {
+        self.data_dir.join(STATE_FILE)
+    }
+}
+
+/// Name of the ledger's file in a data directory or a backup.
+pub const LEDGER_FILE: &str = "ledger.db";
+/// Name of the key store's file in a data directory or a backup.
+pub const KEYS_FILE: &str = "keys.db";
+/// Name of the state store's file in a data directory.
+pub const STATE_FILE: &str = "state.db";
+
+impl Values {
+    fn roles(&self) -> Result<Vec<Role>, SettingError> {
+        let roles: Vec<Role> = self.words("roles")?;
+        let twice = roles
+            .iter()
+            .enumerate()
+            .any(|(index, role)| roles[..index].contains(role));
+        if roles.is_empty() || twice {
+            return Err(self.wrong("roles", "at least one role, and none twice"));
+        }
+        Ok(roles)
+    }
+
+    fn kek(&self, data_dir: &Path) -> Result<KekSource, SettingError> {
+        let file: Option<PathBuf> = self.maybe("kek.file", "a path")?;
+        let command: Vec<String> = self.many("kek.command", "a command and its arguments")?;
+        match (file, command.is_empty()) {
+            (Some(_), false) => Err(self.wrong("kek.command", "left out when kek.file is set")),
+            (file, true) => Ok(KekSource::File(
+                file.unwrap_or_else(|| data_dir.join("kek")),
+            )),
+            (None, false) => Ok(KekSource::Command(command)),
+        }
+    }
+
+    fn public_url(&self) -> Result<Option<Url>, SettingError> {
+        let expected = "an http or https URL without query, such as https://hub.example.com";
+        let url: Option<Url> = self.maybe("http.public_url", expected)?;
+        let fits = |url: &Url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.query().is_none()
+                && url.fragment().is_none()
+        };
+        match url {
+            Some(url) if !fits(&url) => Err(self.wrong("http.public_url", expected)),
+            url => Ok(url),
+        }
+    }
+
+    fn seconds(&self, key: &'static str) -> Result<Duration, SettingError> {
+        self.positive::<u32>(key)
+            .map(|seconds| Duration::from_secs(seconds.into()))
+    }
+}

@@ -1,0 +1,203 @@
+use std::path::Path;
+
+use rstest::rstest;
+
+use super::file::{ConfigFile, FileError};
+use super::table::SETTINGS;
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn flags(pairs: &[(&'static str, &str)]) -> SettingFlags {
+    SettingFlags(
+        pairs
+            .iter()
+            .map(|(key, value)| (*key, (*value).to_owned()))
+            .collect(),
+    )
+}
+
+/// Reads settings with a file that holds `file`.
+fn read(
+    given: &[(&'static str, &str)],
+    environment: &[(&str, &str)],
+    file: &str,
+) -> Result<(Settings, Values), SettingError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("regledger.toml");
+    std::fs::write(&path, file).unwrap();
+    let layers = Layers {
+        flags: &flags(given),
+        data_dir: None,
+        config: Some(&path),
+        variables: &variables(environment),
+    };
+    let values = layers.values()?;
+    Ok((Settings::read(&values)?, values))
+}
+
+#[rstest]
+#[case::default(&[], &[], "", 8080, "default")]
+#[case::file(&[], &[], "listen = '127.0.0.1:1'", 1, "regledger.toml")]
+#[case::variable(&[], &[("REGLEDGER_LISTEN", "127.0.0.1:2")], "listen = '127.0.0.1:1'", 2, "REGLEDGER_LISTEN")]
+#[case::flag(&[("listen", "127.0.0.1:3")], &[("REGLEDGER_LISTEN", "127.0.0.1:2")], "listen = '127.0.0.1:1'", 3, "--listen")]
+#[case::an_empty_variable_says_nothing(&[], &[("REGLEDGER_LISTEN", "")], "", 8080, "default")]
+fn the_first_that_says_something_is_believed(
+    #[case] given: &[(&'static str, &str)],
+    #[case] environment: &[(&str, &str)],
+    #[case] file: &str,
+    #[case] port: u16,
+    #[case] origin: &str,
+) {
+    let (settings, values) = read(given, environment, file).unwrap();
+    assert_eq!(settings.listen.port(), port);
+    let said = values.sourced("listen").unwrap().origin.to_string();
+    assert!(said.ends_with(origin), "{said}");
+}
+
+#[test]
+fn the_file_is_looked_for_in_the_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("regledger.toml"), "log.level = 'debug'").unwrap();
+    let layers = Layers {
+        flags: &SettingFlags::default(),
+        data_dir: Some(dir.path()),
+        config: None,
+        variables: &Variables::new(),
+    };
+    let settings = Settings::read(&layers.values().unwrap()).unwrap();
+    assert_eq!(settings.log.level, "debug");
+    assert_eq!(settings.admin_token_file, dir.path().join("admin-token"));
+    assert_eq!(settings.kek, KekSource::File(dir.path().join("kek")));
+}
+
+#[test]
+fn a_file_that_was_named_must_exist() {
+    let layers = Layers {
+        flags: &SettingFlags::default(),
+        data_dir: None,
+        config: Some(Path::new("does-not-exist.toml")),
+        variables: &Variables::new(),
+    };
+    assert!(matches!(
+        layers.values(),
+        Err(SettingError::File(FileError::Read { .. }))
+    ));
+}
+
+#[test]
+fn lists_are_arrays_in_the_file_and_separated_by_commas_elsewhere() {
+    let proxies = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+    let (from_file, _) = read(
+        &[],
+        &[],
+        "[http]\ntrusted_proxies = ['10.0.0.0/8', 'fd00::/8']",
+    )
+    .unwrap();
+    let environment = [("REGLEDGER_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8")];
+    let (from_variable, _) = read(&[], &environment, "").unwrap();
+    assert_eq!(from_file.http.trusted_proxies, proxies);
+    assert_eq!(from_variable.http.trusted_proxies, proxies);
+}
+
+#[rstest]
+#[case::misspelt("[http]\npublic_ulr = 'x'", "http.public_ulr", Some("http.public_url"))]
+#[case::in_the_wrong_table("[http]\nlisten = 'x'", "http.listen", None)]
+#[case::misspelt_table("[htp]\npublic_url = 'x'", "htp", None)]
+#[case::nothing_like_it("elephants = 3", "elephants", None)]
+fn a_key_that_is_no_setting_is_refused(
+    #[case] file: &str,
+    #[case] expected_key: &str,
+    #[case] expected_nearest: Option<&str>,
+) {
+    let error = ConfigFile::parse(Path::new("f"), file).unwrap_err();
+    let FileError::UnknownKey { key, nearest, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(key, expected_key);
+    if expected_nearest.is_some() {
+        assert_eq!(nearest, expected_nearest);
+    }
+}
+
+#[rstest]
+#[case::no_port("listen = 'localhost'", "listen")]
+#[case::role_twice("roles = ['query', 'query']", "roles")]
+#[case::no_role("roles = []", "roles")]
+#[case::unknown_role("roles = ['dance']", "roles")]
+#[case::unknown_ledger("ledger = 'paper'", "ledger")]
+#[case::public_url_of_another_scheme("http.public_url = 'ftp://x'", "http.public_url")]
+#[case::proxies_that_are_none("http.trusted_proxies = ['everybody']", "http.trusted_proxies")]
+#[case::no_connections("http.max_connections = 0", "http.max_connections")]
+#[case::negative("disk.min_free_bytes = -1", "disk.min_free_bytes")]
+#[case::two_sources_of_the_key("kek.file = 'f'\nkek.command = ['c']", "kek.command")]
+fn a_value_that_makes_no_sense_is_refused(#[case] file: &str, #[case] expected: &str) {
+    let error = read(&[], &[], file).unwrap_err();
+    let SettingError::Wrong { key, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(*key, expected);
+    assert!(!error.is_usage());
+}
+
+#[test]
+fn a_wrong_flag_is_a_usage_error() {
+    assert!(read(&[("listen", "here")], &[], "").unwrap_err().is_usage());
+}
+
+#[rstest]
+#[case("listen = 8080")]
+#[case("roles = 'intake'")]
+#[case("http.max_connections = 'many'")]
+fn a_value_of_another_type_is_refused(#[case] file: &str) {
+    let error = ConfigFile::parse(Path::new("f"), file).unwrap_err();
+    assert!(matches!(error, FileError::Type { .. }), "{error}");
+}
+
+#[test]
+fn the_documented_file_is_the_one_that_the_settings_make() {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ops/regledger.toml");
+    let committed = std::fs::read_to_string(committed).unwrap_or_default();
+    assert_eq!(
+        committed,
+        example(),
+        "write it anew: cargo run -- config example >ops/regledger.toml"
+    );
+}
+
+#[test]
+fn every_setting_stands_in_the_documented_file_with_its_default() {
+    let file: String = example()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let documented = ConfigFile::parse(Path::new("f"), &file).unwrap().values;
+    for setting in SETTINGS {
+        let items = documented
+            .get(setting.key)
+            .unwrap_or_else(|| panic!("{} is missing", setting.key));
+        assert_eq!(items.join(","), setting.default, "{}", setting.key);
+    }
+    assert_eq!(documented.len(), SETTINGS.len());
+}
+
+#[test]
+fn settings_of_one_table_stand_together() {
+    let mut tables: Vec<&str> = SETTINGS
+        .iter()
+        .map(|s| s.key.split_once('.').map_or("", |(table, _)| table))
+        .collect();
+    tables.dedup();
+    let mut once = tables.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(tables.len(), once.len(), "{tables:?}");
+}

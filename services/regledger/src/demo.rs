@@ -1,0 +1,288 @@
+//! `regledger demo`: a server on a fresh data directory, a Provet organisation that uses it, and what comes of it.
+
+use std::io::{IsTerminal, stdout};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use url::Url;
+
+use crate::change_line::change_line;
+use crate::client::{Api, builder, read};
+use crate::clock;
+use crate::commands::moment::span;
+use crate::config::{Layers, Log, LogFormat, SettingFlags, Settings, Variables, example};
+use crate::follow::Follower;
+use crate::logging;
+use crate::output::{columns, table};
+use crate::serve;
+use crate::simulate::{Length, Message, Script};
+
+/// Where the demonstration listens if nobody else does.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// Serve on a fresh data directory and play a Provet organisation against it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  regledger demo
+  regledger demo --tenants 1 --pace 2s
+  regledger demo --for 30 --listen 127.0.0.1:0")]
+pub struct Demo {
+    /// Address and port [default: 127.0.0.1:8080, or a free port if that is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Organisations that add the integration
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
+    tenants: u32,
+    /// Time between two notices
+    #[arg(long, value_parser = span, default_value = "700ms", value_name = "SPAN")]
+    pace: Duration,
+    /// End after so many seconds instead of staying up
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<u64>,
+}
+
+/// Serves, plays, shows, and stays up.
+///
+/// # Errors
+/// If it cannot serve, or a notice is not accepted.
+pub async fn run(demo: &Demo) -> anyhow::Result<()> {
+    let directory = Fresh::make()?;
+    let settings = settings(demo, &directory.0)?;
+    logging::start(&Log {
+        format: LogFormat::Human,
+        level: "error".to_owned(),
+    })?;
+    let mut running = serve::start(&settings).await?;
+    let url = running.url.clone();
+    let shown = tokio::select! {
+        shown = show(demo, &url, &settings.admin_token_file) => shown,
+        died = running.died() => died,
+        ended = end(demo.seconds) => ended,
+    };
+    running.stop().await;
+    shown
+}
+
+/// Ctrl-C, SIGTERM, or the end of the time.
+async fn end(seconds: Option<u64>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let time_is_up = async {
+        match seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = time_is_up => {}
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
+}
+
+/// A directory that is gone in the end.
+struct Fresh(PathBuf);
+
+impl Fresh {
+    fn make() -> anyhow::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = std::env::temp_dir().join(format!("regledger-demo-{}", clock::fresh_id()));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        // Whoever cleans the directory of temporary files will find it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The defaults, whatever the environment says: a demonstration should go alike everywhere.
+fn settings(demo: &Demo, data_dir: &Path) -> anyhow::Result<Settings> {
+    let free = || TcpListener::bind(LISTEN).is_ok();
+    let listen = match &demo.listen {
+        Some(listen) => listen,
+        None if free() => LISTEN,
+        None => "127.0.0.1:0",
+    };
+    std::fs::write(data_dir.join("regledger.toml"), example())?;
+    let layers = Layers {
+        flags: &SettingFlags([("listen", listen.to_owned())].into()),
+        data_dir: Some(data_dir),
+        config: None,
+        variables: &Variables::new(),
+    };
+    Ok(Settings::read(&layers.values()?)?)
+}
+
+/// Plays the organisations and shows what comes of it; stays until it is stopped.
+async fn show(demo: &Demo, url: &str, token_file: &Path) -> anyhow::Result<()> {
+    let token = std::fs::read_to_string(token_file)?;
+    let api = Api::new(url.parse()?, Some(token.into()))?;
+    let hookup = create_integration(&api).await?;
+    let mut stage = Stage::new(api.clone());
+    stage.say(&format!(
+        "serving at {url}; the integration acme-lab has the hookup URL\n  {hookup}\n"
+    ));
+    let (sender, mut changes) = mpsc::channel(64);
+    let following = AbortOnDropHandle::new(tokio::spawn(follow(api, sender)));
+    let playing = play(demo, &hookup);
+    tokio::pin!(playing);
+    let mut all_sent = None;
+    loop {
+        tokio::select! {
+            Some(change) = changes.recv() => stage.change(&change).await?,
+            played = &mut playing, if all_sent.is_none() => all_sent = Some(played?),
+            () = tokio::time::sleep(Duration::from_millis(500)), if all_sent.is_some() => break,
+        }
+    }
+    stage.end(&next_steps(url, token_file, &hookup)).await?;
+    following.await?
+}
+
+/// Makes an integration and gives its hookup URL.
+async fn create_integration(api: &Api) -> anyhow::Result<Url> {
+    #[derive(Deserialize)]
+    struct Created {
+        hookup_url: Url,
+    }
+    let body = json!({"name": "acme-lab", "source": "provet", "notify": {"kind": "hookup"}});
+    let created = api.write(Method::POST, "/v1/integrations", &body).await?;
+    let created = created.context("the server did not say what it made")?;
+    Ok(read::<Created>(&created)?.hookup_url)
+}
+
+async fn follow(api: Api, changes: mpsc::Sender<Value>) -> anyhow::Result<()> {
+    let mut follower = Follower::new(api, vec![("from", "beginning".to_owned())]);
+    loop {
+        let frame = follower.next().await?;
+        if frame.event != "bookmark" && !frame.data.is_empty() {
+            changes.send(serde_json::from_str(&frame.data)?).await?;
+        }
+    }
+}
+
+/// Sends the notices of all organisations, in turn.
+async fn play(demo: &Demo, hookup: &Url) -> anyhow::Result<()> {
+    let http = builder(hookup).build()?;
+    let mut scripts: Vec<Script> = (0..demo.tenants)
+        .map(|tenant| Script::new(1, tenant, Length::Once, false))
+        .collect();
+    while !scripts.is_empty() {
+        let mut messages: Vec<Message> = Vec::new();
+        scripts.retain_mut(|script| {
+            script
+                .next()
+                .map(|message| messages.push(message))
+                .is_some()
+        });
+        for message in messages {
+            let sent = http
+                .post(hookup.clone())
+                .header("content-type", "application/json")
+                .body(message.body);
+            let status = sent.send().await?.status();
+            ensure!(
+                status == 200,
+                "{} ({}) was answered {status}",
+                message.tenant,
+                message.step
+            );
+            tokio::time::sleep(demo.pace).await;
+        }
+    }
+    Ok(())
+}
+
+/// Where changes scroll by above the client table; without a terminal, the table comes last.
+struct Stage {
+    api: Api,
+    board: Option<ProgressBar>,
+}
+
+impl Stage {
+    fn new(api: Api) -> Self {
+        let board = stdout().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("\n{msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style)
+        });
+        Self { api, board }
+    }
+
+    fn say(&mut self, text: &str) {
+        match &self.board {
+            Some(board) => board.println(text),
+            None => {
+                // A reader that has gone will not miss it.
+                let _ = std::io::Write::write_all(&mut stdout(), format!("{text}\n").as_bytes());
+            }
+        }
+    }
+
+    async fn change(&mut self, change: &Value) -> anyhow::Result<()> {
+        self.say(&change_line(change));
+        if let Some(board) = &self.board {
+            board.set_message(self.clients(true).await?);
+        }
+        Ok(())
+    }
+
+    async fn clients(&self, terminal: bool) -> anyhow::Result<String> {
+        let rows = self.api.list("/v1/clients", &[], None).await?;
+        let rows = rows
+            .iter()
+            .map(|row| read(row))
+            .collect::<anyhow::Result<Vec<Value>>>()?;
+        let columns = columns(&[
+            ("TENANT", "/tenant"),
+            ("CLIENT ID", "/client_id"),
+            ("DEPARTMENTS", "/departments"),
+            ("STATE", "/state"),
+            ("LATEST", "/latest"),
+            ("POSITION", "/position"),
+        ]);
+        Ok(table(&rows, &columns, terminal))
+    }
+
+    async fn end(&mut self, next_steps: &str) -> anyhow::Result<()> {
+        let clients = self.clients(self.board.is_some()).await?;
+        if let Some(board) = self.board.take() {
+            board.finish_and_clear();
+        }
+        self.say(&format!("\n{clients}\n\n{next_steps}"));
+        Ok(())
+    }
+}
+
+fn next_steps(url: &str, token_file: &Path, hookup: &Url) -> String {
+    let (data_dir, token_file) = (
+        token_file.parent().unwrap_or(token_file).display(),
+        token_file.display(),
+    );
+    format!(
+        "It stays up until Ctrl-C, which removes {data_dir}. In another terminal:
+
+  export REGLEDGER_URL={url} REGLEDGER_DATA_DIR={data_dir}
+  regledger client list --latest
+  regledger client list --as-of 10
+  regledger tail --from beginning
+  regledger simulate --hookup {hookup} --tenants 100 --faults
+  curl -H \"Authorization: Bearer $(cat {token_file})\" {url}/v1/clients
+  curl -N -H \"Authorization: Bearer $(cat {token_file})\" -H 'Accept: text/event-stream' {url}/v1/changes"
+    )
+}

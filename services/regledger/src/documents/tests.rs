@@ -1,0 +1,194 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use registration::client::Client;
+use registration::directory::Scope;
+use registration::event::{self, Attributes, EventType, Nothing};
+use registration::{Envelope, Sealed};
+use serde_json::{Value, json};
+
+use super::{Documents, examples, openapi, schemas};
+
+fn repository() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn documents() -> Documents {
+    Documents::new().unwrap()
+}
+
+/// Every document by its file name, the source's own schema too.
+fn all() -> BTreeMap<String, Value> {
+    let Documents { openapi, asyncapi, schemas } = documents();
+    let whole = [("openapi.json", openapi), ("asyncapi.json", asyncapi)];
+    whole.map(|(name, document)| (name.to_owned(), document)).into_iter().chain(schemas).collect()
+}
+
+/// The operations of the OpenAPI document as `get /v1/clients`.
+fn operations() -> BTreeMap<String, Value> {
+    let mut document = documents().openapi;
+    openapi::operations(&mut document).map(|(name, operation)| (name, operation.clone())).collect()
+}
+
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str));
+            members.values().for_each(|member| references(member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_resolves() {
+    for (name, document) in all() {
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        for reference in found {
+            let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+            assert!(target.is_some(), "{name}: {reference}");
+        }
+    }
+}
+
+#[test]
+fn the_committed_files_are_what_the_code_says() {
+    let folder = repository().join("schemas");
+    let committed: BTreeMap<String, String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs::read_to_string(entry.path()).unwrap())
+        })
+        .filter(|(name, _)| name != schemas::NOTICE)
+        .collect();
+    let documents = documents();
+    let generated: BTreeMap<_, _> =
+        documents.files().map(|(name, text)| (name.to_owned(), text)).collect();
+    let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&committed), names(&generated), "run `make schemas`, remove what it does not write");
+    for (name, text) in generated {
+        assert!(committed[&name] == text, "schemas/{name} is stale: run `make schemas` and commit it");
+    }
+}
+
+/// The routes that a file registers: a path stands before its methods.
+fn routes(file: &str) -> BTreeSet<String> {
+    let source = fs::read_to_string(repository().join(file)).unwrap();
+    let mut path = String::new();
+    let mut found = BTreeSet::new();
+    for line in source.lines() {
+        if let Some((_, rest)) = line.split_once("\"/") {
+            path = format!("/{}", rest.split('"').next().unwrap());
+        }
+        for method in ["get", "post", "put", "patch", "delete"] {
+            if line.contains(&format!("{method}().to(")) {
+                found.insert(format!("{method} {path}"));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{file} registers no route");
+    found
+}
+
+#[test]
+fn every_route_is_described_and_nothing_else() {
+    let files = [
+        "services/intake/src/lib.rs",
+        "services/query/src/lib.rs",
+        "services/regledger/src/serve/http.rs",
+    ];
+    let registered: BTreeSet<String> = files.into_iter().flat_map(routes).collect();
+    let described: BTreeSet<String> = operations().into_keys().collect();
+    assert_eq!(registered, described);
+}
+
+#[test]
+fn every_status_that_a_handler_documents_is_answered() {
+    let answered = operations();
+    let mut annotated = openapi::annotated().unwrap();
+    for (name, operation) in openapi::operations(&mut annotated) {
+        let description = operation["description"].as_str().unwrap_or_default();
+        let (_, errors) = description.split_once("# Errors").expect(&name);
+        let words = errors.split(|letter: char| !letter.is_ascii_digit());
+        for status in words.filter(|word| word.len() == 3) {
+            assert!(answered[&name]["responses"].get(status).is_some(), "{name}: {status}");
+        }
+    }
+}
+
+#[test]
+fn every_refusal_is_a_problem() {
+    let document = documents().openapi;
+    for (name, operation) in operations() {
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            let shared = answer["$ref"].as_str().map(|reference| &reference[1..]);
+            let answer = shared.map_or(answer, |pointer| document.pointer(pointer).unwrap());
+            let problem = answer["content"].get("application/problem+json");
+            let is_refusal = !status.starts_with('2') && (name.as_str(), status.as_str()) != ("get /readyz", "503");
+            assert_eq!(problem.is_some(), is_refusal, "{name}: {status}");
+        }
+    }
+}
+
+#[test]
+fn every_operation_under_v1_names_its_scope() {
+    for (name, operation) in operations() {
+        let known = openapi::scope(&operation)
+            .is_some_and(|scope| Scope::ALL.iter().any(|known| known.as_str() == scope));
+        assert_eq!(known, name.contains(" /v1/"), "{name}");
+    }
+}
+
+#[test]
+fn every_event_names_a_schema_that_is_served() {
+    let schemas = documents().schemas;
+    for kind in EventType::ALL {
+        let entry = event::encode_data(&Attributes::default(), kind, &Nothing {}).unwrap();
+        let entry: Value = serde_json::from_slice(&entry).unwrap();
+        let name = entry["dataschema"].as_str().unwrap().strip_prefix("/schemas/").unwrap();
+        assert!(schemas.contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn every_schema_is_one() {
+    for (name, schema) in documents().schemas {
+        assert!(jsonschema::draft202012::meta::is_valid(&schema), "{name}");
+    }
+}
+
+#[test]
+fn the_examples_are_what_they_say() {
+    let schemas = documents().schemas;
+    let cases = [
+        ("change.schema.json", examples::change()),
+        ("client.schema.json", examples::client()),
+        ("problem.schema.json", examples::problem()),
+        ("provet-registration.schema.json", examples::notice()),
+        ("receipt.schema.json", examples::receipt()),
+    ];
+    for (name, example) in cases {
+        jsonschema::draft202012::validate(&schemas[name], &example)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    let client: Client = serde_json::from_value(examples::client()).unwrap();
+    assert_eq!(serde_json::to_value(client).unwrap(), examples::client());
+}
+
+#[test]
+fn what_the_ledger_holds_of_a_notice_satisfies_its_schema() {
+    let body = examples::notice().to_string();
+    let notice = registration::notice::parse(body.as_bytes()).unwrap();
+    let word = || "d29yZA==".to_owned();
+    let envelope = Envelope { alg: "A256GCM".to_owned(), kid: word(), nonce: word(), ct: word(), fp: Vec::new() };
+    let data = notice.data(Some(&Sealed { sealed: envelope }), None).unwrap();
+    let data: Value = serde_json::from_str(data.get()).unwrap();
+    let schema = &documents().schemas["regledger.provet.registration.v1.json"];
+    assert!(jsonschema::draft202012::is_valid(schema, &data), "{data}");
+    assert!(!jsonschema::draft202012::is_valid(schema, &json!({})), "the schema asks for nothing");
+}

@@ -1,0 +1,64 @@
+//! The executable: one process that runs any of regledger's roles, and the command line that speaks to it.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod change_line;
+mod cli;
+mod client;
+mod clock;
+mod commands;
+mod config;
+mod demo;
+mod documents;
+mod follow;
+mod lock;
+mod logging;
+mod output;
+mod serve;
+mod session;
+mod simulate;
+mod sse;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::output::say;
+use crate::session::{Session, Usage};
+
+/// Exit codes: 0 done, 1 failed, 2 asked for in a way that makes no sense (clap exits with 2 by itself).
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format_args!("error: {error:#}"));
+            if error.is::<Usage>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    // The one provider of cryptography; it can only be installed already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let session = Session::new(cli.globals, variables);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(commands::run(cli.command, &session))
+}
+
+/// Whether the reader of our output has had enough, as `head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    kind == Some(io::ErrorKind::BrokenPipe)
+}

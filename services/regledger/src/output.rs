@@ -1,0 +1,336 @@
+//! What commands print: tables for people, JSON for programs; on stdout, and nothing else there.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// How commands print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// One object, or one object a line for lists.
+    Json,
+}
+
+/// A column of a table: its head, and where its value stands in an item.
+pub struct Column {
+    /// Above the values.
+    pub head: &'static str,
+    /// JSON Pointer (RFC 6901) into an item.
+    pub pointer: &'static str,
+}
+
+/// Names columns: `columns(&[("NAME", "/name")])`.
+pub fn columns(pairs: &[(&'static str, &'static str)]) -> Vec<Column> {
+    pairs
+        .iter()
+        .map(|&(head, pointer)| Column { head, pointer })
+        .collect()
+}
+
+/// Stdout, in a format.
+pub struct Output {
+    format: Format,
+    writer: Box<dyn Write + Send>,
+    terminal: bool,
+}
+
+impl Output {
+    /// Prints to the process's stdout.
+    pub fn stdout(format: Format) -> Self {
+        let stdout = io::stdout();
+        let terminal = stdout.is_terminal();
+        Self {
+            format,
+            writer: Box::new(stdout),
+            terminal,
+        }
+    }
+
+    /// Prints elsewhere.
+    #[cfg(test)]
+    pub fn to(format: Format, writer: impl Write + Send + 'static) -> Self {
+        Self {
+            format,
+            writer: Box::new(writer),
+            terminal: false,
+        }
+    }
+
+    /// The format that was asked for.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether somebody is looking.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Prints a line as it is.
+    ///
+    /// # Errors
+    /// If stdout cannot be written.
+    pub fn line(&mut self, line: impl std::fmt::Display) -> io::Result<()> {
+        writeln!(self.writer, "{line}")?;
+        self.writer.flush()
+    }
+
+    /// Prints a list: a table with `columns`, or each item on a line.
+    ///
+    /// # Errors
+    /// If stdout cannot be written.
+    pub fn list(&mut self, items: &[Box<RawValue>], columns: &[Column]) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => {
+                for item in items {
+                    writeln!(self.writer, "{}", one_line(item)?)?;
+                }
+            }
+            Format::Table => {
+                let rows: Vec<Value> = items
+                    .iter()
+                    .map(|item| serde_json::from_str(item.get()))
+                    .collect::<Result<_, _>>()?;
+                writeln!(self.writer, "{}", table(&rows, columns, self.terminal))?;
+            }
+        }
+        Ok(self.writer.flush()?)
+    }
+
+    /// Prints one object: its members below one another, or the object on a line.
+    ///
+    /// # Errors
+    /// If stdout cannot be written.
+    pub fn object(&mut self, object: &RawValue) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => writeln!(self.writer, "{}", one_line(object)?)?,
+            Format::Table => {
+                let members: Members<'_> = serde_json::from_str(object.get())?;
+                let mut table = bare(self.terminal);
+                for (name, value) in &members.0 {
+                    let text = match value.get() {
+                        object if object.starts_with('{') => printable(object),
+                        other => cell(&serde_json::from_str(other)?),
+                    };
+                    table.add_row([name.clone(), text]);
+                }
+                writeln!(self.writer, "{}", printed(table))?;
+            }
+        }
+        Ok(self.writer.flush()?)
+    }
+}
+
+/// Says something to the person in front of the terminal: on stderr, where it disturbs no program.
+pub fn say(text: impl std::fmt::Display) {
+    // Nobody can be told that nobody can be told.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// The members of an object in their own order.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> serde::de::Visitor<'de> for InOrder {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(InOrder).map(Self)
+    }
+}
+
+/// JSON without line breaks: strings hold none, so only indentation could.
+fn one_line(json: &RawValue) -> serde_json::Result<String> {
+    if json.get().contains('\n') {
+        return serde_json::to_string(&serde_json::from_str::<Value>(json.get())?);
+    }
+    Ok(json.get().to_owned())
+}
+
+/// A table of items.
+pub fn table(items: &[Value], columns: &[Column], terminal: bool) -> String {
+    let mut table = bare(terminal);
+    table.set_header(columns.iter().map(|column| column.head));
+    for item in items {
+        let value = |column: &Column| {
+            let text = item.pointer(column.pointer).map(cell).unwrap_or_default();
+            if column.pointer.ends_with("time") { to_the_second(&text) } else { text }
+        };
+        table.add_row(columns.iter().map(value));
+    }
+    printed(table)
+}
+
+/// A table fits the terminal, but for its first column, which is there to be copied; elsewhere each row is one line.
+fn bare(terminal: bool) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if terminal {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table
+}
+
+fn printed(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    if let Some(first) = table.column_mut(0) {
+        first.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// A time without its fraction: enough in a table; who counts nanoseconds reads the JSON.
+fn to_the_second(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
+}
+
+/// A value in words: lists by commas, nothing for null; control characters of strangers are made visible.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => printable(text),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// Text of strangers, safe on a terminal: control characters are escaped.
+pub fn printable(text: &str) -> String {
+    if text.chars().any(char::is_control) {
+        return text
+            .chars()
+            .flat_map(|c| {
+                if c.is_control() {
+                    c.escape_default().collect()
+                } else {
+                    vec![c]
+                }
+            })
+            .collect();
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn printed(format: Format, print: impl FnOnce(&mut Output)) -> String {
+        let page = Page::default();
+        print(&mut Output::to(format, page.clone()));
+        let bytes = page.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn items() -> Vec<Box<RawValue>> {
+        [
+            json!({"name": "acme-lab", "departments": [3, 9], "owner": null}),
+            json!({"name": "b"}),
+        ]
+        .iter()
+        .map(|item| to_raw_value(item).unwrap())
+        .collect()
+    }
+
+    #[test]
+    fn a_list_is_a_line_for_each_item_in_json() {
+        let text = printed(Format::Json, |out| out.list(&items(), &[]).unwrap());
+        assert_eq!(text.lines().count(), 2);
+        assert!(
+            text.lines()
+                .all(|line| serde_json::from_str::<Value>(line).is_ok())
+        );
+    }
+
+    #[test]
+    fn a_list_is_a_table_for_people() {
+        let columns = columns(&[
+            ("NAME", "/name"),
+            ("DEPARTMENTS", "/departments"),
+            ("OWNER", "/owner"),
+        ]);
+        let text = printed(Format::Table, |out| out.list(&items(), &columns).unwrap());
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                vec!["NAME", "DEPARTMENTS", "OWNER"],
+                vec!["acme-lab", "3,9"],
+                vec!["b"]
+            ]
+        );
+    }
+
+    #[test]
+    fn an_object_keeps_the_order_of_its_members() {
+        let object = RawValue::from_string(r#"{"z":1,"a":"x"}"#.to_owned()).unwrap();
+        let text = printed(Format::Table, |out| out.object(&object).unwrap());
+        let names: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(names, ["z", "a"]);
+    }
+
+    #[test]
+    fn indented_json_becomes_one_line() {
+        let object = RawValue::from_string("{\n \"a\": 1\n}".to_owned()).unwrap();
+        assert_eq!(
+            printed(Format::Json, |out| out.object(&object).unwrap()),
+            "{\"a\":1}\n"
+        );
+    }
+
+    #[test]
+    fn escape_sequences_of_strangers_do_not_reach_the_terminal() {
+        assert_eq!(cell(&json!("a\u{1b}[2Jb\nc")), "a\\u{1b}[2Jb\\nc");
+    }
+}

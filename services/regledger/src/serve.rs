@@ -1,0 +1,198 @@
+//! One process: opens its stores, runs its roles, serves HTTP, and takes everything down in order.
+
+mod disk;
+mod http;
+mod metrics;
+mod stores;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Role, Settings};
+use crate::logging;
+use stores::Stores;
+
+/// How often quarantined messages whose time has come lose their keys.
+const EXPIRY_EVERY: Duration = Duration::from_secs(60);
+
+/// SIGXFSZ: a file reached the limit of the process. The write should fail, not the process.
+const SIGXFSZ: i32 = 25;
+
+/// A process that serves.
+pub struct Running {
+    /// Where it is reached.
+    pub url: String,
+    /// Holds the token of the first start.
+    pub admin_token_file: PathBuf,
+    stores: Stores,
+    listener: TcpListener,
+    server: ServerHandle,
+    roles: JoinSet<anyhow::Result<()>>,
+    streams: CancellationToken,
+    stop: CancellationToken,
+    drain: Duration,
+    draining: http::Draining,
+}
+
+/// Serves until SIGTERM or SIGINT, or until a role dies.
+///
+/// # Errors
+/// If it cannot start, or a role died: the process should end with a non-zero exit.
+pub async fn run(settings: &Settings) -> anyhow::Result<()> {
+    logging::start(&settings.log)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut running = start(settings).await?;
+    let died = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        died = running.died() => died,
+    };
+    tracing::info!("shutting down");
+    running.stop().await;
+    died
+}
+
+/// Starts a process; it serves when this returns.
+///
+/// # Errors
+/// If the data directory is in use, a store is damaged or cannot be opened, a key is wrong, or the
+/// address is taken.
+pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
+    // Taken and ignored: a write beyond RLIMIT_FSIZE is then an error like that of a full disk.
+    let _ = signal(SignalKind::from_raw(SIGXFSZ))?;
+    let listener = TcpListener::bind(settings.listen)
+        .with_context(|| format!("cannot listen on {}; is it in use?", settings.listen))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let stores = Stores::open(settings).await?;
+    let (stop, streams) = (CancellationToken::new(), CancellationToken::new());
+    let mut roles = JoinSet::new();
+    let mut checks = stores.checks();
+    if settings.roles.contains(&Role::Projector) {
+        checks.push(("projection", start_projector(&stores, &mut roles, &stop)?));
+    }
+    let disk = disk::watch(settings, &stores.registry, &mut roles, &stop)?;
+    checks.push(("disk", disk));
+    watch_ledger(&stores, &mut roles, &stop);
+    expire_keys(&stores, &mut roles, &stop);
+    let draining = http::Draining::default();
+    let app = http::App::new(settings, &stores, checks, &streams, &draining)?;
+    app.start_tailer(&mut roles, &stop);
+    let server = app.serve(settings, listener.try_clone()?)?;
+    let handle = server.handle();
+    roles.spawn(async move { server.await.context("the HTTP server died") });
+    tracing::info!(url, version = env!("CARGO_PKG_VERSION"), "serving");
+    Ok(Running {
+        url,
+        admin_token_file: settings.admin_token_file.clone(),
+        stores,
+        listener,
+        server: handle,
+        roles,
+        streams,
+        stop,
+        drain: settings.shutdown_drain,
+        draining,
+    })
+}
+
+fn start_projector(
+    stores: &Stores,
+    roles: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<api::Reason> {
+    let clock = stores.clock.clone();
+    let projector = projector::Projector::new(
+        stores.ledger.clone(),
+        stores.store.clone(),
+        &stores.directory.ledger_id(),
+        move || clock.now(),
+        &stores.registry,
+    )?;
+    let status = projector.status();
+    let stop = stop.clone();
+    roles.spawn(async move { projector.run(stop).await.context("the projector died") });
+    Ok(status)
+}
+
+/// Keeps the directory current, and ends the process once the ledger takes nothing any more.
+fn watch_ledger(
+    stores: &Stores,
+    roles: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) {
+    let (directory, stopped) = (stores.directory.clone(), stop.clone());
+    roles.spawn(async move {
+        tokio::select! {
+            () = directory.follow() => {}
+            () = stopped.cancelled() => {}
+        }
+        Ok(())
+    });
+    let (mut health, stopped) = (stores.ledger.health(), stop.clone());
+    roles.spawn(async move {
+        let ended = async { while health.changed().await.is_ok() {} };
+        tokio::select! {
+            () = ended => anyhow::bail!("the ledger is damaged: nothing can be appended; restore a backup"),
+            () = stopped.cancelled() => Ok(()),
+        }
+    });
+}
+
+fn expire_keys(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, stop: &CancellationToken) {
+    let (vault, clock, stopped) = (stores.vault.clone(), stores.clock.clone(), stop.clone());
+    roles.spawn(async move {
+        let mut every = tokio::time::interval(EXPIRY_EVERY);
+        loop {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = stopped.cancelled() => return Ok(()),
+            }
+            if let Err(error) = vault.expire(clock.now()).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "keys could not be expired");
+            }
+        }
+    });
+}
+
+impl Running {
+    /// Waits until a role dies.
+    ///
+    /// # Errors
+    /// Why it died.
+    pub async fn died(&mut self) -> anyhow::Result<()> {
+        match self.roles.join_next().await {
+            Some(Ok(Ok(()))) | None => anyhow::bail!("a role ended although nobody stopped it"),
+            Some(Ok(Err(error))) => Err(error),
+            Some(Err(error)) => Err(error).context("a role panicked"),
+        }
+    }
+
+    /// Drains and stops, in the order of the data flow: requests, ledger, projection, stores.
+    pub async fn stop(mut self) {
+        self.draining.begin();
+        self.streams.cancel();
+        self.draining.wait(self.drain).await;
+        http::turn_away(&self.listener).await;
+        self.server.stop(true).await;
+        self.stores.ledger.close().await;
+        self.stop.cancel();
+        while let Some(ended) = self.roles.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(error = %error, "a role ended badly"),
+                Err(error) => tracing::error!(error = %error, "a role panicked"),
+            }
+        }
+        self.stores.store.close().await;
+        self.stores.vault.close().await;
+        tracing::info!("stopped");
+    }
+}

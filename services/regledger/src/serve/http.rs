@@ -1,0 +1,286 @@
+//! The HTTP server: the routes of this process's roles, and those that every process has.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data};
+use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
+use api::{Gate, Health, HttpMetrics, Problem, Reason};
+use intake::Intake;
+use parking_lot::Mutex;
+use prometheus::TextEncoder;
+use query::Query;
+use query::stream::subscriber::Feed;
+use query::stream::tailer::Tailer;
+use rustix::net::listen;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::metrics::Gauges;
+use super::stores::Stores;
+use crate::config::{Role, Settings};
+use crate::documents::Documents;
+
+/// How long the head of a request may take.
+const REQUEST_HEAD: Duration = Duration::from_secs(10);
+
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long connections may take to end after the drain.
+const LAST_WORDS_SECONDS: u64 = 10;
+
+/// What the workers serve.
+pub(super) struct App {
+    intake: Option<Data<Intake>>,
+    query: Option<Data<Query>>,
+    tailer: Arc<Tailer>,
+    health: Data<Health>,
+    gauges: Data<Gauges>,
+    http_metrics: Data<HttpMetrics>,
+    documents: Data<Documents>,
+    draining: Data<Draining>,
+}
+
+/// Whether the process is shutting down, and how many requests it is still working on.
+#[derive(Clone, Default)]
+pub(super) struct Draining(Arc<Drain>);
+
+#[derive(Default)]
+struct Drain {
+    has_begun: AtomicBool,
+    requests: AtomicUsize,
+    arrived: AtomicUsize,
+}
+
+impl App {
+    pub fn new(
+        settings: &Settings,
+        stores: &Stores,
+        checks: Vec<(&'static str, Reason)>,
+        streams: &CancellationToken,
+        draining: &Draining,
+    ) -> anyhow::Result<Self> {
+        let has = |role| settings.roles.contains(&role);
+        let intake = has(Role::Intake)
+            .then(|| {
+                Intake::new(
+                    stores.admission.clone(),
+                    stores.directory.clone(),
+                    settings.http.trusted_proxies.clone(),
+                    settings.http.wrong_keys_per_minute,
+                    &stores.registry,
+                )
+            })
+            .transpose()?;
+        let tailer = Tailer::new(stores.store.clone(), &stores.directory.ledger_id());
+        let gauges = Gauges::new(stores, tailer.clone())?;
+        let query = has(Role::Query).then(|| {
+            let gate = Gate::new(stores.directory.clone(), stores.clock.clone());
+            let feed = Feed {
+                store: stores.store.clone(),
+                tailer: tailer.clone(),
+                gate: gate.clone(),
+                clock: stores.clock.clone(),
+                stop: streams.clone(),
+                heartbeat: settings.stream_heartbeat,
+                delay: gauges.stream_delay.clone(),
+            };
+            Data::new(Query {
+                ledger: stores.ledger.clone(),
+                store: stores.store.clone(),
+                gate,
+                admission: stores.admission.clone(),
+                feed: Arc::new(feed),
+                public_url: settings.http.public_url.as_ref().map(ToString::to_string),
+                in_progress: Mutex::new(HashSet::new()),
+            })
+        });
+        Ok(Self {
+            intake: intake.map(Data::new),
+            query,
+            tailer,
+            health: Data::new(Health::new(checks, &stores.registry)?),
+            gauges: Data::new(gauges),
+            http_metrics: Data::new(HttpMetrics::new(&stores.registry)?),
+            documents: Data::new(Documents::new()?),
+            draining: Data::new(draining.clone()),
+        })
+    }
+
+    /// Follows the projection for the change streams.
+    pub fn start_tailer(&self, roles: &mut JoinSet<anyhow::Result<()>>, stop: &CancellationToken) {
+        if self.query.is_some() {
+            let (tailer, stop) = (self.tailer.clone(), stop.clone());
+            roles.spawn(async move {
+                tailer.run(stop).await;
+                Ok(())
+            });
+        }
+    }
+
+    /// Starts the workers.
+    pub fn serve(self, settings: &Settings, listener: TcpListener) -> anyhow::Result<Server> {
+        let Self { intake, query, health, gauges, http_metrics, documents, draining, .. } = self;
+        let server = HttpServer::new(move || {
+            ActixApp::new()
+                .app_data(health.clone())
+                .app_data(gauges.clone())
+                .app_data(http_metrics.clone())
+                .app_data(documents.clone())
+                .app_data(draining.clone())
+                .app_data(web::QueryConfig::default().error_handler(|error, _| {
+                    Problem::query(format!("The query is not understood: {error}.")).into()
+                }))
+                .wrap(from_fn(count))
+                .wrap(from_fn(api::observe))
+                .configure(|config| {
+                    if let Some(intake) = intake.clone() {
+                        config.configure(intake::routes(intake));
+                    }
+                    if let Some(query) = query.clone() {
+                        config.configure(query::routes(query));
+                    }
+                })
+                .configure(open_routes)
+                .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::not_found()) }))
+        });
+        Ok(server
+            .disable_signals()
+            .max_connections(settings.http.max_connections)
+            .backlog(BACKLOG)
+            .tcp_nodelay(true)
+            .h1_allow_half_closed(false)
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(REQUEST_HEAD)
+            .shutdown_timeout(LAST_WORDS_SECONDS)
+            .listen(listener)?
+            .run())
+    }
+}
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: u32 = 4096;
+
+/// The routes that every process has, whatever its roles.
+fn open_routes(config: &mut web::ServiceConfig) {
+    for (path, route) in [
+        ("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok\n") })),
+        ("/readyz", web::get().to(readyz)),
+        ("/metrics", web::get().to(metrics)),
+        ("/openapi.json", web::get().to(openapi)),
+        ("/asyncapi.json", web::get().to(asyncapi)),
+        ("/schemas/{name}", web::get().to(schema)),
+    ] {
+        config.service(
+            web::resource(path).route(route).default_service(web::to(api::method_not_allowed)),
+        );
+    }
+}
+
+async fn readyz(health: Data<Health>, draining: Data<Draining>) -> HttpResponse {
+    let readiness = health.readiness(draining.has_begun());
+    if readiness.ready {
+        HttpResponse::Ok().json(readiness)
+    } else {
+        HttpResponse::ServiceUnavailable().json(readiness)
+    }
+}
+
+async fn metrics(gauges: Data<Gauges>, health: Data<Health>) -> Result<HttpResponse, Problem> {
+    health.readiness(false);
+    let families = gauges.gather().await;
+    let text = TextEncoder::new().encode_to_string(&families);
+    let text = text.map_err(|_| Problem::unavailable("The metrics cannot be written."))?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+}
+
+async fn openapi(documents: Data<Documents>) -> HttpResponse {
+    HttpResponse::Ok().json(&documents.openapi)
+}
+
+async fn asyncapi(documents: Data<Documents>) -> HttpResponse {
+    HttpResponse::Ok().json(&documents.asyncapi)
+}
+
+async fn schema(
+    documents: Data<Documents>,
+    name: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let schema = documents.schemas.get(name.as_str()).ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok().content_type("application/schema+json").json(schema))
+}
+
+/// Middleware: counts the requests in work, and asks clients to come back on another connection
+/// once the process is shutting down.
+async fn count(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let draining = request.app_data::<Data<Draining>>().cloned();
+    let _working = draining.as_ref().map(|draining| draining.work());
+    let mut response = next.call(request).await?;
+    if draining.as_ref().is_some_and(|draining| draining.has_begun()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
+}
+
+struct Working(Draining);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.0.requests.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Draining {
+    fn has_begun(&self) -> bool {
+        self.0.has_begun.load(Ordering::SeqCst)
+    }
+
+    fn work(&self) -> Working {
+        self.0.requests.fetch_add(1, Ordering::SeqCst);
+        self.0.arrived.fetch_add(1, Ordering::SeqCst);
+        Working(self.clone())
+    }
+
+    /// From now on `/readyz` says no, and each answer closes its connection.
+    pub fn begin(&self) {
+        self.0.has_begun.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until nothing has arrived for a while, or as long as is allowed.
+    pub async fn wait(&self, allowed: Duration) {
+        let quiet = async {
+            let mut arrived = usize::MAX;
+            loop {
+                let now = self.0.arrived.load(Ordering::SeqCst);
+                if now == arrived && self.0.requests.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                arrived = now;
+                tokio::time::sleep(QUIET).await;
+            }
+        };
+        let _ = tokio::time::timeout(allowed, quiet).await;
+    }
+}
+
+const QUIET: Duration = Duration::from_millis(250);
+
+/// Lets the kernel take no more connections while those it holds are still accepted: closing a
+/// listener would reset them.
+pub(super) async fn turn_away(listener: &TcpListener) {
+    if let Err(error) = listen(listener, 0) {
+        tracing::warn!(%error, "the listen queue could not be closed");
+    }
+    tokio::time::sleep(QUIET).await;
+}

@@ -1,0 +1,141 @@
+//! The stores of the embedded deployment: opened, checked against one another, and closed in order.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use admission::{Admission, Capability, Clock, DirectoryView, hash_of};
+use anyhow::{Context, bail};
+use api::Reason;
+use ledger::{Ledger, MemoryLedger, SqliteLedger};
+use projection::Store;
+use prometheus::Registry;
+use secrecy::ExposeSecret;
+use vault::{Kek, KekError, Vault};
+
+use crate::config::{KekSource, LedgerBackend, Settings};
+use crate::lock::DataDirLock;
+
+/// Connections that read the state store at a time.
+const READERS: usize = 8;
+
+/// What a process keeps open.
+pub(super) struct Stores {
+    pub registry: Registry,
+    pub clock: Clock,
+    pub ledger: Arc<dyn Ledger>,
+    pub directory: Arc<DirectoryView>,
+    pub vault: Vault,
+    pub store: Store,
+    pub admission: Admission,
+    _lock: DataDirLock,
+}
+
+impl Stores {
+    /// Opens everything; what does not belong together is refused.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let lock = DataDirLock::acquire(&settings.data_dir)?;
+        let (registry, clock) = (Registry::new(), Clock::system());
+        let ledger = open_ledger(settings, &registry)?;
+        let known_id = Vault::ledger_of(&settings.keys_file()).context("cannot open the key store")?;
+        if ledger.head(0).await? > 0 && known_id.is_none() {
+            bail!(
+                "{} is missing beside a ledger that has events: without it no secret can be read. \
+                 Restore it from a backup",
+                settings.keys_file().display()
+            );
+        }
+        let directory = DirectoryView::open(ledger.clone(), known_id.clone(), &clock)
+            .await
+            .context("cannot read the directory")?;
+        let kek = open_kek(settings, known_id.is_none())?;
+        let vault = Vault::open(&settings.keys_file(), kek, &directory.ledger_id())
+            .context("cannot open the key store")?;
+        let token_hash = admin_token(&settings.admin_token_file)?;
+        directory.ensure_admin_token(token_hash, &clock).await?;
+        let store = Store::open(
+            &settings.state_file(),
+            &directory.ledger_id(),
+            directory.partitions(),
+            READERS,
+            sqlite::Options::default(),
+        )
+        .context("cannot open the state store")?;
+        let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
+        Ok(Self { registry, clock, ledger, directory, vault, store, admission, _lock: lock })
+    }
+
+    /// What `/readyz` watches.
+    pub fn checks(&self) -> Vec<(&'static str, Reason)> {
+        vec![
+            ("ledger", self.ledger.health()),
+            ("directory", self.directory.health()),
+            ("keys", self.vault.health()),
+            ("state", self.store.health()),
+        ]
+    }
+}
+
+fn open_ledger(settings: &Settings, registry: &Registry) -> anyhow::Result<Arc<dyn Ledger>> {
+    let path = settings.ledger_file();
+    Ok(match settings.ledger {
+        LedgerBackend::Sqlite => {
+            let ledger = SqliteLedger::open(&path, super::metrics::ledger_options(registry)?);
+            Arc::new(ledger.with_context(|| format!("cannot open the ledger {}", path.display()))?)
+        }
+        LedgerBackend::Memory => {
+            tracing::warn!("the ledger is in memory: everything is lost when the process ends");
+            Arc::new(MemoryLedger::new(1))
+        }
+    })
+}
+
+/// The key-encryption key. The first start makes one if it is to come from a file: later, a file
+/// that is missing was lost, and a new one would open nothing.
+fn open_kek(settings: &Settings, is_first_start: bool) -> anyhow::Result<Kek> {
+    let path = match &settings.kek {
+        KekSource::Command(command) => {
+            return Kek::from_command(command).context("cannot get the key-encryption key");
+        }
+        KekSource::File(path) => path,
+    };
+    if is_first_start {
+        match Kek::create_file(path) {
+            Ok(_) | Err(KekError::Exists { .. }) => {}
+            Err(error) => return Err(error).context("cannot make the key-encryption key"),
+        }
+    }
+    if path.starts_with(&settings.data_dir) {
+        tracing::warn!(
+            kek.file = %path.display(),
+            "the key-encryption key lies beside the data that it protects; move it and set kek.file"
+        );
+    }
+    Kek::from_file(path).context("cannot read the key-encryption key")
+}
+
+/// The hash of the admin token; the first start makes one, exclusively, readable by its owner alone.
+fn admin_token(path: &Path) -> anyhow::Result<String> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(mut file) => {
+            let token = Capability::new("rgl_").context("there is no randomness")?;
+            writeln!(file, "{}", token.secret.expose_secret())?;
+            file.sync_all()?;
+            Ok(token.hash)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let token = fs::read_to_string(path)
+                .with_context(|| format!("cannot read the admin token {}", path.display()))?;
+            if token.trim().is_empty() {
+                bail!("the admin token {} is empty; delete it and start again", path.display());
+            }
+            Ok(hash_of(token.trim()))
+        }
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot make the admin token {}", path.display()))
+        }
+    }
+}

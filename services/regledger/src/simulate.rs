@@ -1,0 +1,145 @@
+//! `regledger simulate`: plays the orchestration tool of Provet against a hookup URL.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+use serde_json::value::to_raw_value;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::output::Format;
+use crate::session::{Session, Usage};
+
+mod faults;
+mod latency;
+mod play;
+mod random;
+mod receipts;
+mod report;
+mod script;
+
+pub use self::script::{Length, Message, Script};
+
+/// Play Provet's orchestration tool against a hookup URL.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  regledger simulate --hookup http://127.0.0.1:8080/hookup/acme-lab/KEY --tenants 20
+  regledger simulate --hookup $URL --tenants 1000 --rate 500 --duration 60
+  regledger simulate --hookup $URL --tenants 50 --faults --receipts receipts.ndjson --output json
+
+Each tenant adds the integration, enables it department by department (every notice carries full credentials),
+rotates its secret, disables departments, installs it again under a new client id; some notices are delivered
+twice. What a tenant sends follows from --seed and its number alone. With neither --notices nor --duration each
+tenant plays that once. Exit code 1 if an answer was not the one it had to be, or a message stayed unanswered.")]
+pub struct Simulate {
+    /// The hookup URL of an integration
+    #[arg(long, value_name = "URL")]
+    pub hookup: Url,
+    /// Organisations that play at the same time
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tenants: u32,
+    /// Messages a second, all tenants together; 0: as fast as they are answered
+    #[arg(long, default_value_t = 0.0, value_name = "R")]
+    pub rate: f64,
+    /// Connections, each with one message on its way; more than tenants are of no use
+    #[arg(long, default_value_t = 32, value_name = "C", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub connections: u32,
+    /// Stop after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub duration: Option<u64>,
+    /// Stop after so many messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub notices: Option<u64>,
+    /// What the tenants send follows from this number
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Add malformed and hostile messages, each with the answer that it must get
+    #[arg(long)]
+    pub faults: bool,
+    /// Send again, for a minute at most, what was not answered or answered with 503
+    #[arg(long)]
+    pub retry: bool,
+    /// Write the receipt of each acknowledged notice to this file, a JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub receipts: Option<PathBuf>,
+}
+
+impl Simulate {
+    fn check(&self) -> anyhow::Result<()> {
+        if !matches!(self.hookup.scheme(), "http" | "https") {
+            return Err(Usage::error("--hookup must be an http or https URL"));
+        }
+        if !self.rate.is_finite() || self.rate < 0.0 {
+            return Err(Usage::error(
+                "--rate must be a number of messages a second, or 0",
+            ));
+        }
+        Ok(())
+    }
+
+    /// How much a tenant plays.
+    fn length(&self, tenant: u32) -> Length {
+        match (self.notices, self.duration) {
+            (Some(all), _) => {
+                let tenants = u64::from(self.tenants);
+                Length::Messages(all / tenants + u64::from(u64::from(tenant) < all % tenants))
+            }
+            (None, Some(_)) => Length::Endless,
+            (None, None) => Length::Once,
+        }
+    }
+
+    fn script(&self, tenant: u32) -> Script {
+        Script::new(self.seed, tenant, self.length(tenant), self.faults)
+    }
+}
+
+/// Plays, and reports.
+///
+/// # Errors
+/// If an answer was not the one it had to be, a message stayed unanswered, or a file cannot be written.
+pub async fn run(simulate: &Simulate, session: &Session) -> anyhow::Result<()> {
+    simulate.check()?;
+    let stop = stop_signal(simulate.duration.map(Duration::from_secs));
+    let report = play::play(simulate, &stop, std::io::stderr().is_terminal()).await?;
+    let mut output = session.output();
+    match output.format() {
+        Format::Json => output.object(&to_raw_value(&report)?)?,
+        Format::Table => output.line(report.to_text())?,
+    }
+    if report.is_flawless() {
+        return Ok(());
+    }
+    bail!(
+        "{} unexpected answers, {} messages without an answer",
+        report.unexpected,
+        report.unanswered
+    )
+}
+
+/// Ctrl-C, or the end of the time.
+fn stop_signal(after: Option<Duration>) -> CancellationToken {
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        let time_is_up = async {
+            match after {
+                Some(duration) => tokio::time::sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = time_is_up => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        stopped.cancel();
+    });
+    stop
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use registration::notice;
+use serde_json::Value;
+
+use super::faults::kinds;
+use super::script::Target;
+use super::*;
+
+fn script(seed: u64, tenant: u32, length: Length, faults: bool) -> Vec<Message> {
+    Script::new(seed, tenant, length, faults).collect()
+}
+
+proptest! {
+    #[test]
+    fn the_same_seed_tells_the_same_story(seed: u64, tenant in 0_u32..1000, faults: bool) {
+        let length = Length::Messages(40);
+        prop_assert_eq!(script(seed, tenant, length, faults), script(seed, tenant, length, faults));
+    }
+
+    #[test]
+    fn every_notice_is_one_that_must_be_accepted(seed: u64, tenant in 0_u32..1000) {
+        for message in script(seed, tenant, Length::Messages(40), false) {
+            let notice = notice::parse(&message.body);
+            prop_assert!(notice.is_ok(), "{}: {:?}", message.step, notice.err());
+            prop_assert_eq!(notice.unwrap().tenant.to_string(), message.tenant);
+            prop_assert_eq!(message.expected, &[200]);
+        }
+    }
+
+    #[test]
+    fn a_department_notice_agrees_with_its_own_list(seed: u64, tenant in 0_u32..100) {
+        for message in script(seed, tenant, Length::Messages(60), false) {
+            let notice: Value = serde_json::from_slice(&message.body).unwrap();
+            let Some(all) = notice["departments"].as_array() else { continue };
+            if !notice["added_department"].is_null() {
+                prop_assert!(all.contains(&notice["added_department"]));
+            }
+            if !notice["removed_department"].is_null() {
+                prop_assert!(!all.contains(&notice["removed_department"]));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_fault_is_judged_as_the_notice_itself_is() {
+    let mut seen = BTreeSet::new();
+    for message in script(1, 0, Length::Messages(kinds() * 3), true) {
+        if !message.step.contains(':') {
+            continue;
+        }
+        seen.insert(message.step);
+        let parsed = notice::parse(&message.body);
+        match message.expected {
+            [200] => assert!(parsed.is_ok(), "{}: {:?}", message.step, parsed.err()),
+            [400] => assert!(
+                matches!(parsed, Err(notice::Rejection::Malformed(_))),
+                "{}",
+                message.step
+            ),
+            [422] => assert!(
+                matches!(parsed, Err(notice::Rejection::Invalid { .. })),
+                "{}",
+                message.step
+            ),
+            [413] => assert!(message.body.len() > 40 * 1024, "{}", message.step),
+            [415] => assert_ne!(
+                message.content_type,
+                Some("application/json"),
+                "{}",
+                message.step
+            ),
+            _ => assert_ne!(message.target, Target::Hookup, "{}", message.step),
+        }
+    }
+    assert_eq!(seen.len() as u64, kinds());
+}
+
+#[test]
+fn a_story_has_every_part_and_ends() {
+    let mut steps: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut clients = BTreeSet::new();
+    for message in script(1, 0, Length::Once, false) {
+        *steps.entry(message.step).or_default() += 1;
+        let notice: Value = serde_json::from_slice(&message.body).unwrap();
+        clients.insert(notice["client_id"].to_string());
+    }
+    let expected = [
+        "delivered again",
+        "department disabled",
+        "department enabled",
+        "installed",
+        "secret rotated",
+    ];
+    assert_eq!(steps.keys().copied().collect::<Vec<_>>(), expected);
+    assert_eq!(clients.len(), 2, "an installation and another");
+}
+
+#[test]
+fn organisations_of_one_run_are_different_ones() {
+    let tenants: BTreeSet<String> = (0..500)
+        .filter_map(|tenant| script(7, tenant, Length::Messages(1), false).pop())
+        .map(|m| m.tenant)
+        .collect();
+    assert_eq!(tenants.len(), 500);
+}
+
+#[test]
+fn as_many_messages_are_sent_as_were_asked_for() {
+    let simulate = Simulate {
+        hookup: "http://h/hookup/a/k".parse().unwrap(),
+        tenants: 7,
+        rate: 0.0,
+        connections: 3,
+        duration: None,
+        notices: Some(100),
+        seed: 1,
+        faults: true,
+        retry: false,
+        receipts: None,
+    };
+    let sent: usize = (0..7).map(|tenant| simulate.script(tenant).count()).sum();
+    assert_eq!(sent, 100);
+}

@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::event_id;
 
 /// Tells the time.
 #[derive(Clone)]
@@ -16,9 +19,17 @@ impl Clock {
     }
 
     /// The time by the machine's clock.
-    #[allow(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place where the clock is read"
+    )]
     pub fn system() -> Self {
         Self::new(Timestamp::now)
+    }
+
+    /// A new id: UUIDv7 of the time.
+    pub fn new_id(&self) -> Uuid {
+        event_id(self.now())
     }
 
     /// The time.

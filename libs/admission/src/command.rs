@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use ledger::Place;
 use registration::RowKey;
 use registration::command::row_key;
+use registration::directory::Token;
 use registration::event::{Attributes, EventType, encode_data};
 use registration::row::short_hash;
 use serde::Serialize;
@@ -30,6 +31,44 @@ pub struct Intent {
     pub actor: String,
     /// How a repetition of the request is known.
     pub repetition: Option<Repetition>,
+}
+
+impl Intent {
+    /// What the holder of a token asks for, about what is at `source`; in partition 0.
+    pub fn new(kind: EventType, source: String, actor: &Token) -> Self {
+        let actor = actor.id.clone();
+        let (subject, integration_id, repetition) = (None, None, None);
+        Self {
+            kind,
+            source,
+            subject,
+            integration_id,
+            partition: 0,
+            actor,
+            repetition,
+        }
+    }
+
+    /// Names the row that it is about.
+    #[must_use]
+    pub fn about(mut self, row: &str) -> Self {
+        self.subject = Some(row.to_owned());
+        self
+    }
+
+    /// Names the integration that it is about.
+    #[must_use]
+    pub fn of(mut self, integration: Uuid) -> Self {
+        self.integration_id = Some(integration);
+        self
+    }
+
+    /// Says where the row lives.
+    #[must_use]
+    pub fn in_partition(mut self, partition: u32) -> Self {
+        self.partition = partition;
+        self
+    }
 }
 
 /// How a repetition of a request is known.
@@ -80,8 +119,15 @@ impl Admission {
             ..Attributes::default()
         };
         let bytes = encode_data(&attributes, intent.kind, data)?;
-        let place = self.append(intent.kind, intent.partition, bytes.into()).await?;
-        Ok(Submitted { event: id, place, outcome: row_key(&attributes), time })
+        let place = self
+            .append(intent.kind, intent.partition, bytes.into())
+            .await?;
+        Ok(Submitted {
+            event: id,
+            place,
+            outcome: row_key(&attributes),
+            time,
+        })
     }
 }
 

@@ -38,7 +38,9 @@ pub enum DirectoryError {
     #[error("the ledger does not begin with a genesis event: it is not a ledger of regledger")]
     NoGenesis,
     /// The ledger was made with another number of partitions.
-    #[error("the ledger was made with {ledger} partitions and is opened with {opened}; open it with {ledger}")]
+    #[error(
+        "the ledger was made with {ledger} partitions and is opened with {opened}; open it with {ledger}"
+    )]
     OtherPartitions {
         /// What the genesis says.
         ledger: u32,
@@ -47,7 +49,10 @@ pub enum DirectoryError {
     },
 }
 
-const CHUNK: Limit = Limit { events: 1024, bytes: 4 << 20 };
+const CHUNK: Limit = Limit {
+    events: 1024,
+    bytes: 4 << 20,
+};
 
 /// The directory as this process knows it.
 pub struct DirectoryView {
@@ -79,8 +84,11 @@ impl DirectoryView {
         if ledger.head(0).await? == 0 {
             create_ledger(&*ledger, id, clock.now()).await?;
         }
-        let known =
-            Known { directory: Directory::default(), next: 0, ledger_time: Timestamp::MIN };
+        let known = Known {
+            directory: Directory::default(),
+            next: 0,
+            ledger_time: Timestamp::MIN,
+        };
         let view = Arc::new(Self {
             ledger,
             known: RwLock::new(known),
@@ -95,7 +103,10 @@ impl DirectoryView {
             return Err(DirectoryError::NoGenesis);
         };
         if partitions != opened {
-            return Err(DirectoryError::OtherPartitions { ledger: partitions, opened });
+            return Err(DirectoryError::OtherPartitions {
+                ledger: partitions,
+                opened,
+            });
         }
         Ok(view)
     }
@@ -107,7 +118,10 @@ impl DirectoryView {
 
     /// Id of the ledger.
     pub fn ledger_id(&self) -> String {
-        self.read().ledger().map(|row| row.ledger.clone()).unwrap_or_default()
+        self.read()
+            .ledger()
+            .map(|row| row.ledger.clone())
+            .unwrap_or_default()
     }
 
     /// Number of partitions.
@@ -158,7 +172,10 @@ impl DirectoryView {
                 .into_iter()
                 .map(|entry| match Event::parse(&entry.bytes) {
                     Ok(event) => Ok((entry.position, event)),
-                    Err(source) => Err(DirectoryError::Event { position: entry.position, source }),
+                    Err(source) => Err(DirectoryError::Event {
+                        position: entry.position,
+                        source,
+                    }),
                 })
                 .collect::<Result<Vec<_>, _>>()?;
             self.apply(events, next);
@@ -183,10 +200,15 @@ impl DirectoryView {
 
     /// Keeps the directory current until the ledger is closed.
     pub async fn follow(&self) {
-        let Ok(mut heads) = self.ledger.watch(0) else { return };
+        let Ok(mut heads) = self.ledger.watch(0) else {
+            return;
+        };
         while heads.changed().await.is_ok() {
             if let Err(error) = self.catch_up().await {
-                tracing::error!(error = &error as &dyn std::error::Error, "directory stands still");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "directory stands still"
+                );
             }
         }
     }
@@ -239,7 +261,10 @@ async fn create_ledger(
         time,
         ..Attributes::default()
     };
-    let data = LedgerCreate { ledger: ledger_id, partitions: ledger.partitions() };
+    let data = LedgerCreate {
+        ledger: ledger_id,
+        partitions: ledger.partitions(),
+    };
     append(ledger, &attributes, EventType::LedgerCreate, &data).await
 }
 
@@ -250,6 +275,12 @@ async fn append(
     data: &impl serde::Serialize,
 ) -> Result<(), DirectoryError> {
     let bytes = encode_data(attributes, kind, data)?.into();
-    ledger.append(vec![Entry { partition: 0, directory: true, bytes }]).await?;
+    ledger
+        .append(vec![Entry {
+            partition: 0,
+            directory: true,
+            bytes,
+        }])
+        .await?;
     Ok(())
 }

@@ -86,7 +86,12 @@ impl Admission {
             .buckets(prometheus::exponential_buckets(0.000_25, 2.0, 16)?),
         )?;
         metrics.register(Box::new(append_seconds.clone()))?;
-        Ok(Self { ledger, vault, clock, append_seconds })
+        Ok(Self {
+            ledger,
+            vault,
+            clock,
+            append_seconds,
+        })
     }
 
     /// The vault, for those who open what was sealed.
@@ -105,7 +110,11 @@ impl Admission {
         partition: u32,
         bytes: Bytes,
     ) -> Result<Place, AppendError> {
-        let entry = Entry { partition, directory: kind.is_directory(), bytes };
+        let entry = Entry {
+            partition,
+            directory: kind.is_directory(),
+            bytes,
+        };
         let timer = self.append_seconds.start_timer();
         // COMMIT POINT: when this returns a place, the event is durable and may be acknowledged.
         let places = self.ledger.append(vec![entry]).await?;
@@ -118,5 +127,9 @@ impl Admission {
 fn event_id(time: Timestamp) -> Uuid {
     let seconds = u64::try_from(time.as_second()).unwrap_or_default();
     let nanoseconds = u32::try_from(time.subsec_nanosecond()).unwrap_or_default();
-    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds))
+    Uuid::new_v7(uuid::Timestamp::from_unix(
+        uuid::NoContext,
+        seconds,
+        nanoseconds,
+    ))
 }

@@ -86,7 +86,8 @@ impl<'a> Prepared<'a> {
                 detail: "The integration does not allow the host of token_url.".to_owned(),
                 violations: vec![Violation {
                     pointer: "/token_url".to_owned(),
-                    detail: "its host is not among the integration's allowed token hosts".to_owned(),
+                    detail: "its host is not among the integration's allowed token hosts"
+                        .to_owned(),
                 }],
             });
         }
@@ -96,7 +97,11 @@ impl<'a> Prepared<'a> {
     /// The id of the client that it registers.
     pub fn client_id(&self) -> String {
         let integration = self.delivery.integration.integration.id;
-        client_id(integration, &self.notice.tenant.to_string(), &self.notice.client_id)
+        client_id(
+            integration,
+            &self.notice.tenant.to_string(),
+            &self.notice.client_id,
+        )
     }
 }
 
@@ -167,17 +172,27 @@ impl Admission {
             .await
             .map_err(Unavailable::Keys)?;
         let seal = |field: &str, plain: &SecretString| self.seal(&key, id, field, plain);
-        let mut secret =
-            notice.client_secret.as_ref().map(|plain| seal("client_secret", plain)).transpose()?;
+        let mut secret = notice
+            .client_secret
+            .as_ref()
+            .map(|plain| seal("client_secret", plain))
+            .transpose()?;
         if let (Some(sealed), Some(plain)) = (&mut secret, &notice.client_secret) {
-            sealed.sealed.fp = self.vault.fingerprint(&tenant, plain.expose_secret().as_bytes());
+            sealed.sealed.fp = self
+                .vault
+                .fingerprint(&tenant, plain.expose_secret().as_bytes());
         }
-        let unknown = notice.unknown.as_ref().map(|fields| seal("unknown", fields)).transpose()?;
+        let unknown = notice
+            .unknown
+            .as_ref()
+            .map(|fields| seal("unknown", fields))
+            .transpose()?;
         let data = notice.data(secret.as_ref(), unknown.as_ref())?;
         let attributes = delivery.attributes(id, tenant);
         let partition = self.partition_of(delivery.integration, &notice.tenant);
         let bytes = encode(&attributes, EventType::ProvetRegistration, &data)?;
-        self.receipt(&attributes, EventType::ProvetRegistration, partition, bytes).await
+        self.receipt(&attributes, EventType::ProvetRegistration, partition, bytes)
+            .await
     }
 
     /// Keeps a notification that could not be accepted, sealed under a key of its own, and answers
@@ -197,15 +212,27 @@ impl Admission {
             .time
             .saturating_add(SignedDuration::from_hours(RETENTION_HOURS))
             .unwrap_or(Timestamp::MAX);
-        let subject = Subject::Quarantine { id: message.clone(), expires: expires_time };
-        let key =
-            self.vault.data_key(&subject, delivery.time).await.map_err(Unavailable::Keys)?;
+        let subject = Subject::Quarantine {
+            id: message.clone(),
+            expires: expires_time,
+        };
+        let key = self
+            .vault
+            .data_key(&subject, delivery.time)
+            .await
+            .map_err(Unavailable::Keys)?;
         let id = event_id(delivery.time);
-        let context = Context { event: id, field: "body" };
+        let context = Context {
+            event: id,
+            field: "body",
+        };
         let data = QuarantineReceive {
             id: message.clone(),
             body: Sealed {
-                sealed: self.vault.seal(&key, &context, delivery.body).map_err(Unavailable::Keys)?,
+                sealed: self
+                    .vault
+                    .seal(&key, &context, delivery.body)
+                    .map_err(Unavailable::Keys)?,
             },
             bytes: delivery.body.len() as u64,
             status: refused.kind.status(),
@@ -216,7 +243,8 @@ impl Admission {
         let attributes = delivery.attributes(id, message.clone());
         let partition = self.spread(message.as_bytes());
         let bytes = encode_data(&attributes, EventType::QuarantineReceive, &data)?;
-        self.receipt(&attributes, EventType::QuarantineReceive, partition, bytes).await?;
+        self.receipt(&attributes, EventType::QuarantineReceive, partition, bytes)
+            .await?;
         Ok(message)
     }
 
@@ -228,8 +256,12 @@ impl Admission {
         plain: &SecretString,
     ) -> Result<Sealed, Unavailable> {
         let context = Context { event, field };
-        let sealed = self.vault.seal(key, &context, plain.expose_secret().as_bytes());
-        Ok(Sealed { sealed: sealed.map_err(Unavailable::Keys)? })
+        let sealed = self
+            .vault
+            .seal(key, &context, plain.expose_secret().as_bytes());
+        Ok(Sealed {
+            sealed: sealed.map_err(Unavailable::Keys)?,
+        })
     }
 
     async fn receipt(

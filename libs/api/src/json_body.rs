@@ -37,14 +37,23 @@ impl<T: DeserializeOwned> FromRequest for JsonBody<T> {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = registration::json::parse(bytes).map_err(|malformed| {
-        Problem::new(ProblemType::MalformedBody, format!("The body is not strict JSON: {malformed}."))
+        Problem::new(
+            ProblemType::MalformedBody,
+            format!("The body is not strict JSON: {malformed}."),
+        )
     })?;
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let pointer =
-            if path == "." { String::new() } else { format!("/{}", path.replace('.', "/")) };
+        let pointer = if path == "." {
+            String::new()
+        } else {
+            format!("/{}", path.replace('.', "/"))
+        };
         let detail = error.into_inner().to_string();
-        Problem::new(ProblemType::InvalidBody, "Fields break rules; mend those that are listed.")
-            .errors(vec![Violation { pointer, detail }])
+        Problem::new(
+            ProblemType::InvalidBody,
+            "Fields break rules; mend those that are listed.",
+        )
+        .errors(vec![Violation { pointer, detail }])
     })
 }

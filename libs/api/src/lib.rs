@@ -11,6 +11,6 @@ mod problem;
 pub use access::{Access, Gate};
 pub use health::{Check, Health, Readiness, Reason};
 pub use json_body::JsonBody;
-pub use observe::{HttpMetrics, observe};
+pub use observe::{Observer, observe};
 pub use page::{Page, PageParameters, limit, next_path};
-pub use problem::{method_not_allowed, Problem, ProblemBody, ProblemType};
+pub use problem::{Problem, ProblemBody, ProblemType, method_not_allowed};

@@ -8,24 +8,25 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
+use admission::Clock;
 use prometheus::{HistogramOpts, HistogramVec, Registry};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// `regledger_http_request_duration_seconds`, by route, method and status.
+/// Observes requests: `regledger_http_request_duration_seconds`, by route, method and status.
 #[derive(Clone)]
-pub struct HttpMetrics {
+pub struct Observer {
     duration: HistogramVec,
+    clock: Clock,
 }
 
-impl HttpMetrics {
+impl Observer {
     /// Registers the metric.
     ///
     /// # Errors
     /// If it is registered already.
-    pub fn new(metrics: &Registry) -> Result<Self, prometheus::Error> {
+    pub fn new(metrics: &Registry, clock: Clock) -> Result<Self, prometheus::Error> {
         let duration = HistogramVec::new(
             HistogramOpts::new(
                 "regledger_http_request_duration_seconds",
@@ -35,7 +36,7 @@ impl HttpMetrics {
             &["route", "method", "status"],
         )?;
         metrics.register(Box::new(duration.clone()))?;
-        Ok(Self { duration })
+        Ok(Self { duration, clock })
     }
 }
 
@@ -48,31 +49,42 @@ pub async fn observe(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
-    let metrics = request.app_data::<web::Data<HttpMetrics>>().cloned();
-    let method = request.method().clone();
+    let observer = request.app_data::<web::Data<Observer>>().cloned();
+    let method = method_label(request.method().as_str());
     let mut response = next.call(request).await?;
-    let id = Uuid::now_v7().to_string();
-    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let status = response.status();
     let seconds = started.elapsed().as_secs_f64();
-    if let Some(metrics) = metrics {
-        metrics
-            .duration
-            .with_label_values(&[&route, method_label(method.as_str()), status.as_str()])
-            .observe(seconds);
-    }
-    tracing::info!(
-        http.method = method_label(method.as_str()),
-        http.route = route,
-        http.status = status.as_u16(),
-        http.seconds = seconds,
-        request.id = id,
-        "request"
-    );
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
+    if let Some(observer) = observer {
+        let id = observer.note(method, &response, seconds);
+        response.headers_mut().insert(X_REQUEST_ID, id);
     }
     Ok(response)
+}
+
+impl Observer {
+    /// Measures and logs an answer; the id of its request.
+    fn note(
+        &self,
+        method: &str,
+        response: &ServiceResponse<impl MessageBody>,
+        seconds: f64,
+    ) -> HeaderValue {
+        let route = response.request().match_pattern();
+        let route = route.as_deref().unwrap_or("unmatched");
+        let status = response.status();
+        self.duration
+            .with_label_values(&[route, method, status.as_str()])
+            .observe(seconds);
+        let id = self.clock.new_id().to_string();
+        tracing::info!(
+            http.method = method,
+            http.route = route,
+            http.status = status.as_u16(),
+            http.seconds = seconds,
+            request.id = id,
+            "request"
+        );
+        HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
+    }
 }
 
 /// Methods are the senders' words, labels must be bounded.

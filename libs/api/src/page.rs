@@ -40,7 +40,8 @@ impl PageParameters {
     /// 400 if `after` was not taken from `next`.
     pub fn position(&self) -> Result<u64, Problem> {
         let after = self.after.as_deref().map(str::parse).transpose();
-        let after = after.map_err(|_| Problem::query("`after` must be taken from a page's `next`."));
+        let after =
+            after.map_err(|_| Problem::query("`after` must be taken from a page's `next`."));
         Ok(after?.unwrap_or_default())
     }
 }
@@ -52,7 +53,9 @@ impl PageParameters {
 pub fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     match asked.unwrap_or(DEFAULT_LIMIT) {
         limit @ 1..=MAX_LIMIT => Ok(limit),
-        _ => Err(Problem::query(format!("`limit` must be between 1 and {MAX_LIMIT}."))),
+        _ => Err(Problem::query(format!(
+            "`limit` must be between 1 and {MAX_LIMIT}."
+        ))),
     }
 }
 
@@ -67,13 +70,19 @@ impl<T> Page<T> {
     ) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
-        let next = items.last().filter(|_| more).map(|last| next_path(request, &after(last)));
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| next_path(request, &after(last)));
         Self { items, next }
     }
 
     /// The same page with its items turned into others.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
+        Page {
+            items: self.items.into_iter().map(turn).collect(),
+            next: self.next,
+        }
     }
 }
 

@@ -80,9 +80,11 @@ impl ProblemType {
             Self::Unauthorized => (401, "unauthorized", "A valid access token is needed"),
             Self::Forbidden => (403, "forbidden", "The access token does not allow this"),
             Self::Conflict => (409, "conflict", "The state does not allow this"),
-            Self::IdempotencyKeyReused => {
-                (422, "idempotency-key-reused", "The Idempotency-Key was used for another request")
-            }
+            Self::IdempotencyKeyReused => (
+                422,
+                "idempotency-key-reused",
+                "The Idempotency-Key was used for another request",
+            ),
             Self::InProgress => (409, "in-progress", "The same request is being carried out"),
             Self::CursorGone => (410, "cursor-gone", "The cursor cannot be resumed"),
             Self::KeyDestroyed => (410, "key-destroyed", "The key was destroyed"),
@@ -153,7 +155,11 @@ impl Problem {
             quarantine_id: None,
             position: None,
         };
-        Self { kind, body: Box::new(body), retry_after: None }
+        Self {
+            kind,
+            body: Box::new(body),
+            retry_after: None,
+        }
     }
 
     /// There is nothing here, or nothing that this caller may see.

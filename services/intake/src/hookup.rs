@@ -59,7 +59,10 @@ pub async fn receive(
         Err(_) => "refused",
     };
     let source = integration.integration.source.as_str();
-    intake.notifications.with_label_values(&[source, &name, label]).inc();
+    intake
+        .notifications
+        .with_label_values(&[source, &name, label])
+        .inc();
     outcome.map(Json)
 }
 
@@ -80,7 +83,9 @@ impl Intake {
             time: self.admission.now(),
             released: None,
         };
-        let checked = delivery.check_address(sender).and_then(|()| Prepared::check(delivery));
+        let checked = delivery
+            .check_address(sender)
+            .and_then(|()| Prepared::check(delivery));
         match checked {
             Ok(prepared) => Ok(self.admission.record(prepared).await?),
             Err(refused) => Err(self.quarantine(delivery, refused).await?),
@@ -100,8 +105,15 @@ impl Intake {
 
 /// Provet documents no media type, so only those that say that it is something else are refused.
 fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
-    let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = declared.unwrap_or_default().split(';').next().unwrap_or_default();
+    let declared = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = declared
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
     let refused = essence == "application/x-www-form-urlencoded"
         || essence.starts_with("multipart/")

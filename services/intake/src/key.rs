@@ -75,7 +75,9 @@ fn with_key(
 ) -> Option<IntegrationRow> {
     let row = directory.integration(name);
     let current = row.map_or("", |row| &row.hookup_key_hash);
-    let previous = row.and_then(|row| row.previous_key.as_ref()).filter(|key| now < key.until);
+    let previous = row
+        .and_then(|row| row.previous_key.as_ref())
+        .filter(|key| now < key.until);
     let is_current = is_equal(current, hash);
     let is_previous = is_equal(previous.map_or("", |key| &key.hash), hash);
     row.filter(|_| is_current || is_previous).cloned()

@@ -15,7 +15,7 @@ use admission::{Admission, DirectoryView};
 use ipnet::IpNet;
 use prometheus::{IntCounterVec, Opts, Registry};
 
-pub use hookup::{MAX_BODY_BYTES, __path_receive, receive};
+pub use hookup::{__path_receive, MAX_BODY_BYTES, receive};
 
 /// What the inbound routes need.
 pub struct Intake {
@@ -48,7 +48,13 @@ impl Intake {
         )?;
         metrics.register(Box::new(notifications.clone()))?;
         let wrong_keys = key::Throttle::new(wrong_keys_per_minute);
-        Ok(Self { admission, directory, proxies, wrong_keys, notifications })
+        Ok(Self {
+            admission,
+            directory,
+            proxies,
+            wrong_keys,
+            notifications,
+        })
     }
 }
 

@@ -71,10 +71,19 @@ pub struct ChangesPage {
 pub async fn follow(request: HttpRequest, query: Data<Query>) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::ChangesRead).await?;
     let asked = Parameters::parse(request.query_string())?;
-    let filter =
-        Filter::new(asked.types.clone(), asked.integration.clone(), asked.tenant.clone(), &access)?;
-    let last_event_id = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
-    let given = last_event_id.filter(|id| !id.is_empty()).or(asked.after.as_deref());
+    let filter = Filter::new(
+        asked.types.clone(),
+        asked.integration.clone(),
+        asked.tenant.clone(),
+        &access,
+    )?;
+    let last_event_id = request
+        .headers()
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok());
+    let given = last_event_id
+        .filter(|id| !id.is_empty())
+        .or(asked.after.as_deref());
     let cursor = query.cursor(given, asked.from.as_deref()).await?;
     if wants_json(&request) {
         return query.page(&request, &asked, &filter, cursor).await;
@@ -96,7 +105,9 @@ impl Parameters {
                 "tenant" => parameters.tenant = Some(value),
                 "type" => parameters.types.push(value),
                 "limit" => {
-                    let limit = value.parse().map_err(|_| Problem::query("`limit` must be a number."))?;
+                    let limit = value
+                        .parse()
+                        .map_err(|_| Problem::query("`limit` must be a number."))?;
                     parameters.limit = Some(limit);
                 }
                 _ => {
@@ -111,7 +122,10 @@ impl Parameters {
 }
 
 fn wants_json(request: &HttpRequest) -> bool {
-    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let accept = request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| {
         accept.contains("application/json") && !accept.contains("text/event-stream")
     })
@@ -141,9 +155,11 @@ impl Query {
             return Err(gone("The cursor belongs to another ledger."));
         }
         for (partition, next) in (0..).zip(&cursor.next) {
-            let head = self.ledger.head(partition).await.map_err(|_| {
-                Problem::unavailable("The ledger cannot be read; try again.")
-            })?;
+            let head = self
+                .ledger
+                .head(partition)
+                .await
+                .map_err(|_| Problem::unavailable("The ledger cannot be read; try again."))?;
             if next.position > head {
                 return Err(gone("The cursor is beyond the end of the ledger."));
             }
@@ -159,8 +175,7 @@ impl Query {
         with_snapshot: bool,
     ) -> HttpResponse {
         let token = access.token.id.clone();
-        let subscriber =
-            Subscriber::new(self.feed.clone(), filter, token, cursor, with_snapshot);
+        let subscriber = Subscriber::new(self.feed.clone(), filter, token, cursor, with_snapshot);
         HttpResponse::Ok()
             .content_type("text/event-stream")
             .insert_header(CacheControl(vec![CacheDirective::NoStore]))
@@ -180,7 +195,9 @@ impl Query {
         let heads = self.store.watch().borrow().clone();
         let mut more = false;
         for _ in 0..CHUNKS_PER_PAGE {
-            more = self.fill(&mut items, limit, filter, &mut cursor, &heads).await?;
+            more = self
+                .fill(&mut items, limit, filter, &mut cursor, &heads)
+                .await?;
             if !more || items.len() == limit {
                 break;
             }
@@ -189,7 +206,11 @@ impl Query {
         let next = more.then(|| api::next_path(request, &cursor));
         Ok(HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))
-            .json(ChangesPage { items, next, cursor }))
+            .json(ChangesPage {
+                items,
+                next,
+                cursor,
+            }))
     }
 
     /// Reads one chunk; false once there is nothing more.
@@ -202,13 +223,20 @@ impl Query {
         heads: &[u64],
     ) -> Result<bool, Problem> {
         for (partition, head) in (0..).zip(heads) {
-            let from = cursor.next.get(partition as usize).copied().unwrap_or_default();
+            let from = cursor
+                .next
+                .get(partition as usize)
+                .copied()
+                .unwrap_or_default();
             if from.position >= *head {
                 continue;
             }
             let from = (from.position, from.ordinal);
-            let changes =
-                self.store.changes(partition, from, *head, CHUNK).await.map_err(unreadable)?;
+            let changes = self
+                .store
+                .changes(partition, from, *head, CHUNK)
+                .await
+                .map_err(unreadable)?;
             let at_end = changes.len() < CHUNK;
             for change in changes {
                 if items.len() == limit {
@@ -240,6 +268,8 @@ pub(crate) fn json(change: &StoredChange) -> Box<RawValue> {
 fn gone(why: &str) -> Problem {
     Problem::new(
         ProblemType::CursorGone,
-        format!("{why} Begin anew with from=snapshot: it gives the rows as they are, then the changes."),
+        format!(
+            "{why} Begin anew with from=snapshot: it gives the rows as they are, then the changes."
+        ),
     )
 }

@@ -71,9 +71,16 @@ pub async fn list(
     };
     let listed = match parameters.as_of.as_deref() {
         None => query.store.clients(filter, after, limit + 1).await,
-        Some(when) => query.store.clients_as_of(as_of(when)?, filter, after, limit + 1).await,
+        Some(when) => {
+            query
+                .store
+                .clients_as_of(as_of(when)?, filter, after, limit + 1)
+                .await
+        }
     };
-    let page = Page::of(listed.map_err(unreadable)?, limit, &request, |last| last.at.to_string());
+    let page = Page::of(listed.map_err(unreadable)?, limit, &request, |last| {
+        last.at.to_string()
+    });
     Ok(Json(page.map(|listed| listed.client)))
 }
 
@@ -135,7 +142,11 @@ pub async fn history(
     let limit = limit(parameters.limit)?;
     let from = parameters.after.as_deref().map(parse_change).transpose()?;
     let key = RowKey::new(Kind::Client, id.into_inner());
-    let changes = query.store.history(key, from, limit + 1).await.map_err(unreadable)?;
+    let changes = query
+        .store
+        .history(key, from, limit + 1)
+        .await
+        .map_err(unreadable)?;
     let page = Page::of(changes, limit, &request, |last| {
         format!("{}:{}.{}", last.partition, last.position, last.ordinal + 1)
     });
@@ -158,32 +169,26 @@ pub async fn retire(
 ) -> Result<Json<Client>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let client = query.client(&access, &id, None).await?;
-    let intent = Intent {
-        kind: EventType::ClientRetire,
-        source: format!("/integrations/{}", client.integration),
-        subject: Some(client.id.clone()),
-        integration_id: None,
-        partition: client.partition,
-        actor: access.token.id.clone(),
-        repetition: None,
-    };
-    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
+    let source = format!("/integrations/{}", client.integration);
+    let intent = Intent::new(EventType::ClientRetire, source, &access.token)
+        .about(&client.id)
+        .in_partition(client.partition);
+    query
+        .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
+        .await?;
     query.client(&access, &id, None).await.map(Json)
 }
 
 impl Query {
-    async fn client(
-        &self,
-        access: &Access,
-        id: &str,
-        at: Option<AsOf>,
-    ) -> Result<Client, Problem> {
+    async fn client(&self, access: &Access, id: &str, at: Option<AsOf>) -> Result<Client, Problem> {
         let found = match at {
             None => self.store.client(id.to_owned()).await,
             Some(at) => self.store.client_as_of(id.to_owned(), at).await,
         };
         let found: Option<ListedClient> = found.map_err(unreadable)?;
-        let client = found.map(|listed| listed.client).filter(|c| access.sees(&c.integration));
+        let client = found
+            .map(|listed| listed.client)
+            .filter(|c| access.sees(&c.integration));
         client.ok_or_else(Problem::not_found)
     }
 
@@ -200,17 +205,23 @@ fn as_of(when: &str) -> Result<AsOf, Problem> {
     if let Ok(time) = when.parse::<Timestamp>() {
         return Ok(AsOf::Time(time));
     }
-    let place = when.parse::<Place>().or_else(|_| format!("0:{when}").parse());
+    let place = when
+        .parse::<Place>()
+        .or_else(|_| format!("0:{when}").parse());
     place.map(AsOf::Position).map_err(|_| {
         Problem::query("`as_of` must be an RFC 3339 time, a position or PARTITION:POSITION.")
     })
 }
 
 fn parse_place(after: &str) -> Result<Place, Problem> {
-    after.parse().map_err(|_| Problem::query("`after` must be taken from a page's `next`."))
+    after
+        .parse()
+        .map_err(|_| Problem::query("`after` must be taken from a page's `next`."))
 }
 
 fn parse_change(after: &str) -> Result<(Place, u16), Problem> {
-    let parts = after.split_once('.').and_then(|(p, o)| Some((p.parse().ok()?, o.parse().ok()?)));
+    let parts = after
+        .split_once('.')
+        .and_then(|(p, o)| Some((p.parse().ok()?, o.parse().ok()?)));
     parts.ok_or_else(|| Problem::query("`after` must be taken from a page's `next`."))
 }

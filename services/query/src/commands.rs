@@ -81,7 +81,10 @@ impl Query {
             )
             .retry_after(1));
         }
-        Ok(InProgress { query: self, id: id.to_owned() })
+        Ok(InProgress {
+            query: self,
+            id: id.to_owned(),
+        })
     }
 }
 
@@ -98,7 +101,10 @@ impl Drop for InProgress<'_> {
 
 /// A state store that cannot be read right now.
 pub(crate) fn unreadable(error: projection::StoreError) -> Problem {
-    tracing::warn!(error = &error as &dyn std::error::Error, "the state store cannot be read");
+    tracing::warn!(
+        error = &error as &dyn std::error::Error,
+        "the state store cannot be read"
+    );
     Problem::unavailable("The state store cannot be read; try again, /readyz says what is wrong.")
 }
 
@@ -107,10 +113,16 @@ fn repetition(
     access: &Access,
     asked: &impl Serialize,
 ) -> Result<Option<Repetition>, Problem> {
-    let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-        Problem::query("The Idempotency-Key must be 1 to 255 visible ASCII characters.")
-    })?;
+    let Some(key) = request.headers().get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = key
+        .to_str()
+        .ok()
+        .filter(|key| (1..=255).contains(&key.len()))
+        .ok_or_else(|| {
+            Problem::query("The Idempotency-Key must be 1 to 255 visible ASCII characters.")
+        })?;
     let asked = serde_json::to_vec(asked).unwrap_or_default();
     let operation = format!("{} {}", request.method(), request.path());
     Ok(Some(Repetition {
@@ -131,7 +143,10 @@ fn repeated(command: &Command, repetition: &Repetition) -> Result<Done, Problem>
 
 fn done(command: &Command, is_repeated: bool) -> Result<Done, Problem> {
     match &command.outcome {
-        Outcome::Applied { id } => Ok(Done { id: id.clone(), is_repeated }),
+        Outcome::Applied { id } => Ok(Done {
+            id: id.clone(),
+            is_repeated,
+        }),
         Outcome::Refused { reason } => Err(match reason {
             Refusal::NameTaken => Problem::new(
                 ProblemType::Conflict,

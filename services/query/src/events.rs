@@ -42,13 +42,23 @@ pub async fn read(
     query: Data<Query>,
     asked: Parameters<EventParameters>,
 ) -> Result<HttpResponse, Problem> {
-    query.gate.admit(&request, Scope::EventsRead).await?.unrestricted()?;
-    let limit = Limit { events: limit(asked.limit)?, bytes: MAX_BYTES };
+    query
+        .gate
+        .admit(&request, Scope::EventsRead)
+        .await?
+        .unrestricted()?;
+    let limit = Limit {
+        events: limit(asked.limit)?,
+        bytes: MAX_BYTES,
+    };
     let read = query.ledger.read(asked.partition, asked.from, limit).await;
     let entries = read.map_err(|error| match error {
         ReadError::NoSuchPartition { .. } => Problem::not_found(),
         error => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the ledger cannot be read");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the ledger cannot be read"
+            );
             Problem::unavailable("The ledger cannot be read; try again.")
         }
     })?;
@@ -57,5 +67,7 @@ pub async fn read(
         lines.extend_from_slice(&entry.bytes);
         lines.extend_from_slice(b"\n");
     }
-    Ok(HttpResponse::Ok().content_type("application/x-ndjson").body(lines.freeze()))
+    Ok(HttpResponse::Ok()
+        .content_type("application/x-ndjson")
+        .body(lines.freeze()))
 }

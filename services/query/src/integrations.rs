@@ -13,7 +13,6 @@ use registration::event::{EventType, Nothing};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::Query;
 use crate::once::{Shown, refuse};
@@ -73,9 +72,12 @@ pub async fn list(
     let directory = query.gate.directory().read();
     let rows = directory.integrations().into_iter();
     let seen = rows.filter(|row| row.position >= after && access.token.sees(&row.integration));
-    let page = Page::of(seen.take(limit + 1).collect(), limit, &request, |row: &&IntegrationRow| {
-        (row.position + 1).to_string()
-    });
+    let page = Page::of(
+        seen.take(limit + 1).collect(),
+        limit,
+        &request,
+        |row: &&IntegrationRow| (row.position + 1).to_string(),
+    );
     Ok(Json(page.map(|row| row.integration.clone())))
 }
 
@@ -98,12 +100,20 @@ pub async fn create(
     may_use_domain(&access, &spec.domain)?;
     let key = capability("")?;
     let name = spec.name.clone();
-    let intent = intent(EventType::IntegrationCreate, &name, None, &access);
-    let data = IntegrationCreate { integration: spec.clone(), hookup_key_hash: key.hash };
-    let done = query.carry_out(&request, &access, intent, &spec, &data).await?;
+    let intent = intent(EventType::IntegrationCreate, &name, &access);
+    let data = IntegrationCreate {
+        integration: spec.clone(),
+        hookup_key_hash: key.hash,
+    };
+    let done = query
+        .carry_out(&request, &access, intent, &spec, &data)
+        .await?;
     let integration = query.integration(&access, &done.id)?.integration;
     let hookup = query.hookup_url(&request, &name, key.secret, done.is_repeated);
-    Ok(HttpResponse::Created().json(IntegrationCreated { integration, hookup }))
+    Ok(HttpResponse::Created().json(IntegrationCreated {
+        integration,
+        hookup,
+    }))
 }
 
 /// Shows an integration.
@@ -141,8 +151,10 @@ pub async fn update(
     let access = query.gate.admit(&request, Scope::Admin).await?;
     refuse(update.0.violations())?;
     let row = query.integration(&access, &name)?;
-    let intent = intent(EventType::IntegrationUpdate, &name, Some(row.integration.id), &access);
-    query.carry_out(&request, &access, intent, &update.0, &update.0).await?;
+    let intent = intent(EventType::IntegrationUpdate, &name, &access).of(row.integration.id);
+    query
+        .carry_out(&request, &access, intent, &update.0, &update.0)
+        .await?;
     Ok(Json(query.integration(&access, &name)?.integration))
 }
 
@@ -162,8 +174,10 @@ pub async fn remove(
 ) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let row = query.integration(&access, &name)?;
-    let intent = intent(EventType::IntegrationDelete, &name, Some(row.integration.id), &access);
-    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
+    let intent = intent(EventType::IntegrationDelete, &name, &access).of(row.integration.id);
+    query
+        .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -186,22 +200,33 @@ pub async fn rotate_hookup(
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let row = query.integration(&access, &name)?;
     let seconds = rotate.0.grace_seconds.min(MAX_GRACE_SECONDS);
-    let until = query.admission.now().saturating_add(SignedDuration::from_secs(seconds.into()));
+    let until = query
+        .admission
+        .now()
+        .saturating_add(SignedDuration::from_secs(seconds.into()));
     let key = capability("")?;
     let data = IntegrationRotateHookup {
         hookup_key_hash: key.hash,
         grace_until: until.unwrap_or(jiff::Timestamp::MAX),
     };
-    let intent =
-        intent(EventType::IntegrationRotateHookup, &name, Some(row.integration.id), &access);
-    let done = query.carry_out(&request, &access, intent, &rotate.0, &data).await?;
-    Ok(Json(query.hookup_url(&request, &name, key.secret, done.is_repeated)))
+    let intent = intent(EventType::IntegrationRotateHookup, &name, &access).of(row.integration.id);
+    let done = query
+        .carry_out(&request, &access, intent, &rotate.0, &data)
+        .await?;
+    Ok(Json(query.hookup_url(
+        &request,
+        &name,
+        key.secret,
+        done.is_repeated,
+    )))
 }
 
 impl Query {
     fn integration(&self, access: &Access, name: &str) -> Result<IntegrationRow, Problem> {
         let directory = self.gate.directory().read();
-        let row = directory.integration(name).filter(|row| access.token.sees(&row.integration));
+        let row = directory
+            .integration(name)
+            .filter(|row| access.token.sees(&row.integration));
         row.cloned().ok_or_else(Problem::not_found)
     }
 
@@ -214,32 +239,38 @@ impl Query {
     ) -> HookupUrl {
         if is_repeated {
             let shown = Shown::before(format!("regledger integration rotate-hookup {name}"));
-            return HookupUrl { hookup_url: None, shown };
+            return HookupUrl {
+                hookup_url: None,
+                shown,
+            };
         }
         let base = self.public_url.clone().unwrap_or_else(|| {
             let connection = request.connection_info();
             format!("{}://{}", connection.scheme(), connection.host())
         });
-        let url = format!("{}/hookup/{name}/{}", base.trim_end_matches('/'), key.expose_secret());
-        HookupUrl { hookup_url: Some(url), shown: Shown::default() }
+        let url = format!(
+            "{}/hookup/{name}/{}",
+            base.trim_end_matches('/'),
+            key.expose_secret()
+        );
+        HookupUrl {
+            hookup_url: Some(url),
+            shown: Shown::default(),
+        }
     }
 }
 
-fn intent(kind: EventType, name: &str, id: Option<Uuid>, access: &Access) -> Intent {
-    Intent {
-        kind,
-        source: format!("/integrations/{name}"),
-        subject: Some(name.to_owned()),
-        integration_id: id,
-        partition: 0,
-        actor: access.token.id.clone(),
-        repetition: None,
-    }
+fn intent(kind: EventType, name: &str, access: &Access) -> Intent {
+    Intent::new(kind, format!("/integrations/{name}"), &access.token).about(name)
 }
 
 /// A token that sees one domain only makes things there only.
 pub(crate) fn may_use_domain(access: &Access, domain: &str) -> Result<(), Problem> {
-    let own = access.token.domain.as_deref().is_none_or(|own| own == domain);
+    let own = access
+        .token
+        .domain
+        .as_deref()
+        .is_none_or(|own| own == domain);
     let is_whole = access.token.integrations.is_empty();
     if own && is_whole {
         return Ok(());

@@ -58,14 +58,27 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             ("/v1/clients/{id}/retire", post().to(clients::retire)),
             ("/v1/changes", get().to(changes::follow)),
             ("/v1/events", get().to(events::read)),
-            ("/v1/integrations/{name}/rotate-hookup", post().to(integrations::rotate_hookup)),
+            (
+                "/v1/integrations/{name}/rotate-hookup",
+                post().to(integrations::rotate_hookup),
+            ),
             ("/v1/quarantine", get().to(quarantine::list)),
             ("/v1/quarantine/{id}", get().to(quarantine::show)),
             ("/v1/quarantine/{id}/reveal", post().to(reveal::quarantined)),
-            ("/v1/quarantine/{id}/release", post().to(quarantine::release)),
-            ("/v1/quarantine/{id}/dismiss", post().to(quarantine::dismiss)),
+            (
+                "/v1/quarantine/{id}/release",
+                post().to(quarantine::release),
+            ),
+            (
+                "/v1/quarantine/{id}/dismiss",
+                post().to(quarantine::dismiss),
+            ),
         ] {
-            config.service(web::resource(path).route(route).default_service(web::to(method_not_allowed)));
+            config.service(
+                web::resource(path)
+                    .route(route)
+                    .default_service(web::to(method_not_allowed)),
+            );
         }
         config
             .service(

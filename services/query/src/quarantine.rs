@@ -64,7 +64,11 @@ pub async fn list(
         integrations: narrowed(&access, asked.integration.clone()),
         state: asked.state,
     };
-    let rows = query.store.quarantined(filter, after, limit + 1).await.map_err(unreadable)?;
+    let rows = query
+        .store
+        .quarantined(filter, after, limit + 1)
+        .await
+        .map_err(unreadable)?;
     let page = Page::of(rows, limit, &request, |row| row.at.to_string());
     Ok(Json(page.map(|row| row.message)))
 }
@@ -105,7 +109,10 @@ pub async fn release(
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let row = query.held(&access, &id).await?;
     let (receipt, client) = query.process_again(&row).await?;
-    let place = ledger::Place { partition: receipt.partition, position: receipt.position };
+    let place = ledger::Place {
+        partition: receipt.partition,
+        position: receipt.position,
+    };
     if !query.is_projected(place).await {
         return Err(Problem::new(
             ProblemType::OutcomeUnknown,
@@ -114,10 +121,15 @@ pub async fn release(
         .position(place));
     }
     let superseded = query.is_superseded(&client, row.message.last_time).await?;
-    let data =
-        QuarantineRelease { partition: place.partition, position: place.position, superseded };
+    let data = QuarantineRelease {
+        partition: place.partition,
+        position: place.position,
+        superseded,
+    };
     let intent = intent(EventType::QuarantineRelease, &row, &access);
-    query.carry_out(&request, &access, intent, &Nothing {}, &data).await?;
+    query
+        .carry_out(&request, &access, intent, &Nothing {}, &data)
+        .await?;
     let message = query.quarantined(&access, &id).await?.message;
     Ok(Json(Released { message, receipt }))
 }
@@ -139,7 +151,9 @@ pub async fn dismiss(
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let row = query.held(&access, &id).await?;
     let intent = intent(EventType::QuarantineDismiss, &row, &access);
-    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
+    query
+        .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
+        .await?;
     Ok(Json(query.quarantined(&access, &id).await?.message))
 }
 
@@ -173,18 +187,29 @@ impl Query {
         row: &Quarantined,
     ) -> Result<Zeroizing<Vec<u8>>, Problem> {
         let message = &row.message;
-        let subject =
-            Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
+        let subject = Subject::Quarantine {
+            id: message.id.clone(),
+            expires: message.expires_time,
+        };
         self.open(&subject, "body", &row.body).await
     }
 
     /// Where the registration is durable, and the client that it is about.
     async fn process_again(&self, row: &Quarantined) -> Result<(Receipt, String), Problem> {
         let body = self.open_message(row).await?;
-        let integration = self.gate.directory().read().integration(&row.message.integration).cloned();
-        let integration =
-            integration.filter(|found| found.integration.id == row.integration_id).ok_or_else(|| {
-                Problem::new(ProblemType::Conflict, "Its integration was deleted; dismiss the message.")
+        let integration = self
+            .gate
+            .directory()
+            .read()
+            .integration(&row.message.integration)
+            .cloned();
+        let integration = integration
+            .filter(|found| found.integration.id == row.integration_id)
+            .ok_or_else(|| {
+                Problem::new(
+                    ProblemType::Conflict,
+                    "Its integration was deleted; dismiss the message.",
+                )
             })?;
         let delivery = Delivery {
             integration: &integration,
@@ -210,18 +235,19 @@ impl Query {
 fn narrowed(access: &Access, asked: Option<String>) -> Option<Vec<String>> {
     match asked {
         None => access.integrations.clone(),
-        Some(name) => Some(if access.sees(&name) { vec![name] } else { Vec::new() }),
+        Some(name) => Some(if access.sees(&name) {
+            vec![name]
+        } else {
+            Vec::new()
+        }),
     }
 }
 
-fn intent(kind: EventType, row: &Quarantined, access: &Access) -> Intent {
-    Intent {
-        kind,
-        source: format!("/integrations/{}", row.message.integration),
-        subject: Some(row.message.id.clone()),
-        integration_id: Some(row.integration_id),
-        partition: row.partition,
-        actor: access.token.id.clone(),
-        repetition: None,
-    }
+/// A command about a quarantined message.
+pub(crate) fn intent(kind: EventType, row: &Quarantined, access: &Access) -> Intent {
+    let source = format!("/integrations/{}", row.message.integration);
+    Intent::new(kind, source, &access.token)
+        .about(&row.message.id)
+        .of(row.integration_id)
+        .in_partition(row.partition)
 }

@@ -1,5 +1,6 @@
 //! Reveals: a secret is shown after the reveal is an event, and not before.
 
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use admission::Intent;
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::Query;
 use crate::once::refuse;
+use crate::quarantine::intent;
 
 /// A client's credentials.
 #[derive(Serialize, JsonSchema)]
@@ -54,15 +56,10 @@ pub async fn client(
     let access = query.gate.admit(&request, Scope::SecretsReveal).await?;
     refuse(reveal.0.violations())?;
     let row = query.client_row(&access, &id).await?;
-    let intent = Intent {
-        kind: EventType::ClientReveal,
-        source: format!("/integrations/{}", row.client.integration),
-        subject: Some(row.client.id.clone()),
-        integration_id: None,
-        partition: row.client.partition,
-        actor: access.token.id.clone(),
-        repetition: None,
-    };
+    let source = format!("/integrations/{}", row.client.integration);
+    let intent = Intent::new(EventType::ClientReveal, source, &access.token)
+        .about(&row.client.id)
+        .in_partition(row.client.partition);
     query.admission.submit(intent, &reveal.0).await?;
     let client_secret = match &row.secret {
         Some(secret) => {
@@ -72,8 +69,11 @@ pub async fn client(
         }
         None => None,
     };
-    let credentials = Credentials { client_id: row.client.client_id.clone(), client_secret };
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(credentials))
+    let credentials = Credentials {
+        client_id: row.client.client_id.clone(),
+        client_secret,
+    };
+    Ok(shown(&credentials))
 }
 
 /// Shows the body of a quarantined message, which may hold a secret.
@@ -94,22 +94,27 @@ pub async fn quarantined(
     let access = query.gate.admit(&request, Scope::SecretsReveal).await?;
     refuse(reveal.0.violations())?;
     let row = query.quarantined(&access, &id).await?;
-    let intent = Intent {
-        kind: EventType::QuarantineReveal,
-        source: format!("/integrations/{}", row.message.integration),
-        subject: Some(row.message.id.clone()),
-        integration_id: None,
-        partition: row.partition,
-        actor: access.token.id.clone(),
-        repetition: None,
-    };
+    let intent = intent(EventType::QuarantineReveal, &row, &access);
     query.admission.submit(intent, &reveal.0).await?;
     let plain = query.open_message(&row).await?;
     let body = match std::str::from_utf8(&plain) {
-        Ok(text) => QuarantinedBody { body: Some(text.to_owned()), body_base64: None },
-        Err(_) => QuarantinedBody { body: None, body_base64: Some(BASE64.encode(&plain)) },
+        Ok(text) => QuarantinedBody {
+            body: Some(text.to_owned()),
+            body_base64: None,
+        },
+        Err(_) => QuarantinedBody {
+            body: None,
+            body_base64: Some(BASE64.encode(&plain)),
+        },
     };
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(body))
+    Ok(shown(&body))
+}
+
+/// An answer that nobody keeps.
+fn shown(secret: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(secret)
 }
 
 impl Query {
@@ -120,15 +125,24 @@ impl Query {
         field: &str,
         secret: &SealedSecret,
     ) -> Result<Zeroizing<Vec<u8>>, Problem> {
-        let context = Context { event: secret.event, field };
-        let opened = self.admission.vault().open_envelope(subject, &context, &secret.sealed.sealed);
+        let context = Context {
+            event: secret.event,
+            field,
+        };
+        let opened = self
+            .admission
+            .vault()
+            .open_envelope(subject, &context, &secret.sealed.sealed);
         opened.await.map_err(|error| match error {
             UnsealError::NoKey => Problem::new(
                 ProblemType::KeyDestroyed,
                 "The key was destroyed or has expired: nobody can read this any more.",
             ),
             error => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an envelope stays shut");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "an envelope stays shut"
+                );
                 Problem::unavailable("The key store cannot be read; try again.")
             }
         })

@@ -14,6 +14,9 @@ use crate::Query;
 use crate::integrations::{capability, may_use_domain};
 use crate::once::{Shown, refuse};
 
+/// Where tokens are, as the source of events.
+const TOKENS: &str = "/tokens";
+
 /// An access token, with its secret if this is the one time that it is shown.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenCreated {
@@ -46,9 +49,12 @@ pub async fn list(
     let directory = query.gate.directory().read();
     let rows = directory.tokens().into_iter();
     let seen = rows.filter(|row| row.position >= after && is_seen(&access, &row.token));
-    let page = Page::of(seen.take(limit + 1).collect(), limit, &request, |row: &&TokenRow| {
-        (row.position + 1).to_string()
-    });
+    let page = Page::of(
+        seen.take(limit + 1).collect(),
+        limit,
+        &request,
+        |row: &&TokenRow| (row.position + 1).to_string(),
+    );
     Ok(Json(page.map(|row| row.token.clone())))
 }
 
@@ -70,16 +76,29 @@ pub async fn create(
     refuse(spec.violations())?;
     may_give(&access, &spec)?;
     let secret = capability("rgl_")?;
-    let intent = intent(EventType::TokenCreate, None, &access);
-    let data = TokenCreate { token: spec.clone(), token_hash: secret.hash };
-    let done = query.carry_out(&request, &access, intent, &spec, &data).await?;
+    let intent = Intent::new(EventType::TokenCreate, TOKENS.to_owned(), &access.token);
+    let data = TokenCreate {
+        token: spec.clone(),
+        token_hash: secret.hash,
+    };
+    let done = query
+        .carry_out(&request, &access, intent, &spec, &data)
+        .await?;
     let about = query.token(&access, &done.id)?;
     let created = if done.is_repeated {
         let command = format!("regledger token create --name {:?}", spec.name);
-        TokenCreated { about, token: None, shown: Shown::before(command) }
+        TokenCreated {
+            about,
+            token: None,
+            shown: Shown::before(command),
+        }
     } else {
         let token = Some(secret.secret.expose_secret().to_owned());
-        TokenCreated { about, token, shown: Shown::default() }
+        TokenCreated {
+            about,
+            token,
+            shown: Shown::default(),
+        }
     };
     Ok(HttpResponse::Created().json(created))
 }
@@ -116,8 +135,11 @@ pub async fn revoke(
 ) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let token = query.token(&access, &id)?;
-    let intent = intent(EventType::TokenRevoke, Some(token.id), &access);
-    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
+    let intent =
+        Intent::new(EventType::TokenRevoke, TOKENS.to_owned(), &access.token).about(&token.id);
+    query
+        .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -146,16 +168,4 @@ fn may_give(access: &Access, spec: &TokenSpec) -> Result<(), Problem> {
         ProblemType::Forbidden,
         "An access token can only be given scopes that its maker has.",
     ))
-}
-
-fn intent(kind: EventType, id: Option<String>, access: &Access) -> Intent {
-    Intent {
-        kind,
-        source: "/tokens".to_owned(),
-        subject: id,
-        integration_id: None,
-        partition: 0,
-        actor: access.token.id.clone(),
-        repetition: None,
-    }
 }

@@ -15,9 +15,14 @@ impl Query {
     pub(crate) async fn is_projected(&self, place: Place) -> bool {
         let mut heads = self.store.watch();
         let passed = |heads: &Vec<u64>| {
-            heads.get(place.partition as usize).is_some_and(|next| *next > place.position)
+            heads
+                .get(place.partition as usize)
+                .is_some_and(|next| *next > place.position)
         };
-        matches!(tokio::time::timeout(PATIENCE, heads.wait_for(passed)).await, Ok(Ok(_)))
+        matches!(
+            tokio::time::timeout(PATIENCE, heads.wait_for(passed)).await,
+            Ok(Ok(_))
+        )
     }
 
     /// Waits for what a read asked for with `min_position=PARTITION:POSITION`.
@@ -25,10 +30,12 @@ impl Query {
     /// # Errors
     /// 400 if it is no place, 504 if it is not projected within five seconds.
     pub(crate) async fn wait_for(&self, min_position: Option<&str>) -> Result<(), Problem> {
-        let Some(asked) = min_position else { return Ok(()) };
-        let place: Place = asked
-            .parse()
-            .map_err(|_| Problem::query("`min_position` must be PARTITION:POSITION, as in 0:17."))?;
+        let Some(asked) = min_position else {
+            return Ok(());
+        };
+        let place: Place = asked.parse().map_err(|_| {
+            Problem::query("`min_position` must be PARTITION:POSITION, as in 0:17.")
+        })?;
         if self.is_projected(place).await {
             return Ok(());
         }

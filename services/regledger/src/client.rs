@@ -285,7 +285,11 @@ impl Api {
         } else {
             format!("the connection to {base} broke: {cause}")
         };
-        NoAnswer { said, may_have_arrived: !error.is_connect() && !error.is_builder() }.into()
+        NoAnswer {
+            said,
+            may_have_arrived: !error.is_connect() && !error.is_builder(),
+        }
+        .into()
     }
 }
 
@@ -313,7 +317,9 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 fn is_unknown(error: &anyhow::Error) -> bool {
     let timed_out = |problem: &Problem| problem.status == StatusCode::GATEWAY_TIMEOUT.as_u16();
     error.downcast_ref().is_some_and(timed_out)
-        || error.downcast_ref().is_some_and(|none: &NoAnswer| none.may_have_arrived)
+        || error
+            .downcast_ref()
+            .is_some_and(|none: &NoAnswer| none.may_have_arrived)
 }
 
 /// Reads an answer, or the part of one that matters.
@@ -332,55 +338,4 @@ pub fn segment(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[test]
-    fn a_problem_is_said_with_its_field_errors() {
-        let mut problem: Problem = serde_json::from_str(
-            r#"{"type":"t","title":"Invalid","detail":"Mend it.","errors":[{"pointer":"/name","detail":"too long"}]}"#,
-        )
-        .unwrap();
-        problem.status = 422;
-        assert_eq!(
-            problem.to_string(),
-            "Invalid (422): Mend it.\n  /name: too long"
-        );
-    }
-
-    #[rstest]
-    #[case("http://h:1", "http://h:1/v1/clients?limit=5")]
-    #[case("http://h:1/", "http://h:1/v1/clients?limit=5")]
-    #[case("http://h/hub/", "http://h/hub/v1/clients?limit=5")]
-    fn paths_are_joined_to_the_server(#[case] base: &str, #[case] expected: &str) {
-        let api = Api {
-            http: reqwest::Client::new(),
-            base: base.parse().unwrap(),
-            token: None,
-        };
-        assert_eq!(
-            api.url("/v1/clients", &[("limit", "5".to_owned())])
-                .unwrap()
-                .as_str(),
-            expected
-        );
-    }
-
-    #[test]
-    fn a_name_cannot_leave_its_segment() {
-        assert_eq!(segment("../a b/c?d"), "..%2Fa%20b%2Fc%3Fd");
-    }
-
-    #[test]
-    fn a_token_is_never_shown() {
-        let api = Api::new(
-            "http://h".parse().unwrap(),
-            Some("s3cret".to_owned().into()),
-        )
-        .unwrap();
-        let shown = format!("{api:?} {:?}", api.request(Method::GET, &api.base).unwrap());
-        assert!(!shown.contains("s3cret"), "{shown}");
-    }
-}
+mod tests;

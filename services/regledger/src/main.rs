@@ -1,6 +1,8 @@
 //! The executable: one process that runs any of regledger's roles, and the command line that speaks to it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[cfg(test)]
+mod canned;
 mod change_line;
 mod cli;
 mod client;

@@ -175,7 +175,11 @@ pub fn table(items: &[Value], columns: &[Column], terminal: bool) -> String {
     for item in items {
         let value = |column: &Column| {
             let text = item.pointer(column.pointer).map(cell).unwrap_or_default();
-            if column.pointer.ends_with("time") { to_the_second(&text) } else { text }
+            if column.pointer.ends_with("time") {
+                to_the_second(&text)
+            } else {
+                text
+            }
         };
         table.add_row(columns.iter().map(value));
     }
@@ -199,7 +203,11 @@ fn printed(mut table: Table) -> String {
     if let Some(first) = table.column_mut(0) {
         first.set_constraint(ColumnConstraint::ContentWidth);
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A time without its fraction: enough in a table; who counts nanoseconds reads the JSON.

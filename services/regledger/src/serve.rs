@@ -6,7 +6,6 @@ mod metrics;
 mod stores;
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -29,8 +28,6 @@ const SIGXFSZ: i32 = 25;
 pub struct Running {
     /// Where it is reached.
     pub url: String,
-    /// Holds the token of the first start.
-    pub admin_token_file: PathBuf,
     stores: Stores,
     listener: TcpListener,
     server: ServerHandle,
@@ -80,7 +77,8 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
     }
     let disk = disk::watch(settings, &stores.registry, &mut roles, &stop)?;
     checks.push(("disk", disk));
-    watch_ledger(&stores, &mut roles, &stop);
+    watch_ledger(&stores, &mut roles, &streams);
+    follow_directory(&stores, &mut roles, &stop);
     expire_keys(&stores, &mut roles, &stop);
     let draining = http::Draining::default();
     let app = http::App::new(settings, &stores, checks, &streams, &draining)?;
@@ -91,7 +89,6 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
     tracing::info!(url, version = env!("CARGO_PKG_VERSION"), "serving");
     Ok(Running {
         url,
-        admin_token_file: settings.admin_token_file.clone(),
         stores,
         listener,
         server: handle,
@@ -122,26 +119,33 @@ fn start_projector(
     Ok(status)
 }
 
-/// Keeps the directory current, and ends the process once the ledger takes nothing any more.
-fn watch_ledger(
+/// Keeps the directory current.
+fn follow_directory(
     stores: &Stores,
     roles: &mut JoinSet<anyhow::Result<()>>,
     stop: &CancellationToken,
 ) {
-    let (directory, stopped) = (stores.directory.clone(), stop.clone());
+    let (directory, stop) = (stores.directory.clone(), stop.clone());
     roles.spawn(async move {
-        tokio::select! {
-            () = directory.follow() => {}
-            () = stopped.cancelled() => {}
-        }
+        stop.run_until_cancelled(directory.follow()).await;
         Ok(())
     });
-    let (mut health, stopped) = (stores.ledger.health(), stop.clone());
+}
+
+/// Ends the process once the ledger takes nothing any more, unless that is because it shuts down.
+fn watch_ledger(
+    stores: &Stores,
+    roles: &mut JoinSet<anyhow::Result<()>>,
+    shutdown: &CancellationToken,
+) {
+    let (mut health, shutdown) = (stores.ledger.health(), shutdown.clone());
     roles.spawn(async move {
         let ended = async { while health.changed().await.is_ok() {} };
-        tokio::select! {
-            () = ended => anyhow::bail!("the ledger is damaged: nothing can be appended; restore a backup"),
-            () = stopped.cancelled() => Ok(()),
+        match shutdown.run_until_cancelled(ended).await {
+            Some(()) => anyhow::bail!(
+                "the ledger is damaged and takes nothing any more; restore a backup"
+            ),
+            None => Ok(()),
         }
     });
 }

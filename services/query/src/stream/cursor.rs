@@ -35,18 +35,32 @@ impl Cursor {
 
     /// After everything below the given positions.
     pub fn at_heads(ledger: &str, heads: impl IntoIterator<Item = u64>) -> Self {
-        let next = heads.into_iter().map(|position| Next { position, ordinal: 0 }).collect();
-        Self { ledger: ledger.to_owned(), next }
+        let next = heads
+            .into_iter()
+            .map(|position| Next {
+                position,
+                ordinal: 0,
+            })
+            .collect();
+        Self {
+            ledger: ledger.to_owned(),
+            next,
+        }
     }
 
     /// Moves past a change; false if it was read already.
     pub fn pass(&mut self, partition: u32, position: u64, ordinal: u16) -> bool {
-        let Some(next) = self.next.get_mut(partition as usize) else { return false };
+        let Some(next) = self.next.get_mut(partition as usize) else {
+            return false;
+        };
         let place = Next { position, ordinal };
         if place < *next {
             return false;
         }
-        *next = Next { position, ordinal: ordinal + 1 };
+        *next = Next {
+            position,
+            ordinal: ordinal + 1,
+        };
         true
     }
 
@@ -65,7 +79,9 @@ impl Cursor {
     /// # Errors
     /// [`CursorSyntax`] for anything else.
     pub fn decode(word: &str) -> Result<Self, CursorSyntax> {
-        let bytes = BASE64URL_NOPAD.decode(word.as_bytes()).map_err(|_| CursorSyntax)?;
+        let bytes = BASE64URL_NOPAD
+            .decode(word.as_bytes())
+            .map_err(|_| CursorSyntax)?;
         let text = String::from_utf8(bytes).map_err(|_| CursorSyntax)?;
         let mut words = text.split(' ');
         if words.next() != Some("1") {
@@ -97,7 +113,15 @@ mod tests {
 
     #[test]
     fn words_that_are_no_cursors_are_refused() {
-        for word in ["", "!", "MQ", "MSBhIDE", "MSBhIDEuMiB4", "Mi4x", "MSBhIDEuOTk5OTk5"] {
+        for word in [
+            "",
+            "!",
+            "MQ",
+            "MSBhIDE",
+            "MSBhIDEuMiB4",
+            "Mi4x",
+            "MSBhIDEuOTk5OTk5",
+        ] {
             assert!(Cursor::decode(word).is_err() || word == "MQ", "{word}");
         }
     }

@@ -33,17 +33,31 @@ impl Filter {
                 )));
             }
         }
-        Ok(Self { types, integration, tenant, seen: access.integrations.clone() })
+        Ok(Self {
+            types,
+            integration,
+            tenant,
+            seen: access.integrations.clone(),
+        })
     }
 
     /// Whether a change passes.
     pub fn passes(&self, change: &StoredChange) -> bool {
         let integration = change.integration.as_deref();
         let wanted = self.types.is_empty()
-            || self.types.iter().any(|asked| matches_type(asked, &change.kind));
+            || self
+                .types
+                .iter()
+                .any(|asked| matches_type(asked, &change.kind));
         wanted
-            && self.integration.as_deref().is_none_or(|asked| integration == Some(asked))
-            && self.tenant.as_deref().is_none_or(|asked| change.tenant.as_deref() == Some(asked))
+            && self
+                .integration
+                .as_deref()
+                .is_none_or(|asked| integration == Some(asked))
+            && self
+                .tenant
+                .as_deref()
+                .is_none_or(|asked| change.tenant.as_deref() == Some(asked))
             && self
                 .seen
                 .as_ref()
@@ -52,15 +66,22 @@ impl Filter {
 
     /// Whether a row of an integration and tenant passes, for snapshots.
     pub fn passes_row(&self, integration: &str, tenant: &str) -> bool {
-        self.integration.as_deref().is_none_or(|asked| integration == asked)
+        self.integration
+            .as_deref()
+            .is_none_or(|asked| integration == asked)
             && self.tenant.as_deref().is_none_or(|asked| tenant == asked)
-            && self.seen.as_ref().is_none_or(|seen| seen.iter().any(|s| s == integration))
+            && self
+                .seen
+                .as_ref()
+                .is_none_or(|seen| seen.iter().any(|s| s == integration))
     }
 }
 
 fn matches_type(asked: &str, kind: &str) -> bool {
     match asked.strip_suffix(".*") {
-        Some(family) => kind.split_once('.').is_some_and(|(first, _)| first == family),
+        Some(family) => kind
+            .split_once('.')
+            .is_some_and(|(first, _)| first == family),
         None => asked == kind,
     }
 }

@@ -11,8 +11,8 @@ use api::Gate;
 use futures_util::Stream;
 use jiff::Timestamp;
 use ledger::Place;
-use prometheus::Histogram;
 use projection::{AsOf, ClientFilter, Store, StoreError, StoredChange};
+use prometheus::Histogram;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -58,7 +58,10 @@ enum Phase {
     /// The rows as they were at the cursor; `after` is the last one sent.
     Snapshot { after: Option<Place> },
     /// Changes up to `until` come from the store, later ones are waiting in `live`.
-    CatchUp { until: Cursor, live: broadcast::Receiver<Arc<Published>> },
+    CatchUp {
+        until: Cursor,
+        live: broadcast::Receiver<Arc<Published>>,
+    },
     /// Changes come from the tailer.
     Live(broadcast::Receiver<Arc<Published>>),
 }
@@ -72,14 +75,33 @@ enum End {
 
 impl Subscriber {
     /// Follows from a cursor; with `snapshot` the rows as of the cursor come first.
-    pub fn new(feed: Arc<Feed>, filter: Filter, token: String, cursor: Cursor, snapshot: bool) -> Self {
+    pub fn new(
+        feed: Arc<Feed>,
+        filter: Filter,
+        token: String,
+        cursor: Cursor,
+        snapshot: bool,
+    ) -> Self {
         let mut beat = interval_at(Instant::now() + feed.heartbeat, feed.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let directory = feed.gate.directory().version();
-        let phase =
-            if snapshot { Phase::Snapshot { after: None } } else { catch_up(&feed.tailer) };
+        let phase = if snapshot {
+            Phase::Snapshot { after: None }
+        } else {
+            catch_up(&feed.tailer)
+        };
         let ready = VecDeque::from([Bytes::from_static(frame::RETRY)]);
-        Self { feed, filter, token, cursor, ready, phase, beat, directory, bookmarked: false }
+        Self {
+            feed,
+            filter,
+            token,
+            cursor,
+            ready,
+            phase,
+            beat,
+            directory,
+            bookmarked: false,
+        }
     }
 
     /// The frames, until the process stops, the token ends, or the store cannot be read: the client
@@ -123,7 +145,11 @@ impl Subscriber {
     async fn snapshot(&mut self, after: Option<Place>) -> Result<(), StoreError> {
         let heads = self.cursor.next.iter().map(|next| next.position).collect();
         let filter = ClientFilter::default();
-        let page = self.feed.store.clients_as_of(AsOf::Heads(heads), filter, after, CHUNK).await?;
+        let page = self
+            .feed
+            .store
+            .clients_as_of(AsOf::Heads(heads), filter, after, CHUNK)
+            .await?;
         let last = page.last().map(|listed| listed.at);
         for listed in &page {
             let client = &listed.client;
@@ -144,13 +170,18 @@ impl Subscriber {
 
     /// Reads one chunk of one partition from the store; once all are read it goes live.
     async fn catch_up(&mut self, until: &Cursor) -> Result<(), StoreError> {
-        for (partition, (from, until)) in (0..).zip(self.cursor.next.clone().iter().zip(&until.next)) {
+        for (partition, (from, until)) in
+            (0..).zip(self.cursor.next.clone().iter().zip(&until.next))
+        {
             if from >= until {
                 continue;
             }
             let from = (from.position, from.ordinal);
-            let changes =
-                self.feed.store.changes(partition, from, until.position, CHUNK).await?;
+            let changes = self
+                .feed
+                .store
+                .changes(partition, from, until.position, CHUNK)
+                .await?;
             let at_end = changes.len() < CHUNK;
             for change in &changes {
                 self.cursor.pass(partition, change.position, change.ordinal);
@@ -172,7 +203,9 @@ impl Subscriber {
     }
 
     async fn live(&mut self) -> Result<(), End> {
-        let Phase::Live(live) = &mut self.phase else { return Ok(()) };
+        let Phase::Live(live) = &mut self.phase else {
+            return Ok(());
+        };
         tokio::select! {
             received = live.recv() => match received {
                 Ok(published) => self.receive(&published),
@@ -195,7 +228,10 @@ impl Subscriber {
 
     fn receive(&mut self, published: &Published) {
         let change = &published.change;
-        if self.cursor.pass(change.partition, change.position, change.ordinal) {
+        if self
+            .cursor
+            .pass(change.partition, change.position, change.ordinal)
+        {
             let shared = (self.cursor == published.after).then(|| published.frame.clone());
             self.send(change, shared);
         }
@@ -207,10 +243,13 @@ impl Subscriber {
             return;
         }
         let is_new = shared.is_some();
-        self.ready.push_back(shared.unwrap_or_else(|| frame::change(change, &self.cursor)));
+        self.ready
+            .push_back(shared.unwrap_or_else(|| frame::change(change, &self.cursor)));
         self.bookmarked = true;
         if is_new {
-            self.feed.delay.observe(seconds_since(change.recorded_time, self.feed.clock.now()));
+            self.feed
+                .delay
+                .observe(seconds_since(change.recorded_time, self.feed.clock.now()));
         }
     }
 
@@ -220,7 +259,11 @@ impl Subscriber {
     }
 
     fn check_token(&self) -> Result<(), End> {
-        if self.feed.gate.is_still_valid(&self.token) { Ok(()) } else { Err(End::Revoked) }
+        if self.feed.gate.is_still_valid(&self.token) {
+            Ok(())
+        } else {
+            Err(End::Revoked)
+        }
     }
 }
 

@@ -39,7 +39,11 @@ impl Tailer {
     /// Begins at what is projected now.
     pub fn new(store: Store, ledger: &str) -> Arc<Self> {
         let at = Cursor::at_heads(ledger, store.watch().borrow().iter().copied());
-        Arc::new(Self { store, at: Mutex::new(at), sender: broadcast::Sender::new(BACKLOG) })
+        Arc::new(Self {
+            store,
+            at: Mutex::new(at),
+            sender: broadcast::Sender::new(BACKLOG),
+        })
     }
 
     /// Everything after the cursor that is returned will be received.
@@ -60,7 +64,10 @@ impl Tailer {
         loop {
             let now = heads.borrow_and_update().clone();
             if let Err(error) = self.publish_to(&now).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "changes cannot be read");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "changes cannot be read"
+                );
                 tokio::time::sleep(std::time::Duration::from_millis(500)).await;
                 continue;
             }
@@ -74,8 +81,19 @@ impl Tailer {
     async fn publish_to(&self, heads: &[u64]) -> Result<(), StoreError> {
         for (partition, head) in (0..).zip(heads) {
             loop {
-                let from = self.at.lock().next.get(partition as usize).copied().unwrap_or_default();
-                if from >= (Next { position: *head, ordinal: 0 }) {
+                let from = self
+                    .at
+                    .lock()
+                    .next
+                    .get(partition as usize)
+                    .copied()
+                    .unwrap_or_default();
+                if from
+                    >= (Next {
+                        position: *head,
+                        ordinal: 0,
+                    })
+                {
                     break;
                 }
                 let changes = self
@@ -96,10 +114,17 @@ impl Tailer {
             let after = at.clone();
             let frame = frame::change(&change, &after);
             // an error says that nobody is listening
-            let _ = self.sender.send(Arc::new(Published { change, after, frame }));
+            let _ = self.sender.send(Arc::new(Published {
+                change,
+                after,
+                frame,
+            }));
         }
         if at_end && let Some(next) = at.next.get_mut(partition as usize) {
-            *next = Next { position: head, ordinal: 0 };
+            *next = Next {
+                position: head,
+                ordinal: 0,
+            };
         }
     }
 }

@@ -137,17 +137,20 @@ pub async fn run(command: Client, session: &Session) -> anyhow::Result<()> {
         Client::List(list) => {
             let limit = list.limit.map(|limit| limit as usize);
             let items = api.list("/v1/clients", &list.query(), limit).await?;
-            output.list(&items, &columns(&[
-        ("ID", "/id"),
-        ("INTEGRATION", "/integration"),
-        ("TENANT", "/tenant"),
-        ("CLIENT ID", "/client_id"),
-        ("DEPARTMENTS", "/departments"),
-        ("STATE", "/state"),
-        ("LATEST", "/latest"),
-        ("POSITION", "/position"),
-        ("CHANGED", "/changed_time"),
-    ]))
+            output.list(
+                &items,
+                &columns(&[
+                    ("ID", "/id"),
+                    ("INTEGRATION", "/integration"),
+                    ("TENANT", "/tenant"),
+                    ("CLIENT ID", "/client_id"),
+                    ("DEPARTMENTS", "/departments"),
+                    ("STATE", "/state"),
+                    ("LATEST", "/latest"),
+                    ("POSITION", "/position"),
+                    ("CHANGED", "/changed_time"),
+                ]),
+            )
         }
         Client::Show { id, as_of } => {
             let query: Vec<_> = as_of.map(|point| ("as_of", point)).into_iter().collect();

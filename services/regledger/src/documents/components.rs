@@ -11,9 +11,7 @@ use query::reveal::{Credentials, QuarantinedBody};
 use query::tokens::TokenCreated;
 use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Reveal};
-use registration::directory::{
-    Integration, IntegrationSpec, IntegrationUpdate, Token, TokenSpec,
-};
+use registration::directory::{Integration, IntegrationSpec, IntegrationUpdate, Token, TokenSpec};
 use registration::quarantine::Message;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -31,22 +29,27 @@ pub(super) struct Components {
 /// How schemas of what we write are generated: everything that is always there is required, and
 /// what may be left out is never null.
 pub(super) fn of_answers() -> SchemaSettings {
-    SchemaSettings::draft2020_12().for_serialize().with_transform(RecursiveTransform(
-        |schema: &mut Schema| {
+    SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with_transform(RecursiveTransform(|schema: &mut Schema| {
             let required = schema.get("required").cloned().unwrap_or_default();
             let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
             for (name, property) in properties.into_iter().flatten() {
-                if !required.as_array().is_some_and(|all| all.iter().any(|field| field == name)) {
+                if !required
+                    .as_array()
+                    .is_some_and(|all| all.iter().any(|field| field == name))
+                {
                     never_null(property);
                 }
             }
-        },
-    ))
+        }))
 }
 
 /// Takes null out of what a schema allows.
 pub(super) fn never_null(schema: &mut Value) {
-    let Some(schema) = schema.as_object_mut() else { return };
+    let Some(schema) = schema.as_object_mut() else {
+        return;
+    };
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|kind| kind != "null");
         if let [only] = types.as_slice() {
@@ -107,7 +110,10 @@ impl Components {
         notice["description"] = json!("A registration notice, as Provet publishes its schema.");
         notice["examples"] = json!([examples::notice()]);
         let named = BTreeMap::from([("ProvetRegistration".to_owned(), notice)]);
-        Self { answers: settings.into_generator(), named }
+        Self {
+            answers: settings.into_generator(),
+            named,
+        }
     }
 
     fn answer<T: JsonSchema>(&mut self) {
@@ -126,7 +132,8 @@ impl Components {
             .for_deserialize()
             .with(|settings| settings.inline_subschemas = true);
         let schema = T::json_schema(&mut settings.into_generator());
-        self.named.insert(T::schema_name().into_owned(), schema.to_value());
+        self.named
+            .insert(T::schema_name().into_owned(), schema.to_value());
     }
 
     fn finish(mut self) -> BTreeMap<String, Value> {

@@ -17,47 +17,78 @@ pub(super) fn paths() -> Map<String, Value> {
     let routes = [
         (
             "/healthz",
-            get("isAlive", "Says that the process is alive", json!({
-                "200": text("It is", "text/plain; charset=utf-8", "ok\n")
-            })),
+            get(
+                "isAlive",
+                "Says that the process is alive",
+                json!({
+                    "200": text("It is", "text/plain; charset=utf-8", "ok\n")
+                }),
+            ),
         ),
         (
             "/readyz",
-            get("isReady", "Says whether what the process needs answers, each thing by name", json!({
-                "200": json_answer("Everything answers", &reference("Readiness")),
-                "503": json_answer("Something does not answer", &reference("Readiness"))
-            })),
+            get(
+                "isReady",
+                "Says whether what the process needs answers, each thing by name",
+                json!({
+                    "200": json_answer("Everything answers", &reference("Readiness")),
+                    "503": json_answer("Something does not answer", &reference("Readiness"))
+                }),
+            ),
         ),
         (
             "/metrics",
-            get("readMetrics", "Reads the metrics for Prometheus", json!({
-                "200": text(
-                    "Prometheus text format",
-                    "text/plain; version=0.0.4; charset=utf-8",
-                    "regledger_ledger_position{partition=\"0\"} 17\n",
-                )
-            })),
+            get(
+                "readMetrics",
+                "Reads the metrics for Prometheus",
+                json!({
+                    "200": text(
+                        "Prometheus text format",
+                        "text/plain; version=0.0.4; charset=utf-8",
+                        "regledger_ledger_position{partition=\"0\"} 17\n",
+                    )
+                }),
+            ),
         ),
         (
             "/openapi.json",
-            get("readOpenApi", "Reads this document", json!({
-                "200": json_answer("OpenAPI 3.1", &json!({ "type": "object" }))
-            })),
+            get(
+                "readOpenApi",
+                "Reads this document",
+                json!({
+                    "200": json_answer("OpenAPI 3.1", &json!({ "type": "object" }))
+                }),
+            ),
         ),
         (
             "/asyncapi.json",
-            get("readAsyncApi", "Reads the description of the change stream", json!({
-                "200": json_answer("AsyncAPI 3.0", &json!({ "type": "object" }))
-            })),
+            get(
+                "readAsyncApi",
+                "Reads the description of the change stream",
+                json!({
+                    "200": json_answer("AsyncAPI 3.0", &json!({ "type": "object" }))
+                }),
+            ),
         ),
         (
             "/schemas/{name}",
-            with(get("readSchema", "Reads a JSON Schema", json!({
-                "200": answer("JSON Schema", "application/schema+json", &json!({ "type": "object" }))
-            })), "parameters", schema_name),
+            with(
+                get(
+                    "readSchema",
+                    "Reads a JSON Schema",
+                    json!({
+                        "200": answer("JSON Schema", "application/schema+json", &json!({ "type": "object" }))
+                    }),
+                ),
+                "parameters",
+                schema_name,
+            ),
         ),
     ];
-    routes.map(|(path, operation)| (path.to_owned(), json!({ "get": operation }))).into_iter().collect()
+    routes
+        .map(|(path, operation)| (path.to_owned(), json!({ "get": operation })))
+        .into_iter()
+        .collect()
 }
 
 fn get(id: &str, summary: &str, responses: Value) -> Value {

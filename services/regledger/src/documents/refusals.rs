@@ -18,7 +18,9 @@ fn by_status() -> BTreeMap<u16, Vec<ProblemType>> {
 
 /// The answers that operations share, by name: those of the given statuses, and one for the rest.
 pub(super) fn components(statuses: &BTreeSet<u16>) -> Map<String, Value> {
-    let shared = by_status().into_iter().filter(|(status, _)| statuses.contains(status));
+    let shared = by_status()
+        .into_iter()
+        .filter(|(status, _)| statuses.contains(status));
     let shared = shared.filter_map(|(status, kinds)| {
         Some((name(*kinds.first()?), answer(status, &describe(&kinds))))
     });
@@ -50,7 +52,9 @@ pub(super) fn headers() -> Value {
 pub(super) fn complete(operation: &mut Value) -> BTreeSet<u16> {
     let mut follow = statuses(operation);
     let kinds = by_status();
-    let Some(answers) = operation["responses"].as_object_mut() else { return BTreeSet::new() };
+    let Some(answers) = operation["responses"].as_object_mut() else {
+        return BTreeSet::new();
+    };
     follow.retain(|status| !answers.contains_key(&status.to_string()));
     for (status, named) in answers.iter_mut() {
         let status = status.parse().unwrap_or_default();
@@ -58,11 +62,14 @@ pub(super) fn complete(operation: &mut Value) -> BTreeSet<u16> {
             let description = named["description"].as_str().unwrap_or_default().to_owned();
             *named = answer(status, &description);
         } else {
-            named["headers"] = headers_of(status);
+            named["headers"] = headers_of(200);
         }
     }
     let shared = |name: &str| json!({ "$ref": format!("#/components/responses/{name}") });
-    for kind in follow.iter().filter_map(|status| kinds.get(status)?.first()) {
+    for kind in follow
+        .iter()
+        .filter_map(|status| kinds.get(status)?.first())
+    {
         answers.insert(kind.status().as_str().to_owned(), shared(&name(*kind)));
     }
     answers.insert("default".to_owned(), shared("Other"));
@@ -76,7 +83,8 @@ fn statuses(operation: &Value) -> BTreeSet<u16> {
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter[member] == word))
     };
     let has_token = operation["security"].as_array().is_some_and(|all| {
-        all.iter().any(|requirement| requirement.get("bearer").is_some())
+        all.iter()
+            .any(|requirement| requirement.get("bearer").is_some())
     });
     let is_command = has_token && takes("name", "Idempotency-Key");
     let rules: [(bool, &[u16]); 6] = [
@@ -87,7 +95,12 @@ fn statuses(operation: &Value) -> BTreeSet<u16> {
         (is_command, &[409, 422, 504]),
         (takes("name", "min_position"), &[504]),
     ];
-    rules.into_iter().filter(|(holds, _)| *holds).flat_map(|(_, statuses)| statuses).copied().collect()
+    rules
+        .into_iter()
+        .filter(|(holds, _)| *holds)
+        .flat_map(|(_, statuses)| statuses)
+        .copied()
+        .collect()
 }
 
 fn answer(status: u16, description: &str) -> Value {
@@ -111,10 +124,15 @@ fn headers_of(status: u16) -> Value {
 
 /// The reason phrase of the status, in one word.
 fn name(kind: ProblemType) -> String {
-    kind.status().canonical_reason().unwrap_or_default().replace(' ', "")
+    kind.status()
+        .canonical_reason()
+        .unwrap_or_default()
+        .replace(' ', "")
 }
 
 fn describe(kinds: &[ProblemType]) -> String {
-    let lines = kinds.iter().map(|kind| format!("- `{}`: {}", kind.uri(), kind.title()));
+    let lines = kinds
+        .iter()
+        .map(|kind| format!("- `{}`: {}", kind.uri(), kind.title()));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -12,7 +12,7 @@ use actix_web::http::ConnectionType;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
-use api::{Gate, Health, HttpMetrics, Problem, Reason};
+use api::{Gate, Health, Observer, Problem, Reason};
 use intake::Intake;
 use parking_lot::Mutex;
 use prometheus::TextEncoder;
@@ -44,7 +44,7 @@ pub(super) struct App {
     tailer: Arc<Tailer>,
     health: Data<Health>,
     gauges: Data<Gauges>,
-    http_metrics: Data<HttpMetrics>,
+    observer: Data<Observer>,
     documents: Data<Documents>,
     draining: Data<Draining>,
 }
@@ -109,7 +109,7 @@ impl App {
             tailer,
             health: Data::new(Health::new(checks, &stores.registry)?),
             gauges: Data::new(gauges),
-            http_metrics: Data::new(HttpMetrics::new(&stores.registry)?),
+            observer: Data::new(Observer::new(&stores.registry, stores.clock.clone())?),
             documents: Data::new(Documents::new()?),
             draining: Data::new(draining.clone()),
         })
@@ -128,12 +128,12 @@ impl App {
 
     /// Starts the workers.
     pub fn serve(self, settings: &Settings, listener: TcpListener) -> anyhow::Result<Server> {
-        let Self { intake, query, health, gauges, http_metrics, documents, draining, .. } = self;
+        let Self { intake, query, health, gauges, observer, documents, draining, .. } = self;
         let server = HttpServer::new(move || {
             ActixApp::new()
                 .app_data(health.clone())
                 .app_data(gauges.clone())
-                .app_data(http_metrics.clone())
+                .app_data(observer.clone())
                 .app_data(documents.clone())
                 .app_data(draining.clone())
                 .app_data(web::QueryConfig::default().error_handler(|error, _| {

@@ -2,11 +2,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use registration::notice;
+use rstest::rstest;
 use serde_json::Value;
 
 use super::faults::kinds;
 use super::script::Target;
 use super::*;
+use crate::canned::{Canned, json};
 
 fn script(seed: u64, tenant: u32, length: Length, faults: bool) -> Vec<Message> {
     Script::new(seed, tenant, length, faults).collect()
@@ -107,10 +109,9 @@ fn organisations_of_one_run_are_different_ones() {
     assert_eq!(tenants.len(), 500);
 }
 
-#[test]
-fn as_many_messages_are_sent_as_were_asked_for() {
-    let simulate = Simulate {
-        hookup: "http://h/hookup/a/k".parse().unwrap(),
+fn simulation(server: &str) -> Simulate {
+    Simulate {
+        hookup: format!("{server}/hookup/a/k").parse().unwrap(),
         tenants: 7,
         rate: 0.0,
         connections: 3,
@@ -120,7 +121,90 @@ fn as_many_messages_are_sent_as_were_asked_for() {
         faults: true,
         retry: false,
         receipts: None,
-    };
+    }
+}
+
+#[test]
+fn as_many_messages_are_sent_as_were_asked_for() {
+    let simulate = simulation("http://h");
     let sent: usize = (0..7).map(|tenant| simulate.script(tenant).count()).sum();
     assert_eq!(sent, 100);
+}
+
+const RECEIPT: &str = r#"{"event_id":"01890000-0000-7000-8000-000000000000","partition":0,"position":17,"leaf_hash":"x","recorded_time":"2026-11-23T10:00:00Z"}"#;
+
+async fn report(simulate: &Simulate) -> report::Report {
+    play::play(simulate, &CancellationToken::new(), false)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_written_down() {
+    let server = Canned::serve(vec![json(200, RECEIPT)]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let receipts = dir.path().join("receipts.ndjson");
+    let base = server.url.as_str().trim_end_matches('/');
+    let report = report(&Simulate {
+        faults: false,
+        receipts: Some(receipts.clone()),
+        ..simulation(base)
+    })
+    .await;
+    assert!(report.is_flawless());
+    assert_eq!((report.sent, report.answers[&200]), (100, 100));
+    let receipts = std::fs::read_to_string(receipts).unwrap();
+    assert_eq!(receipts.lines().count(), 100);
+    let first: Value = serde_json::from_str(receipts.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&first["position"], &first["step"]),
+        (&17.into(), &"installed".into())
+    );
+}
+
+#[rstest]
+#[case::another_status(json(404, "no such thing"))]
+#[case::no_receipt(json(200, "{}"))]
+#[tokio::test]
+async fn an_answer_that_was_not_expected_is_listed(#[case] answer: String) {
+    let server = Canned::serve(vec![answer]).await;
+    let base = server.url.as_str().trim_end_matches('/');
+    let report = report(&Simulate {
+        faults: false,
+        ..simulation(base)
+    })
+    .await;
+    assert_eq!(
+        (report.sent, report.unexpected, report.unanswered),
+        (100, 100, 0)
+    );
+    assert_eq!(report.unexpected_answers.len(), 20);
+    assert!(report.to_text().contains("instead of [200]"));
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_answers_is_counted_apart_and_sent_again_when_asked() {
+    let hang_up = String::new();
+    let server = Canned::serve(vec![hang_up.clone(), json(503, "{}"), json(200, RECEIPT)]).await;
+    let base = server.url.as_str().trim_end_matches('/');
+    let one = Simulate {
+        faults: false,
+        notices: Some(1),
+        tenants: 1,
+        ..simulation(base)
+    };
+    let patient = report(&Simulate { retry: true, ..one }).await;
+    assert!(patient.is_flawless());
+    assert_eq!((patient.sent, patient.retried), (1, 2));
+    let server = Canned::serve(vec![hang_up]).await;
+    let base = server.url.as_str().trim_end_matches('/');
+    let one = Simulate {
+        faults: false,
+        notices: Some(1),
+        tenants: 1,
+        ..simulation(base)
+    };
+    let report = report(&one).await;
+    assert_eq!((report.unanswered, report.unexpected), (1, 0));
+    assert!(!report.is_flawless());
 }

@@ -35,28 +35,21 @@ fn whose() -> impl Strategy<Value = &'static str> {
 fn notice() -> impl Strategy<Value = String> {
     let secret = prop_oneof![Just("s1"), Just("s1,s2"), Just("s2"), Just("null")];
     let algorithm = prop_oneof![5 => Just("\"RS256\""), 1 => Just("null")];
-    let key = prop::option::weighted(0.3, 0..4_u8);
-    let time = prop::option::weighted(0.5, 0..60_i64);
-    let released = prop::option::weighted(0.2, 60..90_i64);
-    (
-        whose(),
-        departments(),
-        secret,
-        algorithm,
-        key,
-        time,
-        released,
+    let fields = (secret, algorithm)
+        .prop_map(|(secret, algorithm)| format!("secret={secret} algorithm={algorithm}"));
+    let key =
+        prop_oneof![2 => Just(String::new()), 1 => (0..4).prop_map(|key| format!("key=n{key}"))];
+    // what is released was received at a time of its own
+    let times = prop_oneof![
+        2 => Just(String::new()),
+        2 => (0..60).prop_map(|at| format!("at={at}")),
+        1 => (0..60, 60..90).prop_map(|(at, then)| format!("at={at} released={then}")),
+    ];
+    (whose(), departments(), fields, key, times).prop_map(
+        |(whose, departments, fields, key, times)| {
+            format!("notice {whose} {departments} {fields} {key} {times}")
+        },
     )
-        .prop_map(
-            |(whose, departments, secret, algorithm, key, time, released)| {
-                let mut line =
-                    format!("notice {whose} {departments} secret={secret} algorithm={algorithm}");
-                line.extend(key.map(|key| format!(" key=n{key}")));
-                line.extend(time.map(|second| format!(" at={second}")));
-                line.extend(released.map(|second| format!(" released={second}")));
-                line
-            },
-        )
 }
 
 /// A command, perhaps repeated with its key. Those of the directory share keys among themselves.

@@ -46,6 +46,8 @@ pub struct Options<'a> {
     pub arguments: &'a [&'a str],
     /// A shell command line that wraps the executable: `ulimit -f 100; exec "$@"`.
     pub shell: Option<&'a str>,
+    /// Where it listens; a free port of 127.0.0.1 by default.
+    pub listen: Option<&'a str>,
 }
 
 /// A server in a data directory of its own; killed when it is dropped.
@@ -166,7 +168,8 @@ fn command(data_dir: &Path, options: &Options<'_>) -> Command {
         None => Command::new(executable()),
     };
     command
-        .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
+        .args(["serve", "--listen", options.listen.unwrap_or("127.0.0.1:0")])
+        .args(["--log-format", "json", "--data-dir"])
         .arg(data_dir)
         .args(options.arguments)
         .stdin(Stdio::null())

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use data_encoding::BASE64;
+use rustix::process::geteuid;
 use secrecy::{ExposeSecret, SecretBox};
 use zeroize::Zeroizing;
 
@@ -30,13 +31,14 @@ const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
 pub struct Kek(SecretBox<[u8; KEY_BYTES]>);
 
 impl Kek {
-    /// Reads the key from a file that nobody but its owner may open (mode 0600 or stricter).
+    /// Reads the key from a file that nobody but its owner may open (mode 0600 or stricter), or that root owns and lends to
+    /// our group (0640 or stricter), as systemd does with credentials.
     ///
     /// # Errors
     /// [`KekError::Missing`], [`KekError::Exposed`], [`KekError::NotAKey`], or [`KekError::File`].
     pub fn from_file(path: &Path) -> Result<Self, KekError> {
-        let (file, mode) = open(path)?;
-        if mode & 0o077 != 0 {
+        let (file, mode, owner) = open(path)?;
+        if mode & forbidden(owner, geteuid().as_raw()) != 0 {
             return Err(KekError::Exposed {
                 path: path.to_owned(),
                 mode,
@@ -147,8 +149,13 @@ impl Drop for Draft {
     }
 }
 
-/// The open file and its permission bits, which are those of the very file that is read.
-fn open(path: &Path) -> Result<(File, u32), KekError> {
+/// The permission bits that a key file of this owner may not have where we are this user.
+fn forbidden(owner: u32, we: u32) -> u32 {
+    if owner == 0 && we != 0 { 0o137 } else { 0o077 }
+}
+
+/// The open file, its permission bits and its owner, which are those of the very file that is read.
+fn open(path: &Path) -> Result<(File, u32, u32), KekError> {
     let file = File::open(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => KekError::Missing {
             path: path.to_owned(),
@@ -158,7 +165,7 @@ fn open(path: &Path) -> Result<(File, u32), KekError> {
     let metadata = file
         .metadata()
         .map_err(|source| failed("look at", path, source))?;
-    Ok((file, metadata.permissions().mode() & 0o777))
+    Ok((file, metadata.permissions().mode() & 0o777, metadata.uid()))
 }
 
 /// Reads at most [`MAX_INPUT_BYTES`] into a buffer that never grows, since growing would leave a copy behind.
@@ -180,5 +187,32 @@ fn failed(operation: &'static str, path: &Path, source: io::Error) -> KekError {
         operation,
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::forbidden;
+
+    #[test]
+    fn a_key_file_is_ours_alone_or_lent_to_our_group_by_root() {
+        let cases = [
+            (1000, 1000, 0o600, true),
+            (1000, 1000, 0o400, true),
+            (1000, 1000, 0o640, false),
+            (0, 0, 0o600, true),
+            (0, 0, 0o440, false),
+            (0, 1000, 0o440, true),
+            (0, 1000, 0o640, true),
+            (0, 1000, 0o660, false),
+            (0, 1000, 0o444, false),
+        ];
+        for (owner, we, mode, accepted) in cases {
+            assert_eq!(
+                mode & forbidden(owner, we) == 0,
+                accepted,
+                "{owner} {we} {mode:o}"
+            );
+        }
     }
 }

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use admission::{Intent, Repetition, fingerprint, idempotency_id};
 use api::{Access, Problem, ProblemType};
 use registration::command::{Command, Outcome, Refusal};
+use registration::event::EventType;
 use registration::{Kind, Row, RowKey};
 use serde::Serialize;
 
@@ -32,7 +33,7 @@ impl Query {
         asked: &impl Serialize,
         data: &impl Serialize,
     ) -> Result<Done, Problem> {
-        intent.repetition = repetition(request, access, asked)?;
+        intent.repetition = repetition(request, access, intent.kind, asked)?;
         let repetition = intent.repetition.clone();
         let _guard = match &repetition {
             Some(repetition) => Some(self.begin(&repetition.id)?),
@@ -111,6 +112,7 @@ pub(crate) fn unreadable(error: projection::StoreError) -> Problem {
 fn repetition(
     request: &HttpRequest,
     access: &Access,
+    kind: EventType,
     asked: &impl Serialize,
 ) -> Result<Option<Repetition>, Problem> {
     let Some(key) = request.headers().get("idempotency-key") else {
@@ -125,8 +127,10 @@ fn repetition(
         })?;
     let asked = serde_json::to_vec(asked).unwrap_or_default();
     let operation = format!("{} {}", request.method(), request.path());
+    // The directory is folded without the other events, so the keys of both are kept apart.
+    let holder = format!("{} {}", access.token.id, kind.is_directory());
     Ok(Some(Repetition {
-        id: idempotency_id(&access.token.id, key),
+        id: idempotency_id(&holder, key),
         fingerprint: fingerprint(&operation, &asked),
     }))
 }

@@ -211,10 +211,12 @@ impl Query {
                     "Its integration was deleted; dismiss the message.",
                 )
             })?;
+        // The same message may come, and be released, again: that is a new fact.
+        let release = format!("{} {}", row.message.id, row.message.count);
         let delivery = Delivery {
             integration: &integration,
             body: &body,
-            idempotency_key: Some(&row.message.id),
+            idempotency_key: Some(&release),
             time: row.message.last_time,
             released: Some(self.admission.now()),
         };

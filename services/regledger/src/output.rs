@@ -102,6 +102,14 @@ impl Output {
         Ok(self.writer.flush()?)
     }
 
+    /// Prints what a write was answered with, if there was anything to say.
+    ///
+    /// # Errors
+    /// If stdout cannot be written.
+    pub fn answer(&mut self, answer: Option<Box<RawValue>>) -> anyhow::Result<()> {
+        answer.map_or(Ok(()), |object| self.object(&object))
+    }
+
     /// Prints one object: its members below one another, or the object on a line.
     ///
     /// # Errors

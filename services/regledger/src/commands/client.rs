@@ -167,14 +167,14 @@ pub async fn run(command: Client, session: &Session) -> anyhow::Result<()> {
             let secret = api
                 .write(Method::POST, &format!("{}/reveal", path(&id)), &body)
                 .await?;
-            secret.map_or(Ok(()), |secret| output.object(&secret))
+            output.answer(secret)
         }
         Client::Retire { id } => {
             let row = api
                 .write(Method::POST, &format!("{}/retire", path(&id)), &json!({}))
                 .await?;
             say(format_args!("retired {id}"));
-            row.map_or(Ok(()), |row| output.object(&row))
+            output.answer(row)
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::moment::span;
 use crate::client::{read, segment};
-use crate::output::{columns, say};
+use crate::output::{Column, columns, say};
 use crate::session::Session;
 
 /// Integrations.
@@ -195,59 +195,50 @@ pub async fn run(command: Integration, session: &Session) -> anyhow::Result<()> 
     let mut output = session.output();
     match command {
         Integration::Create(create) => {
-            if let Some(made) = api
-                .write(Method::POST, "/v1/integrations", &create.body())
-                .await?
-            {
-                output.object(&made)?;
-                say(
-                    "Keep the hookup URL: it is not shown again. Whoever has it can send notifications.",
-                );
-            }
+            output.answer(
+                api.write(Method::POST, "/v1/integrations", &create.body())
+                    .await?,
+            )?;
+            say(
+                "Keep the hookup URL: it is not shown again. Whoever has it can send notifications.",
+            );
         }
         Integration::List => {
             let items = api.list("/v1/integrations", &[], None).await?;
-            output.list(
-                &items,
-                &columns(&[
-                    ("NAME", "/name"),
-                    ("SOURCE", "/source"),
-                    ("DOMAIN", "/domain"),
-                    ("NOTIFY", "/notify/kind"),
-                    ("OWNER", "/owner"),
-                    ("CREATED", "/created_time"),
-                ]),
-            )?;
+            output.list(&items, &table_columns())?;
         }
         Integration::Show { name } => output.object(&api.get(&path(&name), &[]).await?)?,
         Integration::Update(update) => {
-            let present = api.get(&path(&update.name), &[]).await?;
-            let present: Present = read(&present)?;
-            let body = update.published.body(&present.allow);
-            if let Some(changed) = api.write(Method::PATCH, &path(&update.name), &body).await? {
-                output.object(&changed)?;
-            }
+            let path = path(&update.name);
+            let present = api.get(&path, &[]).await?;
+            let body = update.published.body(&read::<Present>(&present)?.allow);
+            output.answer(api.write(Method::PATCH, &path, &body).await?)?;
         }
         Integration::Delete { name } => {
-            api.write(Method::DELETE, &path(&name), &json!({})).await?;
+            output.answer(api.write(Method::DELETE, &path(&name), &json!({})).await?)?;
             say(format_args!("deleted {name}"));
         }
         Integration::RotateHookup { name, grace } => {
-            let body = json!({"grace_seconds": grace.as_secs()});
-            if let Some(made) = api
-                .write(
-                    Method::POST,
-                    &format!("{}/rotate-hookup", path(&name)),
-                    &body,
-                )
-                .await?
-            {
-                output.object(&made)?;
-                say("Keep the hookup URL: it is not shown again.");
-            }
+            let (path, body) = (
+                path(&name) + "/rotate-hookup",
+                json!({"grace_seconds": grace.as_secs()}),
+            );
+            output.answer(api.write(Method::POST, &path, &body).await?)?;
+            say("Keep the hookup URL: it is not shown again.");
         }
     }
     Ok(())
+}
+
+fn table_columns() -> Vec<Column> {
+    columns(&[
+        ("NAME", "/name"),
+        ("SOURCE", "/source"),
+        ("DOMAIN", "/domain"),
+        ("NOTIFY", "/notify/kind"),
+        ("OWNER", "/owner"),
+        ("CREATED", "/created_time"),
+    ])
 }
 
 #[derive(Deserialize)]

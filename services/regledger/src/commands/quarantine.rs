@@ -112,7 +112,7 @@ pub async fn run(command: Quarantine, session: &Session) -> anyhow::Result<()> {
             let opened = api
                 .write(Method::POST, &format!("{}/reveal", path(&id)), &body)
                 .await?;
-            return opened.map_or(Ok(()), |opened| output.object(&opened));
+            return output.answer(opened);
         }
         Quarantine::Release { id } => (id, "release", "released"),
         Quarantine::Dismiss { id } => (id, "dismiss", "dismissed"),
@@ -121,7 +121,7 @@ pub async fn run(command: Quarantine, session: &Session) -> anyhow::Result<()> {
         .write(Method::POST, &format!("{}/{verb}", path(&id)), &json!({}))
         .await?;
     say(format_args!("{said} {id}"));
-    answer.map_or(Ok(()), |answer| output.object(&answer))
+    output.answer(answer)
 }
 
 fn path(id: &str) -> String {

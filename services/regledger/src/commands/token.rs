@@ -75,13 +75,9 @@ pub async fn run(command: Token, session: &Session) -> anyhow::Result<()> {
     let mut output = session.output();
     match command {
         Token::Create(create) => {
-            if let Some(made) = api
-                .write(Method::POST, "/v1/tokens", &create.body(clock::now()))
-                .await?
-            {
-                output.object(&made)?;
-                say("Keep the token: it is not shown again.");
-            }
+            let body = create.body(clock::now());
+            output.answer(api.write(Method::POST, "/v1/tokens", &body).await?)?;
+            say("Keep the token: it is not shown again.");
         }
         Token::List => {
             let items = api.list("/v1/tokens", &[], None).await?;

@@ -166,6 +166,17 @@ pub(super) fn refine(name: &str, schema: &mut Value) {
             schema["examples"] = json!([examples::problem()]);
         }
         "Receipt" => schema["examples"] = json!([examples::receipt()]),
+        "IntegrationSpec" => {
+            schema["properties"]["name"]["pattern"] = json!("^[a-z0-9][a-z0-9-]{0,62}$");
+        }
+        "TokenSpec" => {
+            schema["properties"]["name"]["minLength"] = json!(1);
+            schema["properties"]["scopes"]["minItems"] = json!(1);
+        }
+        "Reveal" => {
+            schema["properties"]["reason"]["minLength"] = json!(1);
+            schema["properties"]["reason"]["maxLength"] = json!(500);
+        }
         _ => {}
     }
 }

@@ -101,7 +101,7 @@ fn open_kek(settings: &Settings, is_first_start: bool) -> anyhow::Result<Kek> {
         }
         KekSource::File(path) => path,
     };
-    if is_first_start {
+    if is_first_start && !path.exists() {
         match Kek::create_file(path) {
             Ok(_) | Err(KekError::Exists { .. }) => {}
             Err(error) => return Err(error).context("cannot make the key-encryption key"),

@@ -1,0 +1,6 @@
+//! The projector between real ledgers and real stores.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod obstacles;
+mod projecting;
+mod world;

@@ -1,0 +1,117 @@
+//! Kill -9 under load, again and again: what was acknowledged is there, once the process is back.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use acceptance::{Options, Server, eventually, regledger};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::audit;
+use crate::hub::Hub;
+
+/// How often the process is killed.
+const ROUNDS: usize = 6;
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_when_the_process_is_killed_under_load() {
+    let dir = TempDir::new().unwrap();
+    let (data, receipts) = (dir.path().join("data"), dir.path().join("receipts.ndjson"));
+    let listen = free_address();
+    let options = Options { listen: Some(&listen), ..Options::default() };
+    let mut hub = Hub::of(Server::start_in(&data, &options)).await;
+    let mut load = Load::start(&hub.hookup, &receipts);
+    for round in 0..ROUNDS {
+        // Another count in each round, so that it is killed at other moments.
+        let enough = read(&receipts).len() + 40 + 31 * round;
+        eventually("receipts", async || (read(&receipts).len() >= enough).then_some(())).await;
+        hub.server.kill();
+        hub.server = Server::start_in(&data, &options);
+    }
+    let report = load.stop();
+    assert_eq!(report["unexpected"], 0, "{report}");
+    assert_eq!(report["unanswered"], 0, "{report}");
+
+    let receipts = read(&receipts);
+    let (events, changes) = audit::everything_acknowledged_is_there(&hub.admin, &receipts).await;
+    let Hub { server, admin, .. } = hub;
+    let (status, data, _own) = server.stop();
+    assert!(status.success(), "{status}");
+    audit::the_file_has_no_gap(&data.join("ledger.db"), events.len());
+
+    delete_projection(&data);
+    let server = Server::start_in(&data, &options);
+    let rebuilt = audit::everything_acknowledged_is_there(&admin, &receipts).await;
+    assert!(rebuilt == (events, changes), "a rebuild tells another story");
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_process_killed_during_its_first_start_can_be_started() {
+    let made = ["admin-token", "keys.db", "ledger.db", "kek", "state.db"];
+    for file in made {
+        let dir = TempDir::new().unwrap();
+        let data = dir.path().join("data");
+        let mut child = regledger(&["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(&data)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually(file, async || data.join(file).exists().then_some(())).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let hub = Hub::of(Server::start_in(&data, &Options::default())).await;
+        let receipts = hub.acknowledged(1..2).await;
+        audit::everything_acknowledged_is_there(&hub.admin, &receipts).await;
+    }
+}
+
+/// Provet's orchestration tool, which sends again what was not acknowledged.
+pub struct Load(Child);
+
+impl Load {
+    pub fn start(hookup: &str, receipts: &Path) -> Self {
+        let played = ["simulate", "--hookup", hookup, "--tenants", "60", "--duration", "600", "--retry"];
+        let mut command = regledger(&played);
+        command.args(["--faults", "--connections", "24", "--output", "json", "--receipts"]).arg(receipts);
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap())
+    }
+
+    /// Ends the play; what it reports.
+    pub fn stop(&mut self) -> Value {
+        let sent = Command::new("kill").args(["-s", "INT", &self.0.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let report = std::io::read_to_string(self.0.stdout.take().unwrap()).unwrap();
+        self.0.wait().unwrap();
+        serde_json::from_str(&report).unwrap_or_else(|error| panic!("{error}: {report}"))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The receipts that were written so far.
+pub fn read(receipts: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(receipts).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Deletes the state store, and what SQLite keeps beside it.
+pub fn delete_projection(data: &Path) {
+    for name in ["state.db", "state.db-wal", "state.db-shm"] {
+        let _ = fs::remove_file(data.join(name));
+    }
+    assert!(data.join("ledger.db").exists());
+}
+
+/// An address that nobody listens on, for a server that comes back to it.
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}

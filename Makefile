@@ -24,7 +24,7 @@ bench: ## measure: needs wrk, minutes, and a machine that does nothing else
 	cargo bench -p acceptance
 
 schemas: ## write the generated JSON Schemas, OpenAPI and AsyncAPI documents to schemas/
-	cargo run --quiet -p regledger -- schemas --output schemas
+	cargo run --quiet -- schemas schemas
 
 alerts: ## check the Prometheus configuration, and test each alert, firing and not firing
 	ops/install-test-tools

@@ -74,11 +74,7 @@ impl Gate {
                 format!("The access token lacks the scope {}.", scope.as_str()),
             ));
         }
-        let integrations = (!token.is_unrestricted()).then(|| {
-            let rows = directory.integrations();
-            let seen = rows.iter().filter(|row| token.sees(&row.integration));
-            seen.map(|row| row.integration.name.clone()).collect()
-        });
+        let integrations = directory.seen_by(token);
         Ok(Access {
             token: token.clone(),
             integrations,

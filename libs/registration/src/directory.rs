@@ -110,6 +110,25 @@ impl Directory {
         found
     }
 
+    /// Whether a token sees an integration, also a deleted one; none if there never was one of that name.
+    pub fn sees(&self, token: &Token, integration: &str) -> Option<bool> {
+        match self.rows.get(&RowKey::new(Kind::Integration, integration)) {
+            Some(Row::Integration(row)) => Some(token.sees(&row.integration)),
+            _ => None,
+        }
+    }
+
+    /// Names of the integrations that a limited token sees, also deleted ones; none if it sees all.
+    pub fn seen_by(&self, token: &Token) -> Option<Vec<String>> {
+        let seen = self.rows.of(Kind::Integration).filter_map(|row| match row {
+            Row::Integration(row) if token.sees(&row.integration) => {
+                Some(row.integration.name.clone())
+            }
+            _ => None,
+        });
+        (!token.is_unrestricted()).then(|| seen.collect())
+    }
+
     /// Every access token, in the order of their making.
     pub fn tokens(&self) -> Vec<&TokenRow> {
         let mut found: Vec<_> = self

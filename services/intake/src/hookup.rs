@@ -1,5 +1,7 @@
 //! `POST /hookup/{integration}/{key}`: a Provet registration.
 
+use std::net::IpAddr;
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, Responder};
@@ -50,29 +52,38 @@ pub async fn receive(
 ) -> Result<impl Responder, Problem> {
     let (name, key) = path.into_inner();
     let sender = sender::address(&request, &intake.proxies);
-    let integration = intake.integration(&name, &key, sender).await?;
-    let outcome = intake.take(&request, payload, &integration, sender).await;
-    let label = match &outcome {
-        Ok(_) => "accepted",
-        Err(problem) if problem.kind() == ProblemType::Unavailable => "unavailable",
-        Err(problem) if problem.is_quarantined() => "quarantined",
-        Err(_) => "refused",
+    let outcome = match intake.integration(&name, &key, sender).await {
+        Ok(integration) => intake.take(&request, payload, &integration, sender).await,
+        Err(problem) => Err(problem),
     };
-    let source = integration.integration.source.as_str();
-    intake
-        .notifications
-        .with_label_values(&[source, &name, label])
-        .inc();
+    intake.count(&name, &outcome);
     outcome.map(Json)
 }
 
 impl Intake {
+    /// Counts an outcome. The names of integrations that there are not are the senders' words and no labels.
+    fn count(&self, name: &str, outcome: &Result<Receipt, Problem>) {
+        let outcome = match outcome {
+            Ok(_) => "accepted",
+            Err(problem) if problem.kind() == ProblemType::Unavailable => "unavailable",
+            Err(problem) if problem.is_quarantined() => "quarantined",
+            Err(_) => "refused",
+        };
+        let directory = self.directory.read();
+        let known = directory.integration(name).map(|row| &row.integration);
+        let source = known.map_or("unknown", |integration| integration.source.as_str());
+        let name = known.map_or("unknown", |integration| &integration.name);
+        self.notifications
+            .with_label_values(&[source, name, outcome])
+            .inc();
+    }
+
     async fn take(
         &self,
         request: &HttpRequest,
         payload: Payload,
         integration: &IntegrationRow,
-        sender: std::net::IpAddr,
+        sender: IpAddr,
     ) -> Result<Receipt, Problem> {
         let body = body::read(payload, MAX_BODY_BYTES).await?;
         check_media_type(request)?;

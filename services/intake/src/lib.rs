@@ -42,7 +42,7 @@ impl Intake {
         let notifications = IntCounterVec::new(
             Opts::new(
                 "regledger_notifications_total",
-                "Notifications that came with a right key, by what became of them.",
+                "Notifications, by what became of them.",
             ),
             &["source", "integration", "outcome"],
         )?;

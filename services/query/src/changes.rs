@@ -191,6 +191,9 @@ impl Query {
         mut cursor: Cursor,
     ) -> Result<HttpResponse, Problem> {
         let limit = limit(asked.limit)?;
+        let directory = self.gate.directory();
+        let caught_up = directory.catch_up().await;
+        caught_up.map_err(|_| Problem::unavailable("The directory cannot be read; try again."))?;
         let mut items = Vec::new();
         let heads = self.store.watch().borrow().clone();
         let mut more = false;
@@ -243,7 +246,7 @@ impl Query {
                     return Ok(true);
                 }
                 cursor.pass(partition, change.position, change.ordinal);
-                if filter.passes(&change) {
+                if filter.passes(&change, &self.gate.directory().read()) {
                     items.push(json(&change));
                 }
             }

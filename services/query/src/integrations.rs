@@ -10,6 +10,7 @@ use registration::directory::{
     IntegrationUpdate, Scope,
 };
 use registration::event::{EventType, Nothing};
+use registration::quarantine::Violation;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -45,10 +46,22 @@ pub struct HookupUrl {
 pub struct Rotate {
     /// Seconds; a day by default, 30 days at most.
     #[serde(default = "a_day")]
+    #[schemars(range(max = 2_592_000))]
     pub grace_seconds: u32,
 }
 
 const MAX_GRACE_SECONDS: u32 = 30 * 86_400;
+
+impl Rotate {
+    fn violations(&self) -> Vec<Violation> {
+        let is_too_long = self.grace_seconds > MAX_GRACE_SECONDS;
+        let violation = is_too_long.then(|| Violation {
+            pointer: "/grace_seconds".to_owned(),
+            detail: format!("may be {MAX_GRACE_SECONDS}, which is 30 days, at most"),
+        });
+        Vec::from_iter(violation)
+    }
+}
 
 fn a_day() -> u32 {
     86_400
@@ -199,7 +212,8 @@ pub async fn rotate_hookup(
 ) -> Result<Json<HookupUrl>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let row = query.integration(&access, &name)?;
-    let seconds = rotate.0.grace_seconds.min(MAX_GRACE_SECONDS);
+    refuse(rotate.0.violations())?;
+    let seconds = rotate.0.grace_seconds;
     let until = query
         .admission
         .now()

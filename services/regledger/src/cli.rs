@@ -111,6 +111,8 @@ pub enum Command {
     Completions(shell::Completions),
     /// Write the manual pages
     Man(shell::Man),
+    /// Write the schemas and the documents that describe the API
+    Schemas(shell::Schemas),
 }
 
 /// Run.

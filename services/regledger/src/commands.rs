@@ -15,7 +15,7 @@ pub mod moment;
 
 use crate::cli::Command;
 use crate::session::Session;
-use crate::{demo, serve, simulate};
+use crate::{demo, documents, serve, simulate};
 
 /// Does what was asked for.
 ///
@@ -37,5 +37,6 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Restore(restore) => restore::run(&restore, session).await,
         Command::Completions(completions) => shell::completions(&completions),
         Command::Man(man) => shell::man(&man),
+        Command::Schemas(schemas) => documents::write(&schemas.dir),
     }
 }

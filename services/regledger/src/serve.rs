@@ -142,9 +142,9 @@ fn watch_ledger(
     roles.spawn(async move {
         let ended = async { while health.changed().await.is_ok() {} };
         match shutdown.run_until_cancelled(ended).await {
-            Some(()) => anyhow::bail!(
-                "the ledger is damaged and takes nothing any more; restore a backup"
-            ),
+            Some(()) => {
+                anyhow::bail!("the ledger is damaged and takes nothing any more; restore a backup")
+            }
             None => Ok(()),
         }
     });
@@ -160,7 +160,10 @@ fn expire_keys(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, stop: &
                 () = stopped.cancelled() => return Ok(()),
             }
             if let Err(error) = vault.expire(clock.now()).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "keys could not be expired");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "keys could not be expired"
+                );
             }
         }
     });

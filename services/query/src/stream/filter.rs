@@ -2,6 +2,7 @@
 
 use api::{Access, Problem};
 use projection::StoredChange;
+use registration::directory::{Directory, Token};
 
 /// Which changes pass.
 #[derive(Clone, Debug, Default)]
@@ -9,8 +10,8 @@ pub struct Filter {
     types: Vec<String>,
     integration: Option<String>,
     tenant: Option<String>,
-    /// Integrations that the token sees; none if it sees everything.
-    seen: Option<Vec<String>>,
+    /// The token, if it does not see everything.
+    limited: Option<Token>,
 }
 
 impl Filter {
@@ -33,47 +34,53 @@ impl Filter {
                 )));
             }
         }
+        let limited = (!access.token.is_unrestricted()).then(|| access.token.clone());
         Ok(Self {
             types,
             integration,
             tenant,
-            seen: access.integrations.clone(),
+            limited,
         })
     }
 
+    /// Whether it depends on the directory, which may have to catch up first, if a change passes.
+    pub fn asks_directory(&self, change: &StoredChange, directory: &Directory) -> bool {
+        match (&self.limited, change.integration.as_deref()) {
+            (Some(token), Some(integration)) => directory.sees(token, integration).is_none(),
+            _ => false,
+        }
+    }
+
     /// Whether a change passes.
-    pub fn passes(&self, change: &StoredChange) -> bool {
-        let integration = change.integration.as_deref();
+    pub fn passes(&self, change: &StoredChange, directory: &Directory) -> bool {
         let wanted = self.types.is_empty()
             || self
                 .types
                 .iter()
                 .any(|asked| matches_type(asked, &change.kind));
         wanted
-            && self
-                .integration
-                .as_deref()
-                .is_none_or(|asked| integration == Some(asked))
-            && self
-                .tenant
-                .as_deref()
-                .is_none_or(|asked| change.tenant.as_deref() == Some(asked))
-            && self
-                .seen
-                .as_ref()
-                .is_none_or(|seen| integration.is_some_and(|name| seen.iter().any(|s| s == name)))
+            && self.passes_row(
+                change.integration.as_deref(),
+                change.tenant.as_deref(),
+                directory,
+            )
     }
 
-    /// Whether a row of an integration and tenant passes, for snapshots.
-    pub fn passes_row(&self, integration: &str, tenant: &str) -> bool {
-        self.integration
-            .as_deref()
-            .is_none_or(|asked| integration == asked)
-            && self.tenant.as_deref().is_none_or(|asked| tenant == asked)
-            && self
-                .seen
-                .as_ref()
-                .is_none_or(|seen| seen.iter().any(|s| s == integration))
+    /// Whether what belongs to an integration and a tenant passes.
+    pub fn passes_row(
+        &self,
+        integration: Option<&str>,
+        tenant: Option<&str>,
+        directory: &Directory,
+    ) -> bool {
+        let is = |asked: &Option<String>, found: Option<&str>| {
+            asked.as_deref().is_none_or(|asked| found == Some(asked))
+        };
+        is(&self.integration, integration)
+            && is(&self.tenant, tenant)
+            && self.limited.as_ref().is_none_or(|token| {
+                integration.is_some_and(|name| directory.sees(token, name) == Some(true))
+            })
     }
 }
 

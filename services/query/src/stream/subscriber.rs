@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use admission::Clock;
+use admission::{Clock, DirectoryError};
 use api::Gate;
 use futures_util::Stream;
 use jiff::Timestamp;
@@ -21,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 use crate::stream::cursor::Cursor;
 use crate::stream::filter::Filter;
 use crate::stream::frame;
-use crate::stream::tailer::{CHUNK, Published, Tailer};
+use crate::stream::tailer::{Published, Tailer};
+
+/// Changes or rows read from the store at once: thousands of subscribers may catch up together.
+const CHUNK: usize = 32;
 
 /// What a subscriber needs of its process.
 pub struct Feed {
@@ -71,6 +74,18 @@ enum End {
     Stopped,
     Revoked,
     Unreadable(StoreError),
+    Unknown(DirectoryError),
+}
+
+impl End {
+    fn log(&self) {
+        let error: &dyn std::error::Error = match self {
+            Self::Stopped | Self::Revoked => return,
+            Self::Unreadable(error) => error,
+            Self::Unknown(error) => error,
+        };
+        tracing::warn!(error, "a stream ended");
+    }
 }
 
 impl Subscriber {
@@ -113,9 +128,7 @@ impl Subscriber {
                     return Some((Ok(bytes), subscriber));
                 }
                 if let Err(end) = subscriber.step().await {
-                    if let End::Unreadable(error) = end {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "a stream ended");
-                    }
+                    end.log();
                     return None;
                 }
             }
@@ -137,7 +150,7 @@ impl Subscriber {
             Phase::CatchUp { until, .. } => {
                 let until = until.clone();
                 self.check_token()?;
-                self.catch_up(&until).await.map_err(End::Unreadable)
+                self.catch_up(&until).await
             }
         }
     }
@@ -151,13 +164,16 @@ impl Subscriber {
             .clients_as_of(AsOf::Heads(heads), filter, after, CHUNK)
             .await?;
         let last = page.last().map(|listed| listed.at);
+        let directory = self.feed.gate.directory().read();
         for listed in &page {
             let client = &listed.client;
-            if self.filter.passes_row(&client.integration, &client.tenant) {
+            let (integration, tenant) = (Some(&*client.integration), Some(&*client.tenant));
+            if self.filter.passes_row(integration, tenant, &directory) {
                 let row = serde_json::to_vec(client).unwrap_or_default();
                 self.ready.push_back(frame::snapshot(&row));
             }
         }
+        drop(directory);
         self.phase = match last {
             Some(_) if page.len() == CHUNK => Phase::Snapshot { after: last },
             _ => {
@@ -169,7 +185,7 @@ impl Subscriber {
     }
 
     /// Reads one chunk of one partition from the store; once all are read it goes live.
-    async fn catch_up(&mut self, until: &Cursor) -> Result<(), StoreError> {
+    async fn catch_up(&mut self, until: &Cursor) -> Result<(), End> {
         for (partition, (from, until)) in
             (0..).zip(self.cursor.next.clone().iter().zip(&until.next))
         {
@@ -177,13 +193,18 @@ impl Subscriber {
                 continue;
             }
             let from = (from.position, from.ordinal);
+            // The tailer may be amid an event. All of its changes are committed: what is read of
+            // them here is not sent again when it comes from the tailer.
+            let end = until.position + u64::from(until.ordinal > 0);
             let changes = self
                 .feed
                 .store
-                .changes(partition, from, until.position, CHUNK)
-                .await?;
+                .changes(partition, from, end, CHUNK)
+                .await
+                .map_err(End::Unreadable)?;
             let at_end = changes.len() < CHUNK;
             for change in &changes {
+                self.know(change).await?;
                 self.cursor.pass(partition, change.position, change.ordinal);
                 self.send(change, None);
             }
@@ -208,7 +229,7 @@ impl Subscriber {
         };
         tokio::select! {
             received = live.recv() => match received {
-                Ok(published) => self.receive(&published),
+                Ok(published) => self.receive(&published).await?,
                 Err(RecvError::Lagged(_)) => self.phase = catch_up(&self.feed.tailer),
                 Err(RecvError::Closed) => return Err(End::Stopped),
             },
@@ -226,8 +247,9 @@ impl Subscriber {
         Ok(())
     }
 
-    fn receive(&mut self, published: &Published) {
+    async fn receive(&mut self, published: &Published) -> Result<(), End> {
         let change = &published.change;
+        self.know(change).await?;
         if self
             .cursor
             .pass(change.partition, change.position, change.ordinal)
@@ -235,11 +257,26 @@ impl Subscriber {
             let shared = (self.cursor == published.after).then(|| published.frame.clone());
             self.send(change, shared);
         }
+        Ok(())
+    }
+
+    /// Lets the directory catch up if it does not know the change's integration yet and a limited
+    /// token may see it: a stream that cannot know ends rather than skips the change.
+    async fn know(&self, change: &StoredChange) -> Result<(), End> {
+        let directory = self.feed.gate.directory();
+        let asks = self.filter.asks_directory(change, &directory.read());
+        if asks {
+            directory.catch_up().await.map_err(End::Unknown)?;
+        }
+        Ok(())
     }
 
     fn send(&mut self, change: &StoredChange, shared: Option<Bytes>) {
         self.bookmarked = false;
-        if !self.filter.passes(change) {
+        if !self
+            .filter
+            .passes(change, &self.feed.gate.directory().read())
+        {
             return;
         }
         let is_new = shared.is_some();

@@ -29,6 +29,13 @@ pub struct Man {
     dir: PathBuf,
 }
 
+/// `regledger schemas`.
+#[derive(Clone, Debug, Args)]
+pub struct Schemas {
+    /// Directory to write them into
+    pub dir: PathBuf,
+}
+
 /// Prints a completion script.
 ///
 /// # Errors

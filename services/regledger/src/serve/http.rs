@@ -128,7 +128,16 @@ impl App {
 
     /// Starts the workers.
     pub fn serve(self, settings: &Settings, listener: TcpListener) -> anyhow::Result<Server> {
-        let Self { intake, query, health, gauges, observer, documents, draining, .. } = self;
+        let Self {
+            intake,
+            query,
+            health,
+            gauges,
+            observer,
+            documents,
+            draining,
+            ..
+        } = self;
         let server = HttpServer::new(move || {
             ActixApp::new()
                 .app_data(health.clone())
@@ -136,6 +145,9 @@ impl App {
                 .app_data(observer.clone())
                 .app_data(documents.clone())
                 .app_data(draining.clone())
+                .app_data(
+                    web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()),
+                )
                 .app_data(web::QueryConfig::default().error_handler(|error, _| {
                     Problem::query(format!("The query is not understood: {error}.")).into()
                 }))
@@ -150,7 +162,9 @@ impl App {
                     }
                 })
                 .configure(open_routes)
-                .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::not_found()) }))
+                .default_service(web::to(|| async {
+                    Err::<HttpResponse, _>(Problem::not_found())
+                }))
         });
         Ok(server
             .disable_signals()
@@ -172,7 +186,7 @@ const BACKLOG: u32 = 4096;
 /// The routes that every process has, whatever its roles.
 fn open_routes(config: &mut web::ServiceConfig) {
     for (path, route) in [
-        ("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok\n") })),
+        ("/healthz", web::get().to(healthz)),
         ("/readyz", web::get().to(readyz)),
         ("/metrics", web::get().to(metrics)),
         ("/openapi.json", web::get().to(openapi)),
@@ -180,9 +194,17 @@ fn open_routes(config: &mut web::ServiceConfig) {
         ("/schemas/{name}", web::get().to(schema)),
     ] {
         config.service(
-            web::resource(path).route(route).default_service(web::to(api::method_not_allowed)),
+            web::resource(path)
+                .route(route)
+                .default_service(web::to(api::method_not_allowed)),
         );
     }
+}
+
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .body("ok\n")
 }
 
 async fn readyz(health: Data<Health>, draining: Data<Draining>) -> HttpResponse {
@@ -199,7 +221,9 @@ async fn metrics(gauges: Data<Gauges>, health: Data<Health>) -> Result<HttpRespo
     let families = gauges.gather().await;
     let text = TextEncoder::new().encode_to_string(&families);
     let text = text.map_err(|_| Problem::unavailable("The metrics cannot be written."))?;
-    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(text))
 }
 
 async fn openapi(documents: Data<Documents>) -> HttpResponse {
@@ -214,8 +238,13 @@ async fn schema(
     documents: Data<Documents>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let schema = documents.schemas.get(name.as_str()).ok_or_else(Problem::not_found)?;
-    Ok(HttpResponse::Ok().content_type("application/schema+json").json(schema))
+    let schema = documents
+        .schemas
+        .get(name.as_str())
+        .ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/schema+json")
+        .json(schema))
 }
 
 /// Middleware: counts the requests in work, and asks clients to come back on another connection
@@ -227,8 +256,14 @@ async fn count(
     let draining = request.app_data::<Data<Draining>>().cloned();
     let _working = draining.as_ref().map(|draining| draining.work());
     let mut response = next.call(request).await?;
-    if draining.as_ref().is_some_and(|draining| draining.has_begun()) {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    if draining
+        .as_ref()
+        .is_some_and(|draining| draining.has_begun())
+    {
+        response
+            .response_mut()
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }

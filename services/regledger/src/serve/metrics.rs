@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use projection::Store;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{
     Histogram, HistogramOpts, IntGauge, IntGaugeVec, Opts, Registry, exponential_buckets,
 };
-use projection::Store;
 use query::stream::tailer::Tailer;
 
 use super::stores::Stores;
@@ -59,12 +59,16 @@ impl Gauges {
 
     fn register(&self) -> prometheus::Result<()> {
         let build = IntGaugeVec::new(
-            Opts::new("regledger_build_info", "The version of the executable; always 1."),
+            Opts::new(
+                "regledger_build_info",
+                "The version of the executable; always 1.",
+            ),
             &["version"],
         )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         self.registry.register(Box::new(build))?;
-        self.registry.register(Box::new(ProcessCollector::for_self()))?;
+        self.registry
+            .register(Box::new(ProcessCollector::for_self()))?;
         self.registry.register(Box::new(self.clients.clone()))?;
         self.registry.register(Box::new(self.quarantined.clone()))?;
         self.registry.register(Box::new(self.subscribers.clone()))?;
@@ -77,13 +81,16 @@ impl Gauges {
             self.clients.reset();
             for count in counts {
                 let labels = [count.integration.as_str(), count.state.as_str()];
-                self.clients.with_label_values(&labels).set(integer(count.clients));
+                self.clients
+                    .with_label_values(&labels)
+                    .set(integer(count.clients));
             }
         }
         if let Ok(held) = self.store.count_quarantined_held(self.clock.now()).await {
             self.quarantined.set(integer(held));
         }
-        self.subscribers.set(integer(self.tailer.subscribers() as u64));
+        self.subscribers
+            .set(integer(self.tailer.subscribers() as u64));
         self.registry.gather()
     }
 }
@@ -95,8 +102,11 @@ fn integer(number: u64) -> i64 {
 /// The options of the ledger's writer, which report the size of each commit.
 pub(super) fn ledger_options(registry: &Registry) -> prometheus::Result<sqlite::Options> {
     let batches = Histogram::with_opts(
-        HistogramOpts::new("regledger_ledger_batch_events", "Events made durable by one commit.")
-            .buckets(exponential_buckets(1.0, 2.0, 11)?),
+        HistogramOpts::new(
+            "regledger_ledger_batch_events",
+            "Events made durable by one commit.",
+        )
+        .buckets(exponential_buckets(1.0, 2.0, 11)?),
     )?;
     registry.register(Box::new(batches.clone()))?;
     Ok(sqlite::Options {

@@ -39,8 +39,10 @@ impl Stores {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let (registry, clock) = (Registry::new(), Clock::system());
         let ledger = open_ledger(settings, &registry)?;
-        let known_id = Vault::ledger_of(&settings.keys_file()).context("cannot open the key store")?;
-        if ledger.head(0).await? > 0 && known_id.is_none() {
+        let known_id =
+            Vault::ledger_of(&settings.keys_file()).context("cannot open the key store")?;
+        // The genesis alone needs no key: the first start may have ended right after it.
+        if ledger.head(0).await? > 1 && known_id.is_none() {
             bail!(
                 "{} is missing beside a ledger that has events: without it no secret can be read. \
                  Restore it from a backup",
@@ -64,7 +66,16 @@ impl Stores {
         )
         .context("cannot open the state store")?;
         let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
-        Ok(Self { registry, clock, ledger, directory, vault, store, admission, _lock: lock })
+        Ok(Self {
+            registry,
+            clock,
+            ledger,
+            directory,
+            vault,
+            store,
+            admission,
+            _lock: lock,
+        })
     }
 
     /// What `/readyz` watches.
@@ -118,24 +129,40 @@ fn open_kek(settings: &Settings, is_first_start: bool) -> anyhow::Result<Kek> {
 
 /// The hash of the admin token; the first start makes one, exclusively, readable by its owner alone.
 fn admin_token(path: &Path) -> anyhow::Result<String> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    match made {
-        Ok(mut file) => {
-            let token = Capability::new("rgl_").context("there is no randomness")?;
-            writeln!(file, "{}", token.secret.expose_secret())?;
-            file.sync_all()?;
-            Ok(token.hash)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let token = fs::read_to_string(path)
-                .with_context(|| format!("cannot read the admin token {}", path.display()))?;
-            if token.trim().is_empty() {
-                bail!("the admin token {} is empty; delete it and start again", path.display());
+    if !path.exists() {
+        match make_admin_token(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error)
+                    .with_context(|| format!("cannot make the admin token {}", path.display()));
             }
-            Ok(hash_of(token.trim()))
-        }
-        Err(error) => {
-            Err(error).with_context(|| format!("cannot make the admin token {}", path.display()))
+            _ => {}
         }
     }
+    let token = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the admin token {}", path.display()))?;
+    if token.trim().is_empty() {
+        bail!(
+            "the admin token {} is empty; delete it and start again",
+            path.display()
+        );
+    }
+    Ok(hash_of(token.trim()))
+}
+
+/// Makes the file with a new token. It appears at once and whole, also if the process is killed.
+fn make_admin_token(path: &Path) -> io::Result<()> {
+    let token = Capability::new("rgl_").map_err(|_| io::Error::other("there is no randomness"))?;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}", std::process::id()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
+    writeln!(file, "{}", token.secret.expose_secret())?;
+    file.sync_all()?;
+    let made = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    made
 }

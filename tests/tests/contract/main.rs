@@ -1,0 +1,24 @@
+//! The outside of regledger, held to the contract: the real executable over real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+mod access;
+mod clients_of_others;
+mod commands;
+mod cursors;
+mod documents;
+mod events;
+mod hookup;
+mod many;
+mod operators;
+mod quarantine;
+mod reads;
+mod sse;
+mod story;
+mod stream;
+mod structure;
+mod tokens;

@@ -1,0 +1,115 @@
+//! Server-sent events, read as WHATWG HTML 9.2 says, comments too.
+
+use acceptance::{Client, PATIENCE};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+
+/// One event of a stream. A comment is an event named `:`, a reconnection time one named `retry`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    pub id: Option<String>,
+    pub event: String,
+    pub data: String,
+}
+
+impl Frame {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap()
+    }
+
+    /// The id of the CloudEvent that it carries.
+    pub fn change_id(&self) -> String {
+        self.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    pub fn is_change(&self) -> bool {
+        self.event.contains('.')
+    }
+}
+
+/// A stream that is being read.
+pub struct Stream {
+    response: Response,
+    unread: String,
+}
+
+impl Stream {
+    /// Opens `/v1/changes?query`.
+    pub async fn open(client: &Client, query: &str) -> Self {
+        Self::open_after(client, query, None).await
+    }
+
+    /// Opens `/v1/changes?query` with a `Last-Event-ID`.
+    pub async fn open_after(client: &Client, query: &str, last_event_id: Option<&str>) -> Self {
+        let mut request = client.request(Method::GET, &format!("/v1/changes?{query}"));
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{query}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, unread: String::new() }
+    }
+
+    /// The next event; none once the stream has ended in an orderly way.
+    pub async fn next(&mut self) -> Option<Frame> {
+        let read = async {
+            loop {
+                if let Some((frame, rest)) = self.unread.split_once("\n\n") {
+                    let frame = parse(frame);
+                    self.unread = rest.to_owned();
+                    return Some(frame);
+                }
+                let chunk = self.response.chunk().await.expect("the stream ends in an orderly way")?;
+                self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
+            }
+        };
+        tokio::time::timeout(PATIENCE, read).await.expect("the stream goes on or ends")
+    }
+
+    /// The next event of that name.
+    pub async fn next_named(&mut self, event: &str) -> Frame {
+        loop {
+            let frame = self.next().await.unwrap_or_else(|| panic!("it ended before {event}"));
+            if frame.event == event {
+                return frame;
+            }
+        }
+    }
+
+    /// The next change.
+    pub async fn next_change(&mut self) -> Frame {
+        loop {
+            let frame = self.next().await.expect("another change");
+            if frame.is_change() {
+                return frame;
+            }
+        }
+    }
+
+    /// The next so many changes.
+    pub async fn changes(&mut self, number: usize) -> Vec<Frame> {
+        let mut changes = Vec::new();
+        while changes.len() < number {
+            changes.push(self.next_change().await);
+        }
+        changes
+    }
+}
+
+fn parse(text: &str) -> Frame {
+    let mut frame = Frame { id: None, event: "message".to_owned(), data: String::new() };
+    for line in text.lines() {
+        let (field, value) = line.split_once(':').unwrap();
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "" => (frame.event, frame.data) = (":".to_owned(), value.to_owned()),
+            "id" => frame.id = Some(value.to_owned()),
+            "event" => value.clone_into(&mut frame.event),
+            "data" => frame.data.push_str(value),
+            "retry" => (frame.event, frame.data) = ("retry".to_owned(), value.to_owned()),
+            other => panic!("no field of server-sent events: {other}"),
+        }
+    }
+    frame
+}

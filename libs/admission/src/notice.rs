@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use data_encoding::BASE64;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use ledger::leaf_hash;
 use registration::client::client_id;
 use registration::directory::IntegrationRow;
@@ -208,10 +208,7 @@ impl Admission {
         let integration = delivery.integration.integration.id;
         let fingerprint = self.vault.fingerprint("quarantine", delivery.body);
         let message = message_id(integration, fingerprint.first().map_or("", String::as_str));
-        let expires_time = delivery
-            .time
-            .saturating_add(SignedDuration::from_hours(RETENTION_HOURS))
-            .unwrap_or(Timestamp::MAX);
+        let expires_time = expiry(delivery.time);
         let subject = Subject::Quarantine {
             id: message.clone(),
             expires: expires_time,
@@ -296,5 +293,34 @@ impl Admission {
         let hash = leaf_hash(key);
         let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
         1 + number % others
+    }
+}
+
+/// The midnight (UTC) that ends the retention: repetitions of a message within a day share a key.
+fn expiry(received: Timestamp) -> Timestamp {
+    const DAY: i64 = 86_400;
+    let end = received.as_second().saturating_add(RETENTION_HOURS * 3_600);
+    let midnight = (end.div_euclid(DAY) + 1).saturating_mul(DAY);
+    Timestamp::from_second(midnight).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_kept_for_thirty_days_and_until_midnight() {
+        for (received, expires) in [
+            ("2026-11-23T05:28:06.139Z", "2026-12-24T00:00:00Z"),
+            ("2026-11-23T23:59:59Z", "2026-12-24T00:00:00Z"),
+            ("2026-11-24T00:00:00Z", "2026-12-25T00:00:00Z"),
+        ] {
+            let received = received.parse::<Timestamp>().unwrap();
+            assert_eq!(
+                expiry(received),
+                expires.parse::<Timestamp>().unwrap(),
+                "{received}"
+            );
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use ledger::{AppendError, Entry, Ledger, Limit, ReadError};
@@ -53,6 +54,10 @@ const CHUNK: Limit = Limit {
     events: 1024,
     bytes: 4 << 20,
 };
+
+/// Time between two looks for what is new: under load the head moves a thousand times a second, the directory hardly ever.
+/// Nobody waits for it: who does not find a key or a token catches up by itself.
+const PACE: Duration = Duration::from_millis(50);
 
 /// The directory as this process knows it.
 pub struct DirectoryView {
@@ -210,6 +215,7 @@ impl DirectoryView {
                     "directory stands still"
                 );
             }
+            tokio::time::sleep(PACE).await;
         }
     }
 

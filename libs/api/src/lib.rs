@@ -2,15 +2,21 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access;
+mod asked;
+mod body;
 mod health;
-mod json_body;
 mod observe;
 mod page;
 mod problem;
+mod resource;
+mod unquoted;
 
 pub use access::{Access, Gate};
+pub use asked::{read_json, read_query};
+pub use body::read_body;
 pub use health::{Check, Health, Readiness, Reason};
-pub use json_body::JsonBody;
 pub use observe::{Observer, observe};
 pub use page::{Page, PageParameters, limit, next_path};
-pub use problem::{Problem, ProblemBody, ProblemType, method_not_allowed};
+pub use problem::{Problem, ProblemBody, ProblemType};
+pub use resource::resource;
+use unquoted::unquoted;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use admission::{Refused, RefusedKind, Unavailable};
 use registration::quarantine::Violation;
@@ -141,6 +141,7 @@ pub struct Problem {
     kind: ProblemType,
     body: Box<ProblemBody>,
     retry_after: Option<u32>,
+    allow: Option<String>,
 }
 
 impl Problem {
@@ -159,6 +160,7 @@ impl Problem {
             kind,
             body: Box::new(body),
             retry_after: None,
+            allow: None,
         }
     }
 
@@ -168,6 +170,14 @@ impl Problem {
             ProblemType::NotFound,
             "There is nothing under this address, or nothing that this caller may see.",
         )
+    }
+
+    /// The resource does not know the method, but these.
+    pub fn method_not_allowed(allow: String) -> Self {
+        let detail = "See /openapi.json for the methods of this resource.";
+        let mut problem = Self::new(ProblemType::MethodNotAllowed, detail);
+        problem.allow = Some(allow);
+        problem
     }
 
     /// Something should be there and works again soon.
@@ -219,17 +229,6 @@ impl Problem {
     }
 }
 
-/// Answers a method that a resource does not know.
-///
-/// # Errors
-/// Always: 405.
-pub async fn method_not_allowed() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(
-        ProblemType::MethodNotAllowed,
-        "See /openapi.json for the methods of this resource.",
-    ))
-}
-
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let kind = match refused.kind {
@@ -269,6 +268,9 @@ impl ResponseError for Problem {
         response.content_type("application/problem+json");
         if let Some(seconds) = self.retry_after {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if let Some(methods) = &self.allow {
+            response.insert_header((ALLOW, methods.as_str()));
         }
         if self.kind == ProblemType::Unauthorized {
             response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));

@@ -1,13 +1,12 @@
 //! The client table, as it is and as it was.
 
-use jiff::Timestamp;
 use registration::client::{Client, ClientState};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 use crate::place::{pack_place, unpack_place};
 use crate::write::integer;
-use crate::{Place, Store, StoreError};
+use crate::{AsOf, Place, Store, StoreError};
 
 /// Which clients are listed. What is left out does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,17 +23,6 @@ pub struct ClientFilter {
     pub state: Option<ClientState>,
     /// Whether no later installation of the tenant exists.
     pub latest: Option<bool>,
-}
-
-/// When the client table is looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AsOf {
-    /// After the event at this place. Of other partitions, up to the time of the last change there.
-    Position(Place),
-    /// After the last event recorded by then.
-    Time(Timestamp),
-    /// Before the event at each of these positions, one for each partition.
-    Heads(Vec<u64>),
 }
 
 /// A client in a list.
@@ -168,44 +156,6 @@ impl Store {
             let mut statement = connection.prepare_cached(sql)?;
             let counts = statement.query_map([], count)?.collect::<Result<_, _>>()?;
             Ok(counts)
-        })
-        .await
-    }
-
-    /// The position of each partition below which everything had happened by then.
-    async fn heads_as_of(&self, as_of: AsOf) -> Result<Vec<u64>, StoreError> {
-        let (time, known) = match as_of {
-            AsOf::Heads(heads) => return Ok(heads),
-            AsOf::Time(time) => (Some(time), None),
-            AsOf::Position(at) => (self.time_at(at).await?, Some(at)),
-        };
-        let mut heads = Vec::new();
-        for partition in 0..self.partitions() {
-            let last = match (known, time) {
-                (Some(at), _) if at.partition == partition => Some(at.position),
-                (_, Some(time)) => self.position_at(partition, time).await?,
-                (_, None) => None,
-            };
-            heads.push(last.map_or(0, |position| position.saturating_add(1)));
-        }
-        Ok(heads)
-    }
-
-    /// When the last change up to a place was recorded.
-    async fn time_at(&self, at: Place) -> Result<Option<Timestamp>, StoreError> {
-        let first = pack_place(Place { position: 0, ..at });
-        let end = pack_place(Place {
-            position: at.position.saturating_add(1),
-            ..at
-        });
-        let sql = "SELECT recorded_time FROM change WHERE place >= ?1 AND place < ?2
-            ORDER BY place DESC LIMIT 1";
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let time = statement
-                .query_row([first, end], |row| row.get(0))
-                .optional()?;
-            Ok(time.map(crate::changes::time))
         })
         .await
     }

@@ -93,7 +93,7 @@ pub(crate) struct Checked {
 
 impl Checked {
     /// Refuses what no fold makes and no reader could be told of.
-    pub(crate) fn new(commit: Commit, partitions: u32) -> Result<Self, CommitError> {
+    pub(crate) fn new(mut commit: Commit, partitions: u32) -> Result<Self, CommitError> {
         let malformed = |detail| CommitError::Malformed { detail };
         if commit.partition >= partitions {
             return Err(malformed("there is no such partition"));
@@ -117,6 +117,8 @@ impl Checked {
         if !places.is_sorted_by(|a, b| a < b) {
             return Err(malformed("the changes are not in order"));
         }
+        // In the order in which they lie in the table, so that each page of it is touched once.
+        commit.rows.sort_by_key(|row| row.place);
         let subjects = subjects(&commit).ok_or(malformed("the row of a change is missing"))?;
         Ok(Self { commit, subjects })
     }

@@ -6,6 +6,7 @@
 //! This crate folds nothing and knows no ledger; its backend is SQLite.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod as_of;
 mod changes;
 mod clients;
 mod commit;
@@ -15,8 +16,9 @@ mod quarantine;
 mod store;
 mod write;
 
+pub use as_of::AsOf;
 pub use changes::StoredChange;
-pub use clients::{AsOf, ClientCount, ClientFilter, ListedClient};
+pub use clients::{ClientCount, ClientFilter, ListedClient};
 pub use commit::{Commit, NewChange, WrittenRow};
 pub use error::{Cause, CommitError, OpenError, StoreError};
 pub use place::{MAX_ORDINAL, MAX_PARTITIONS, MAX_POSITION};

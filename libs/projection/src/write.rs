@@ -25,8 +25,9 @@ const REMOVE_TERM: &str = "DELETE FROM term WHERE document = ?1 AND term = ?2";
 const CHANGE: &str =
     "INSERT INTO change (place, document, type, recorded_time, body) VALUES (?1, ?2, ?3, ?4, ?5)";
 
-/// A rebuild touches rows all over the table: with SQLite's own 2 MB it would write most pages several times.
-const CACHE: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4096";
+/// A rebuild writes rows all over the table. With SQLite's own 2 MB of cache and 16 MB of log, most of their pages would be
+/// written several times in one transaction, and once more after each. These are a connection's own, and cost nothing to repeat.
+const ROOM: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4096";
 
 /// Where a commit moved the cursor of its partition; none if it was fenced.
 pub(crate) type Moved = Option<(u32, u64)>;
@@ -48,7 +49,7 @@ impl Work<Checked, Moved> for Committer {
         transaction: &Transaction<'_>,
         commits: &[Checked],
     ) -> rusqlite::Result<Vec<Moved>> {
-        transaction.execute_batch(CACHE)?;
+        transaction.execute_batch(ROOM)?;
         commits
             .iter()
             .map(|checked| apply(transaction, checked))

@@ -79,6 +79,13 @@ pub(crate) fn belonging(connection: &Connection) -> rusqlite::Result<Option<Belo
         .optional()
 }
 
+/// Whether there is any data key.
+pub(crate) fn has_keys(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM data_key)", [], |row| {
+        row.get(0)
+    })
+}
+
 /// A wrapped fingerprint key.
 pub(crate) struct FingerprintRow {
     pub(crate) kid: String,

@@ -70,6 +70,18 @@ impl Vault {
         Ok(belonging.map(|belonging| belonging.ledger))
     }
 
+    /// Whether something was sealed with a key of the key store at `path`, which must exist: then its ledger is not empty. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError::Database`] or [`OpenError::Store`].
+    pub fn was_used(path: &Path) -> Result<bool, OpenError> {
+        let connection = store::database(path).open()?;
+        store::has_keys(&connection).map_err(|source| OpenError::Store {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
     /// Opens the key store at `path`, or makes it, for the ledger with this id. Blocks.
     ///
     /// # Errors
@@ -105,10 +117,7 @@ impl Vault {
         if let Some(key) = self.cached(subject) {
             return Ok(key);
         }
-        let row = match self.find(subject).await? {
-            Some(row) => row,
-            None => self.make(subject, now).await?,
-        };
+        let row = self.make(subject, now).await?;
         let key = self.unwrap(subject, &row)?;
         self.remember(&key);
         Ok(key)
@@ -215,12 +224,8 @@ impl Vault {
         }
     }
 
-    async fn find(&self, subject: &Subject) -> Result<Option<KeyRow>, VaultError> {
-        let (kind, name, expires) = (subject.kind(), subject.name().to_owned(), subject.expires());
-        let find = move |connection: &Connection| store::find(connection, kind, &name, expires);
-        Ok(self.0.readers.with(find).await?)
-    }
-
+    /// Left to the writer as a whole, which looks before it makes one: a key that is not at hand is nearly always a new one, and
+    /// a look of its own would cost more than a transaction that writes nothing.
     async fn make(&self, subject: &Subject, now: Timestamp) -> Result<KeyRow, VaultError> {
         let row = self.new_row(subject, now)?;
         // The key's commit point is the writer's: nothing is sealed with a key that a power cut could take.

@@ -6,10 +6,10 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, Responder};
 use admission::{Delivery, Prepared, Receipt, Refused};
-use api::{Problem, ProblemType};
+use api::{Problem, ProblemType, read_body};
 use registration::directory::IntegrationRow;
 
-use crate::{Intake, body, sender};
+use crate::{Intake, sender};
 
 /// The largest body in bytes: sealed and in base64 it still fits into one ledger entry.
 pub const MAX_BODY_BYTES: usize = 40 * 1024;
@@ -85,7 +85,7 @@ impl Intake {
         integration: &IntegrationRow,
         sender: IpAddr,
     ) -> Result<Receipt, Problem> {
-        let body = body::read(payload, MAX_BODY_BYTES).await?;
+        let body = read_body(payload, MAX_BODY_BYTES).await?;
         check_media_type(request)?;
         let delivery = Delivery {
             integration,

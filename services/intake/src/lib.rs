@@ -3,15 +3,16 @@
 //! The URL is the capability: nothing else can authenticate these senders.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod body;
 mod hookup;
 mod key;
 mod sender;
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use admission::{Admission, DirectoryView};
+use api::resource;
 use ipnet::IpNet;
 use prometheus::{IntCounterVec, Opts, Registry};
 
@@ -61,10 +62,9 @@ impl Intake {
 /// Adds the inbound routes.
 pub fn routes(intake: web::Data<Intake>) -> impl FnOnce(&mut ServiceConfig) + Clone {
     move |config| {
-        config.app_data(intake).service(
-            web::resource("/hookup/{integration}/{key}")
-                .route(web::post().to(hookup::receive))
-                .default_service(web::to(api::method_not_allowed)),
-        );
+        config.app_data(intake).service(resource(
+            "/hookup/{integration}/{key}",
+            [(Method::POST, web::to(hookup::receive))],
+        ));
     }
 }

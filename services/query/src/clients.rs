@@ -1,9 +1,9 @@
 //! `/v1/clients`: the client table, now or as it was.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Json, Path, Query as Parameters};
+use actix_web::web::{Data, Json, Path};
 use admission::Intent;
-use api::{Access, Page, Problem, limit};
+use api::{Access, Page, Problem, limit, read_query};
 use jiff::Timestamp;
 use ledger::Place;
 use projection::{AsOf, ClientFilter, ListedClient};
@@ -52,12 +52,9 @@ pub struct ListParameters {
 #[utoipa::path(get, path = "/v1/clients", tag = "clients", operation_id = "listClients",
     security(("bearer" = ["clients:read"])), params(ListParameters),
     responses((status = 200, description = "A page of clients", body = ref("#/components/schemas/ClientPage"))))]
-pub async fn list(
-    request: HttpRequest,
-    query: Data<Query>,
-    parameters: Parameters<ListParameters>,
-) -> Result<Json<Page<Client>>, Problem> {
+pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<Client>>, Problem> {
     let access = query.gate.admit(&request, Scope::ClientsRead).await?;
+    let parameters: ListParameters = read_query(&request)?;
     query.wait_for(parameters.min_position.as_deref()).await?;
     let limit = limit(parameters.limit)?;
     let after = parameters.after.as_deref().map(parse_place).transpose()?;
@@ -105,9 +102,9 @@ pub async fn show(
     request: HttpRequest,
     query: Data<Query>,
     id: Path<String>,
-    parameters: Parameters<ShowParameters>,
 ) -> Result<Json<Client>, Problem> {
     let access = query.gate.admit(&request, Scope::ClientsRead).await?;
+    let parameters: ShowParameters = read_query(&request)?;
     query.wait_for(parameters.min_position.as_deref()).await?;
     let at = parameters.as_of.as_deref().map(as_of).transpose()?;
     query.client(&access, &id, at).await.map(Json)
@@ -135,9 +132,9 @@ pub async fn history(
     request: HttpRequest,
     query: Data<Query>,
     id: Path<String>,
-    parameters: Parameters<HistoryParameters>,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let access = query.gate.admit(&request, Scope::ClientsRead).await?;
+    let parameters: HistoryParameters = read_query(&request)?;
     query.client(&access, &id, None).await?;
     let limit = limit(parameters.limit)?;
     let from = parameters.after.as_deref().map(parse_change).transpose()?;

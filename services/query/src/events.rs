@@ -1,8 +1,8 @@
 //! `GET /v1/events`: ledger entries as they were logged, for auditors.
 
-use actix_web::web::{BytesMut, Data, Query as Parameters};
+use actix_web::web::{BytesMut, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use api::{Problem, limit};
+use api::{Problem, limit, read_query};
 use ledger::{Limit, ReadError};
 use registration::directory::Scope;
 use serde::Deserialize;
@@ -37,16 +37,13 @@ pub struct EventParameters {
     security(("bearer" = ["events:read"])), params(EventParameters),
     responses((status = 200, description = "One CloudEvent per line", body = String, content_type = "application/x-ndjson"),
         (status = 404, description = "There is no such partition")))]
-pub async fn read(
-    request: HttpRequest,
-    query: Data<Query>,
-    asked: Parameters<EventParameters>,
-) -> Result<HttpResponse, Problem> {
+pub async fn read(request: HttpRequest, query: Data<Query>) -> Result<HttpResponse, Problem> {
     query
         .gate
         .admit(&request, Scope::EventsRead)
         .await?
         .unrestricted()?;
+    let asked: EventParameters = read_query(&request)?;
     let limit = Limit {
         events: limit(asked.limit)?,
         bytes: MAX_BYTES,

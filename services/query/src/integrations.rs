@@ -1,9 +1,9 @@
 //! `/v1/integrations`: what providers publish in a source's catalogue, and where it notifies us.
 
-use actix_web::web::{Data, Json, Path, Query as Parameters};
+use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use admission::{Capability, Intent};
-use api::{Access, JsonBody, Page, PageParameters, Problem, limit};
+use api::{Access, Page, PageParameters, Problem, limit, read_json, read_query};
 use jiff::SignedDuration;
 use registration::directory::{
     Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec,
@@ -77,9 +77,9 @@ fn a_day() -> u32 {
 pub async fn list(
     request: HttpRequest,
     query: Data<Query>,
-    asked: Parameters<PageParameters>,
 ) -> Result<Json<Page<Integration>>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
+    let asked: PageParameters = read_query(&request)?;
     let limit = limit(asked.limit)?;
     let after = asked.position()?;
     let directory = query.gate.directory().read();
@@ -105,10 +105,10 @@ pub async fn list(
 pub async fn create(
     request: HttpRequest,
     query: Data<Query>,
-    spec: JsonBody<IntegrationSpec>,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
-    let spec = spec.0;
+    let spec: IntegrationSpec = read_json(payload).await?;
     refuse(spec.violations())?;
     may_use_domain(&access, &spec.domain)?;
     let key = capability("")?;
@@ -159,14 +159,15 @@ pub async fn update(
     request: HttpRequest,
     query: Data<Query>,
     name: Path<String>,
-    update: JsonBody<IntegrationUpdate>,
+    payload: Payload,
 ) -> Result<Json<Integration>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
-    refuse(update.0.violations())?;
+    let update: IntegrationUpdate = read_json(payload).await?;
+    refuse(update.violations())?;
     let row = query.integration(&access, &name)?;
     let intent = intent(EventType::IntegrationUpdate, &name, &access).of(row.integration.id);
     query
-        .carry_out(&request, &access, intent, &update.0, &update.0)
+        .carry_out(&request, &access, intent, &update, &update)
         .await?;
     Ok(Json(query.integration(&access, &name)?.integration))
 }
@@ -208,12 +209,13 @@ pub async fn rotate_hookup(
     request: HttpRequest,
     query: Data<Query>,
     name: Path<String>,
-    rotate: JsonBody<Rotate>,
+    payload: Payload,
 ) -> Result<Json<HookupUrl>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
+    let rotate: Rotate = read_json(payload).await?;
     let row = query.integration(&access, &name)?;
-    refuse(rotate.0.violations())?;
-    let seconds = rotate.0.grace_seconds;
+    refuse(rotate.violations())?;
+    let seconds = rotate.grace_seconds;
     let until = query
         .admission
         .now()
@@ -225,7 +227,7 @@ pub async fn rotate_hookup(
     };
     let intent = intent(EventType::IntegrationRotateHookup, &name, &access).of(row.integration.id);
     let done = query
-        .carry_out(&request, &access, intent, &rotate.0, &data)
+        .carry_out(&request, &access, intent, &rotate, &data)
         .await?;
     Ok(Json(query.hookup_url(
         &request,

@@ -19,9 +19,10 @@ mod wait;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use actix_web::web::{self, ServiceConfig, delete, get, patch, post};
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig, to};
 use admission::Admission;
-use api::{Gate, method_not_allowed};
+use api::{Gate, resource};
 use ledger::Ledger;
 use parking_lot::Mutex;
 use projection::Store;
@@ -46,65 +47,75 @@ pub struct Query {
     pub in_progress: Mutex<HashSet<String>>,
 }
 
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
 /// Adds the routes.
 pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clone {
     move |config| {
-        config.app_data(query);
-        for (path, route) in [
-            ("/v1/clients", get().to(clients::list)),
-            ("/v1/clients/{id}", get().to(clients::show)),
-            ("/v1/clients/{id}/changes", get().to(clients::history)),
-            ("/v1/clients/{id}/reveal", post().to(reveal::client)),
-            ("/v1/clients/{id}/retire", post().to(clients::retire)),
-            ("/v1/changes", get().to(changes::follow)),
-            ("/v1/events", get().to(events::read)),
-            (
-                "/v1/integrations/{name}/rotate-hookup",
-                post().to(integrations::rotate_hookup),
-            ),
-            ("/v1/quarantine", get().to(quarantine::list)),
-            ("/v1/quarantine/{id}", get().to(quarantine::show)),
-            ("/v1/quarantine/{id}/reveal", post().to(reveal::quarantined)),
-            (
-                "/v1/quarantine/{id}/release",
-                post().to(quarantine::release),
-            ),
-            (
-                "/v1/quarantine/{id}/dismiss",
-                post().to(quarantine::dismiss),
-            ),
-        ] {
-            config.service(
-                web::resource(path)
-                    .route(route)
-                    .default_service(web::to(method_not_allowed)),
-            );
-        }
         config
-            .service(
-                web::resource("/v1/integrations")
-                    .route(get().to(integrations::list))
-                    .route(post().to(integrations::create))
-                    .default_service(web::to(method_not_allowed)),
-            )
-            .service(
-                web::resource("/v1/integrations/{name}")
-                    .route(get().to(integrations::show))
-                    .route(patch().to(integrations::update))
-                    .route(delete().to(integrations::remove))
-                    .default_service(web::to(method_not_allowed)),
-            )
-            .service(
-                web::resource("/v1/tokens")
-                    .route(get().to(tokens::list))
-                    .route(post().to(tokens::create))
-                    .default_service(web::to(method_not_allowed)),
-            )
-            .service(
-                web::resource("/v1/tokens/{id}")
-                    .route(get().to(tokens::show))
-                    .route(delete().to(tokens::revoke))
-                    .default_service(web::to(method_not_allowed)),
-            );
+            .app_data(query)
+            .service(resource("/v1/clients", [(GET, to(clients::list))]))
+            .service(resource("/v1/clients/{id}", [(GET, to(clients::show))]))
+            .service(resource(
+                "/v1/clients/{id}/changes",
+                [(GET, to(clients::history))],
+            ))
+            .service(resource(
+                "/v1/clients/{id}/reveal",
+                [(POST, to(reveal::client))],
+            ))
+            .service(resource(
+                "/v1/clients/{id}/retire",
+                [(POST, to(clients::retire))],
+            ))
+            .service(resource("/v1/changes", [(GET, to(changes::follow))]))
+            .service(resource("/v1/events", [(GET, to(events::read))]))
+            .service(resource(
+                "/v1/integrations",
+                [
+                    (GET, to(integrations::list)),
+                    (POST, to(integrations::create)),
+                ],
+            ))
+            .service(resource(
+                "/v1/integrations/{name}",
+                [
+                    (GET, to(integrations::show)),
+                    (PATCH, to(integrations::update)),
+                    (DELETE, to(integrations::remove)),
+                ],
+            ))
+            .service(resource(
+                "/v1/integrations/{name}/rotate-hookup",
+                [(POST, to(integrations::rotate_hookup))],
+            ))
+            .service(resource("/v1/quarantine", [(GET, to(quarantine::list))]))
+            .service(resource(
+                "/v1/quarantine/{id}",
+                [(GET, to(quarantine::show))],
+            ))
+            .service(resource(
+                "/v1/quarantine/{id}/reveal",
+                [(POST, to(reveal::quarantined))],
+            ))
+            .service(resource(
+                "/v1/quarantine/{id}/release",
+                [(POST, to(quarantine::release))],
+            ))
+            .service(resource(
+                "/v1/quarantine/{id}/dismiss",
+                [(POST, to(quarantine::dismiss))],
+            ))
+            .service(resource(
+                "/v1/tokens",
+                [(GET, to(tokens::list)), (POST, to(tokens::create))],
+            ))
+            .service(resource(
+                "/v1/tokens/{id}",
+                [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))],
+            ));
     }
 }

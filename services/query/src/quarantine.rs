@@ -1,9 +1,9 @@
 //! `/v1/quarantine`: notifications that could not be accepted.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Json, Path, Query as Parameters};
+use actix_web::web::{Data, Json, Path};
 use admission::{Delivery, Intent, Prepared, Receipt};
-use api::{Access, Page, Problem, ProblemType, limit};
+use api::{Access, Page, Problem, ProblemType, limit, read_query};
 use jiff::Timestamp;
 use projection::MessageFilter;
 use registration::directory::Scope;
@@ -54,9 +54,9 @@ pub struct Released {
 pub async fn list(
     request: HttpRequest,
     query: Data<Query>,
-    asked: Parameters<QuarantineParameters>,
 ) -> Result<Json<Page<Message>>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
+    let asked: QuarantineParameters = read_query(&request)?;
     let limit = limit(asked.limit)?;
     let after = asked.after.as_deref().map(str::parse).transpose();
     let after = after.map_err(|_| Problem::query("`after` must be taken from a page's `next`."))?;

@@ -1,10 +1,10 @@
 //! Reveals: a secret is shown after the reveal is an event, and not before.
 
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{Data, Path};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use admission::Intent;
-use api::{JsonBody, Problem, ProblemType};
+use api::{Problem, ProblemType, read_json};
 use data_encoding::BASE64;
 use registration::client::{Reveal, SealedSecret};
 use registration::directory::Scope;
@@ -51,16 +51,17 @@ pub async fn client(
     request: HttpRequest,
     query: Data<Query>,
     id: Path<String>,
-    reveal: JsonBody<Reveal>,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::SecretsReveal).await?;
-    refuse(reveal.0.violations())?;
+    let reveal: Reveal = read_json(payload).await?;
+    refuse(reveal.violations())?;
     let row = query.client_row(&access, &id).await?;
     let source = format!("/integrations/{}", row.client.integration);
     let intent = Intent::new(EventType::ClientReveal, source, &access.token)
         .about(&row.client.id)
         .in_partition(row.client.partition);
-    query.admission.submit(intent, &reveal.0).await?;
+    query.admission.submit(intent, &reveal).await?;
     let client_secret = match &row.secret {
         Some(secret) => {
             let subject = Subject::Tenant(row.client.tenant.clone());
@@ -89,13 +90,14 @@ pub async fn quarantined(
     request: HttpRequest,
     query: Data<Query>,
     id: Path<String>,
-    reveal: JsonBody<Reveal>,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::SecretsReveal).await?;
-    refuse(reveal.0.violations())?;
+    let reveal: Reveal = read_json(payload).await?;
+    refuse(reveal.violations())?;
     let row = query.quarantined(&access, &id).await?;
     let intent = intent(EventType::QuarantineReveal, &row, &access);
-    query.admission.submit(intent, &reveal.0).await?;
+    query.admission.submit(intent, &reveal).await?;
     let plain = query.open_message(&row).await?;
     let body = match std::str::from_utf8(&plain) {
         Ok(text) => QuarantinedBody {

@@ -1,9 +1,9 @@
 //! `/v1/tokens`: who may do what.
 
-use actix_web::web::{Data, Json, Path, Query as Parameters};
+use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use admission::Intent;
-use api::{Access, JsonBody, Page, PageParameters, Problem, ProblemType, limit};
+use api::{Access, Page, PageParameters, Problem, ProblemType, limit, read_json, read_query};
 use registration::directory::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
 use registration::event::{EventType, Nothing};
 use schemars::JsonSchema;
@@ -38,12 +38,9 @@ pub struct TokenCreated {
 #[utoipa::path(get, path = "/v1/tokens", tag = "directory", operation_id = "listTokens",
     security(("bearer" = ["admin"])), params(PageParameters),
     responses((status = 200, description = "A page of tokens", body = ref("#/components/schemas/TokenPage"))))]
-pub async fn list(
-    request: HttpRequest,
-    query: Data<Query>,
-    asked: Parameters<PageParameters>,
-) -> Result<Json<Page<Token>>, Problem> {
+pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<Token>>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
+    let asked: PageParameters = read_query(&request)?;
     let limit = limit(asked.limit)?;
     let after = asked.position()?;
     let directory = query.gate.directory().read();
@@ -69,10 +66,10 @@ pub async fn list(
 pub async fn create(
     request: HttpRequest,
     query: Data<Query>,
-    spec: JsonBody<TokenSpec>,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
-    let spec = spec.0;
+    let spec: TokenSpec = read_json(payload).await?;
     refuse(spec.violations())?;
     may_give(&access, &spec)?;
     let secret = capability("rgl_")?;

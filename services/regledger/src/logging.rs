@@ -6,12 +6,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
+/// What is no HTTP is its sender's fault: no stranger writes errors into the log of an operator, who can still ask for
+/// these lines by naming the target in `log.level`.
+const SENDERS_FAULTS: &str = "actix_http::h1::dispatcher=off";
+
 /// Starts logging; the first call in a process counts.
 ///
 /// # Errors
 /// If `log.level` is no filter.
 pub fn start(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level)
+    let filter = EnvFilter::try_new(format!("{SENDERS_FAULTS},{}", log.level))
         .map_err(|error| anyhow::anyhow!("log.level is not a filter: {error}"))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -4,6 +4,7 @@ mod disk;
 mod http;
 mod metrics;
 mod stores;
+mod unread;
 
 use std::net::TcpListener;
 use std::time::Duration;

@@ -48,43 +48,62 @@ impl Stream {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{query}");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, unread: String::new() }
+        Self {
+            response,
+            unread: String::new(),
+        }
     }
 
     /// The next event; none once the stream has ended in an orderly way.
     pub async fn next(&mut self) -> Option<Frame> {
-        let read = async {
+        loop {
+            if let Some(end) = self.unread.find("\n\n") {
+                let frame = parse(&self.unread[..end]);
+                self.unread.drain(..end + 2);
+                return Some(frame);
+            }
+            let read = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = read
+                .expect("it goes on or ends")
+                .expect("it ends in an orderly way")?;
+            self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// The next event that is asked for. Heartbeats alone are no reason to wait on.
+    async fn next_that(&mut self, what: &str, is_it: impl Fn(&Frame) -> bool) -> Frame {
+        let wait = async {
             loop {
-                if let Some((frame, rest)) = self.unread.split_once("\n\n") {
-                    let frame = parse(frame);
-                    self.unread = rest.to_owned();
-                    return Some(frame);
+                let frame = self
+                    .next()
+                    .await
+                    .unwrap_or_else(|| panic!("it ended before {what}"));
+                if is_it(&frame) {
+                    return frame;
                 }
-                let chunk = self.response.chunk().await.expect("the stream ends in an orderly way")?;
-                self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
             }
         };
-        tokio::time::timeout(PATIENCE, read).await.expect("the stream goes on or ends")
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .unwrap_or_else(|_| panic!("no {what} came"))
     }
 
     /// The next event of that name.
     pub async fn next_named(&mut self, event: &str) -> Frame {
-        loop {
-            let frame = self.next().await.unwrap_or_else(|| panic!("it ended before {event}"));
-            if frame.event == event {
-                return frame;
-            }
-        }
+        self.next_that(event, |frame| frame.event == event).await
     }
 
     /// The next change.
     pub async fn next_change(&mut self) -> Frame {
-        loop {
-            let frame = self.next().await.expect("another change");
-            if frame.is_change() {
-                return frame;
-            }
-        }
+        self.next_that("change", Frame::is_change).await
+    }
+
+    /// Reads on to the end.
+    pub async fn end(&mut self) {
+        let ended = async { while self.next().await.is_some() {} };
+        tokio::time::timeout(PATIENCE, ended)
+            .await
+            .expect("it ends");
     }
 
     /// The next so many changes.
@@ -98,7 +117,11 @@ impl Stream {
 }
 
 fn parse(text: &str) -> Frame {
-    let mut frame = Frame { id: None, event: "message".to_owned(), data: String::new() };
+    let mut frame = Frame {
+        id: None,
+        event: "message".to_owned(),
+        data: String::new(),
+    };
     for line in text.lines() {
         let (field, value) = line.split_once(':').unwrap();
         let value = value.strip_prefix(' ').unwrap_or(value);

@@ -52,6 +52,19 @@ fn a_key_store_tells_its_ledger_without_a_key() {
     assert_eq!(Vault::ledger_of(&path).unwrap().as_deref(), Some(LEDGER));
 }
 
+#[tokio::test]
+async fn a_key_store_tells_whether_something_was_sealed() {
+    let place = Place::new();
+    let vault = place.open();
+    let path = place.path("keys.db");
+    assert!(!Vault::was_used(&path).unwrap());
+    vault
+        .data_key(&tenant("provetcloud.com/1"), day(1))
+        .await
+        .unwrap();
+    assert!(Vault::was_used(&path).unwrap());
+}
+
 #[test]
 fn what_is_no_key_store_is_refused() {
     let place = Place::new();

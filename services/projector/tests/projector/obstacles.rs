@@ -51,7 +51,6 @@ async fn an_event_that_cannot_be_understood_stops_its_partition_alone() {
         reaches(&store, 0, 8).await;
         assert_eq!(*store.watch().borrow(), [8, 3]);
         assert_eq!(running.gauge("regledger_projection_position", 1), 2.0);
-        assert!(running.gauge("regledger_projection_lag_seconds", 1) >= 0.0);
         running.stop().await;
     }
 }

@@ -30,7 +30,10 @@ pub struct Man {
 }
 
 /// `regledger schemas`.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  regledger schemas schemas")]
 pub struct Schemas {
     /// Directory to write them into
     pub dir: PathBuf,

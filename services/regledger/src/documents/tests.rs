@@ -108,9 +108,15 @@ fn routes(file: &str) -> BTreeSet<String> {
         if let Some((_, rest)) = line.split_once("\"/") {
             path = format!("/{}", rest.split('"').next().unwrap());
         }
-        for method in ["get", "post", "put", "patch", "delete"] {
-            if line.contains(&format!("{method}().to(")) {
-                found.insert(format!("{method} {path}"));
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            // The routes that every process has are all read, and stand in one loop.
+            let is_read = method == "GET" && line.contains("\", web::to(");
+            let names = [
+                format!("({method}, to("),
+                format!("(Method::{method}, web::to("),
+            ];
+            if is_read || names.iter().any(|name| line.contains(name)) {
+                found.insert(format!("{} {path}", method.to_lowercase()));
             }
         }
     }

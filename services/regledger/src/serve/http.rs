@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
@@ -19,12 +19,12 @@ use prometheus::TextEncoder;
 use query::Query;
 use query::stream::subscriber::Feed;
 use query::stream::tailer::Tailer;
-use rustix::net::listen;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::Gauges;
 use super::stores::Stores;
+use super::unread;
 use crate::config::{Role, Settings};
 use crate::documents::Documents;
 
@@ -148,9 +148,7 @@ impl App {
                 .app_data(
                     web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()),
                 )
-                .app_data(web::QueryConfig::default().error_handler(|error, _| {
-                    Problem::query(format!("The query is not understood: {error}.")).into()
-                }))
+                .wrap(from_fn(unread::hold))
                 .wrap(from_fn(count))
                 .wrap(from_fn(api::observe))
                 .configure(|config| {
@@ -186,18 +184,14 @@ const BACKLOG: u32 = 4096;
 /// The routes that every process has, whatever its roles.
 fn open_routes(config: &mut web::ServiceConfig) {
     for (path, route) in [
-        ("/healthz", web::get().to(healthz)),
-        ("/readyz", web::get().to(readyz)),
-        ("/metrics", web::get().to(metrics)),
-        ("/openapi.json", web::get().to(openapi)),
-        ("/asyncapi.json", web::get().to(asyncapi)),
-        ("/schemas/{name}", web::get().to(schema)),
+        ("/healthz", web::to(healthz)),
+        ("/readyz", web::to(readyz)),
+        ("/metrics", web::to(metrics)),
+        ("/openapi.json", web::to(openapi)),
+        ("/asyncapi.json", web::to(asyncapi)),
+        ("/schemas/{name}", web::to(schema)),
     ] {
-        config.service(
-            web::resource(path)
-                .route(route)
-                .default_service(web::to(api::method_not_allowed)),
-        );
+        config.service(api::resource(path, [(Method::GET, route)]));
     }
 }
 
@@ -312,10 +306,33 @@ impl Draining {
 const QUIET: Duration = Duration::from_millis(250);
 
 /// Lets the kernel take no more connections while those it holds are still accepted: closing a
-/// listener would reset them.
+/// listener resets what waits in its queue. Who comes now hears nothing, and is refused when it asks
+/// again.
 pub(super) async fn turn_away(listener: &TcpListener) {
-    if let Err(error) = listen(listener, 0) {
+    if let Err(error) = take_no_more(listener) {
         tracing::warn!(%error, "the listen queue could not be closed");
     }
     tokio::time::sleep(QUIET).await;
+}
+
+/// A filter on the listener drops each TCP segment with SYN set, in byte 13 of the header (RFC 9293,
+/// section 3.1). Handshakes that have begun are completed.
+#[cfg(target_os = "linux")]
+fn take_no_more(listener: &TcpListener) -> std::io::Result<()> {
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_SET: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    const SYN: u32 = 0x02;
+    socket2::SockRef::from(listener).attach_filter(&[
+        socket2::SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        socket2::SockFilter::new(JUMP_IF_SET, 0, 1, SYN),
+        socket2::SockFilter::new(RETURN, 0, 0, 0),
+        socket2::SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
+/// A queue without room still takes one connection, but there is no better way here.
+#[cfg(not(target_os = "linux"))]
+fn take_no_more(listener: &TcpListener) -> std::io::Result<()> {
+    Ok(rustix::net::listen(listener, 0)?)
 }

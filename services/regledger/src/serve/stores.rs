@@ -49,6 +49,16 @@ impl Stores {
                 settings.keys_file().display()
             );
         }
+        let should_be_empty = settings.ledger == LedgerBackend::Memory
+            || known_id.is_none()
+            || !Vault::was_used(&settings.keys_file()).context("cannot open the key store")?;
+        if ledger.head(0).await? == 0 && !should_be_empty {
+            bail!(
+                "{} is missing or empty, but {} holds the keys of its events. Restore it from a backup",
+                settings.ledger_file().display(),
+                settings.keys_file().display()
+            );
+        }
         let directory = DirectoryView::open(ledger.clone(), known_id.clone(), &clock)
             .await
             .context("cannot read the directory")?;
@@ -65,6 +75,7 @@ impl Stores {
             sqlite::Options::default(),
         )
         .context("cannot open the state store")?;
+        refuse_lost_events(&*ledger, &store, settings).await?;
         let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
         Ok(Self {
             registry,
@@ -87,6 +98,28 @@ impl Stores {
             ("state", self.store.health()),
         ]
     }
+}
+
+/// Refuses a ledger that ends before what was projected from it, before anything takes the places of
+/// the events that it lost.
+async fn refuse_lost_events(
+    ledger: &dyn Ledger,
+    store: &Store,
+    settings: &Settings,
+) -> anyhow::Result<()> {
+    let projected = store.watch().borrow().clone();
+    for (partition, next) in (0..).zip(projected) {
+        let head = ledger.head(partition).await?;
+        if next > head {
+            bail!(
+                "partition {partition} of the ledger ends before position {head}, but {0} was projected from it \
+                 up to {next}: events are lost. Restore a backup; if this ledger is the one to keep, delete \
+                 {0}, and it will be built anew",
+                settings.state_file().display()
+            );
+        }
+    }
+    Ok(())
 }
 
 fn open_ledger(settings: &Settings, registry: &Registry) -> anyhow::Result<Arc<dyn Ledger>> {

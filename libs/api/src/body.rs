@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use actix_web::web::{Bytes, BytesMut, Payload};
-use api::{Problem, ProblemType};
+
 use futures_util::StreamExt;
+
+use crate::{Problem, ProblemType};
 
 /// A sender that is slower than this is not waited for.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -17,7 +19,7 @@ const DISCARDED: usize = 1 << 20;
 /// # Errors
 /// 413 for a larger one, 408 for one that does not arrive within ten seconds, 400 for one that ends
 /// early.
-pub(crate) async fn read(payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+pub async fn read_body(payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     match tokio::time::timeout(DEADLINE, collect(payload, limit)).await {
         Ok(read) => read,
         Err(_) => Err(Problem::new(

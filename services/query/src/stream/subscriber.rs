@@ -53,6 +53,8 @@ pub struct Subscriber {
     ready: VecDeque<Bytes>,
     phase: Phase,
     beat: Interval,
+    /// When the token ends by itself.
+    expiry: Option<Instant>,
     directory: watch::Receiver<u64>,
     bookmarked: bool,
 }
@@ -242,6 +244,9 @@ impl Subscriber {
                 self.check_token()?;
             }
             _ = self.directory.changed() => self.check_token()?,
+            () = sleep_until(self.expiry.unwrap_or(self.beat_after)), if self.expiry.is_some() => {
+                self.check_token()?;
+            }
             () = self.feed.stop.cancelled() => return Err(End::Stopped),
         }
         Ok(())

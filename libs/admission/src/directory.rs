@@ -162,7 +162,15 @@ impl DirectoryView {
         }
         self.standing.send_if_modified(|reason| {
             let now = done.as_ref().err().map(ToString::to_string);
-            std::mem::replace(reason, now.clone()) != now
+            let is_news = *reason != now;
+            if let (true, Err(error)) = (is_news, &done) {
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "the directory stands still"
+                );
+            }
+            *reason = now;
+            is_news
         });
         done
     }
@@ -203,19 +211,18 @@ impl DirectoryView {
         }
     }
 
-    /// Keeps the directory current until the ledger is closed.
-    pub async fn follow(&self) {
-        let Ok(mut heads) = self.ledger.watch(0) else {
-            return;
-        };
-        while heads.changed().await.is_ok() {
-            if let Err(error) = self.catch_up().await {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "directory stands still"
-                );
+    /// Keeps the directory current. What can pass is tried again.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Read`] if the ledger is damaged: the process should end.
+    pub async fn follow(&self) -> Result<(), DirectoryError> {
+        let mut heads = self.ledger.watch(0)?;
+        loop {
+            match self.catch_up().await {
+                Ok(()) if heads.changed().await.is_err() => return Ok(()),
+                Err(error @ DirectoryError::Read(ReadError::Corrupt { .. })) => return Err(error),
+                _ => tokio::time::sleep(PACE).await,
             }
-            tokio::time::sleep(PACE).await;
         }
     }
 

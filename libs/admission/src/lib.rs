@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use ledger::{AppendError, Entry, Ledger, Place};
+use ledger::{Entry, Ledger, Place};
 use prometheus::{Histogram, HistogramOpts, Registry};
 use registration::event::EventType;
 use schemars::JsonSchema;
@@ -25,6 +25,7 @@ use vault::Vault;
 pub use clock::Clock;
 pub use command::{Intent, Repetition, fingerprint, idempotency_id};
 pub use directory::{DirectoryError, DirectoryView};
+pub use ledger::AppendError;
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use secret::{Capability, hash_of};
 
@@ -116,9 +117,15 @@ impl Admission {
             bytes,
         };
         let timer = self.append_seconds.start_timer();
-        // COMMIT POINT: when this returns a place, the event is durable and may be acknowledged.
-        let places = self.ledger.append(vec![entry]).await?;
-        timer.observe_duration();
+        // COMMIT POINT: when this returns places, the event is durable and may be acknowledged.
+        let appended = self.ledger.append(vec![entry]).await;
+        match &appended {
+            Ok(_) => timer.observe_duration(),
+            Err(_) => {
+                timer.stop_and_discard();
+            }
+        }
+        let places = appended?;
         places.into_iter().next().ok_or(AppendError::Closed)
     }
 }

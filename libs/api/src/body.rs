@@ -51,6 +51,6 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     }
     Err(Problem::new(
         ProblemType::BodyTooLarge,
-        format!("A notification may have {limit} bytes at most."),
+        format!("The body may have {limit} bytes at most."),
     ))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use admission::{Refused, RefusedKind, Unavailable};
+use admission::{AppendError, Refused, RefusedKind, Unavailable};
 use registration::quarantine::Violation;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -242,6 +242,12 @@ impl From<Refused> for Problem {
 
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
+        if let Unavailable::Ledger(AppendError::Unacceptable { .. }) = error {
+            return Self::new(
+                ProblemType::InvalidBody,
+                "It is too large for one ledger entry of 65,535 bytes; make it smaller.",
+            );
+        }
         tracing::warn!(error = &error as &dyn std::error::Error, "not recorded");
         Self::unavailable(
             "It could not be made durable, so it is not acknowledged. Send it again; \

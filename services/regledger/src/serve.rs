@@ -45,6 +45,7 @@ pub struct Running {
 /// If it cannot start, or a role died: the process should end with a non-zero exit.
 pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     logging::start(&settings.log)?;
+    end_on_panic();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut running = start(settings).await?;
@@ -58,6 +59,15 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     died
 }
 
+/// A panic anywhere is a broken invariant: the process ends, with what the panic said on stderr.
+fn end_on_panic() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        say(panic);
+        std::process::abort();
+    }));
+}
+
 /// Starts a process; it serves when this returns.
 ///
 /// # Errors
@@ -66,7 +76,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
 pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
     // Taken and ignored: a write beyond RLIMIT_FSIZE is then an error like that of a full disk.
     let _ = signal(SignalKind::from_raw(SIGXFSZ))?;
-    let listener = TcpListener::bind(settings.listen)
+    let listener = http::listen(settings.listen)
         .with_context(|| format!("cannot listen on {}; is it in use?", settings.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     let stores = Stores::open(settings).await?;
@@ -78,7 +88,7 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
     }
     let disk = disk::watch(settings, &stores.registry, &mut roles, &stop)?;
     checks.push(("disk", disk));
-    watch_ledger(&stores, &mut roles, &streams);
+    watch_stores(&stores, &mut roles, &streams);
     follow_directory(&stores, &mut roles, &stop);
     expire_keys(&stores, &mut roles, &stop);
     let draining = http::Draining::default();
@@ -128,27 +138,35 @@ fn follow_directory(
 ) {
     let (directory, stop) = (stores.directory.clone(), stop.clone());
     roles.spawn(async move {
-        stop.run_until_cancelled(directory.follow()).await;
-        Ok(())
+        let followed = stop.run_until_cancelled(directory.follow()).await;
+        followed
+            .unwrap_or(Ok(()))
+            .context("the directory cannot be followed")
     });
 }
 
-/// Ends the process once the ledger takes nothing any more, unless that is because it shuts down.
-fn watch_ledger(
+/// Ends the process once a store takes nothing any more, unless that is because it shuts down.
+fn watch_stores(
     stores: &Stores,
     roles: &mut JoinSet<anyhow::Result<()>>,
     shutdown: &CancellationToken,
 ) {
-    let (mut health, shutdown) = (stores.ledger.health(), shutdown.clone());
-    roles.spawn(async move {
-        let ended = async { while health.changed().await.is_ok() {} };
-        match shutdown.run_until_cancelled(ended).await {
-            Some(()) => {
-                anyhow::bail!("the ledger is damaged and takes nothing any more; restore a backup")
+    for (name, mut health) in [
+        ("ledger", stores.ledger.health()),
+        ("key store", stores.vault.health()),
+        ("state store", stores.store.health()),
+    ] {
+        let shutdown = shutdown.clone();
+        roles.spawn(async move {
+            let ended = async { while health.changed().await.is_ok() {} };
+            match shutdown.run_until_cancelled(ended).await {
+                Some(()) => anyhow::bail!(
+                    "the {name} is damaged and takes nothing any more; the lines above say what is wrong"
+                ),
+                None => Ok(()),
             }
-            None => Ok(()),
-        }
-    });
+        });
+    }
 }
 
 fn expire_keys(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, stop: &CancellationToken) {
@@ -161,6 +179,9 @@ fn expire_keys(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, stop: &
                 () = stopped.cancelled() => return Ok(()),
             }
             if let Err(error) = vault.expire(clock.now()).await {
+                if error.is_damage() {
+                    return Err(error).context("keys cannot be expired");
+                }
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "keys could not be expired"

@@ -53,8 +53,6 @@ pub struct Subscriber {
     ready: VecDeque<Bytes>,
     phase: Phase,
     beat: Interval,
-    /// When the token ends by itself.
-    expiry: Option<Instant>,
     directory: watch::Receiver<u64>,
     bookmarked: bool,
 }
@@ -244,9 +242,6 @@ impl Subscriber {
                 self.check_token()?;
             }
             _ = self.directory.changed() => self.check_token()?,
-            () = sleep_until(self.expiry.unwrap_or(self.beat_after)), if self.expiry.is_some() => {
-                self.check_token()?;
-            }
             () = self.feed.stop.cancelled() => return Err(End::Stopped),
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! The tailer: one per process reads new changes from the store and hands them to all subscribers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::Bytes;
 use parking_lot::Mutex;
 use projection::{Store, StoreError, StoredChange};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::stream::cursor::{Cursor, Next};
@@ -16,6 +17,9 @@ const BACKLOG: usize = 4096;
 
 /// Changes read from the store at once.
 pub(crate) const CHUNK: usize = 512;
+
+/// Time between two attempts to read the store.
+const PACE: Duration = Duration::from_millis(500);
 
 /// A change on its way to the subscribers.
 #[derive(Debug)]
@@ -33,6 +37,7 @@ pub struct Tailer {
     store: Store,
     at: Mutex<Cursor>,
     sender: broadcast::Sender<Arc<Published>>,
+    standing: watch::Sender<Option<String>>,
 }
 
 impl Tailer {
@@ -43,6 +48,7 @@ impl Tailer {
             store,
             at: Mutex::new(at),
             sender: broadcast::Sender::new(BACKLOG),
+            standing: watch::Sender::new(None),
         })
     }
 
@@ -58,22 +64,40 @@ impl Tailer {
         self.sender.receiver_count()
     }
 
-    /// Follows the projection until it is told to stop.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Why new changes are not handed on, if they are not.
+    pub fn health(&self) -> watch::Receiver<Option<String>> {
+        self.standing.subscribe()
+    }
+
+    /// Follows the projection until it is told to stop. What can pass is tried again.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store is damaged: the process should end.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), StoreError> {
         let mut heads = self.store.watch();
         loop {
             let now = heads.borrow_and_update().clone();
-            if let Err(error) = self.publish_to(&now).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "changes cannot be read"
-                );
-                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-                continue;
-            }
-            tokio::select! {
-                changed = heads.changed() => if changed.is_err() { return },
-                () = stop.cancelled() => return,
+            let published = self.publish_to(&now).await;
+            let obstacle = published.as_ref().err().map(ToString::to_string);
+            self.standing.send_if_modified(|known| {
+                let is_news = *known != obstacle;
+                *known = obstacle;
+                is_news
+            });
+            let wait = async {
+                match published {
+                    Ok(()) => Ok(heads.changed().await.is_ok()),
+                    Err(StoreError::Unavailable { .. }) => {
+                        tokio::time::sleep(PACE).await;
+                        Ok(true)
+                    }
+                    Err(damage) => Err(damage),
+                }
+            };
+            match stop.run_until_cancelled(wait).await {
+                Some(Ok(true)) => {}
+                Some(Ok(false)) | None => return Ok(()),
+                Some(Err(damage)) => return Err(damage),
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The HTTP server: the routes of this process's roles, and those that every process has.
 
 use std::collections::HashSet;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -12,6 +14,7 @@ use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
+use anyhow::Context;
 use api::{Gate, Health, Observer, Problem, Reason};
 use intake::Intake;
 use parking_lot::Mutex;
@@ -19,6 +22,7 @@ use prometheus::TextEncoder;
 use query::Query;
 use query::stream::subscriber::Feed;
 use query::stream::tailer::Tailer;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +68,7 @@ impl App {
     pub fn new(
         settings: &Settings,
         stores: &Stores,
-        checks: Vec<(&'static str, Reason)>,
+        mut checks: Vec<(&'static str, Reason)>,
         streams: &CancellationToken,
         draining: &Draining,
     ) -> anyhow::Result<Self> {
@@ -81,6 +85,9 @@ impl App {
             })
             .transpose()?;
         let tailer = Tailer::new(stores.store.clone(), &stores.directory.ledger_id());
+        if has(Role::Query) {
+            checks.push(("stream", tailer.health()));
+        }
         let gauges = Gauges::new(stores, tailer.clone())?;
         let query = has(Role::Query).then(|| {
             let gate = Gate::new(stores.directory.clone(), stores.clock.clone());
@@ -119,10 +126,7 @@ impl App {
     pub fn start_tailer(&self, roles: &mut JoinSet<anyhow::Result<()>>, stop: &CancellationToken) {
         if self.query.is_some() {
             let (tailer, stop) = (self.tailer.clone(), stop.clone());
-            roles.spawn(async move {
-                tailer.run(stop).await;
-                Ok(())
-            });
+            roles.spawn(async move { tailer.run(stop).await.context("the change stream died") });
         }
     }
 
@@ -138,6 +142,7 @@ impl App {
             draining,
             ..
         } = self;
+        let workers = available_parallelism().map_or(1, NonZeroUsize::get);
         let server = HttpServer::new(move || {
             ActixApp::new()
                 .app_data(health.clone())
@@ -166,8 +171,9 @@ impl App {
         });
         Ok(server
             .disable_signals()
-            .max_connections(settings.http.max_connections)
-            .backlog(BACKLOG)
+            .workers(workers)
+            // the server counts for each worker
+            .max_connections(settings.http.max_connections.div_ceil(workers))
             .tcp_nodelay(true)
             .h1_allow_half_closed(false)
             .keep_alive(KEEP_ALIVE)
@@ -179,7 +185,20 @@ impl App {
 }
 
 /// Connections that the kernel holds until they are accepted.
-const BACKLOG: u32 = 4096;
+const BACKLOG: i32 = 4096;
+
+/// Listens on an address.
+pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
 
 /// The routes that every process has, whatever its roles.
 fn open_routes(config: &mut web::ServiceConfig) {

@@ -65,8 +65,6 @@ impl Stores {
         let kek = open_kek(settings, known_id.is_none())?;
         let vault = Vault::open(&settings.keys_file(), kek, &directory.ledger_id())
             .context("cannot open the key store")?;
-        let token_hash = admin_token(&settings.admin_token_file)?;
-        directory.ensure_admin_token(token_hash, &clock).await?;
         let store = Store::open(
             &settings.state_file(),
             &directory.ledger_id(),
@@ -76,6 +74,8 @@ impl Stores {
         )
         .context("cannot open the state store")?;
         refuse_lost_events(&*ledger, &store, settings).await?;
+        let token_hash = admin_token(&settings.admin_token_file)?;
+        directory.ensure_admin_token(token_hash, &clock).await?;
         let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
         Ok(Self {
             registry,

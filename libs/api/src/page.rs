@@ -24,6 +24,7 @@ pub struct Page<T> {
 
 /// Which page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageParameters {
     /// Items on the page, 1 to 1000; 100 by default.
@@ -31,6 +32,8 @@ pub struct PageParameters {
     pub limit: Option<usize>,
     /// Where the page begins; taken from `next`.
     pub after: Option<String>,
+    /// Wait until PARTITION:POSITION is projected, up to 5 seconds.
+    pub min_position: Option<String>,
 }
 
 impl PageParameters {

@@ -41,6 +41,8 @@ pub struct Parameters {
     /// JSON pages: items on the page, 1 to 1000; 100 by default.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
+    /// Wait until PARTITION:POSITION is projected, up to 5 seconds.
+    min_position: Option<String>,
 }
 
 /// A page of changes.
@@ -71,6 +73,7 @@ pub struct ChangesPage {
 pub async fn follow(request: HttpRequest, query: Data<Query>) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::ChangesRead).await?;
     let asked = Parameters::parse(request.query_string())?;
+    query.wait_for(asked.min_position.as_deref()).await?;
     let filter = Filter::new(
         asked.types.clone(),
         asked.integration.clone(),
@@ -85,10 +88,15 @@ pub async fn follow(request: HttpRequest, query: Data<Query>) -> Result<HttpResp
         .filter(|id| !id.is_empty())
         .or(asked.after.as_deref());
     let cursor = query.cursor(given, asked.from.as_deref()).await?;
+    let with_snapshot = given.is_none() && asked.from.as_deref() == Some("snapshot");
+    if wants_json(&request) && with_snapshot {
+        return Err(Problem::query(
+            "Only server-sent events begin with a snapshot; for pages, read /v1/clients and then from=now.",
+        ));
+    }
     if wants_json(&request) {
         return query.page(&request, &asked, &filter, cursor).await;
     }
-    let with_snapshot = given.is_none() && asked.from.as_deref() == Some("snapshot");
     Ok(query.stream(filter, &access, cursor, with_snapshot))
 }
 
@@ -103,6 +111,7 @@ impl Parameters {
                 "from" => parameters.from = Some(value),
                 "integration" => parameters.integration = Some(value),
                 "tenant" => parameters.tenant = Some(value),
+                "min_position" => parameters.min_position = Some(value),
                 "type" => parameters.types.push(value),
                 "limit" => {
                     let limit = value
@@ -112,7 +121,7 @@ impl Parameters {
                 }
                 _ => {
                     return Err(Problem::query(
-                        "Known parameters are after, from, integration, tenant, type and limit.",
+                        "Known parameters are after, from, integration, tenant, type, limit and min_position.",
                     ));
                 }
             }

@@ -21,6 +21,7 @@ use crate::commands::unreadable;
 
 /// Which clients.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListParameters {
     /// Name of the integration.
@@ -83,6 +84,7 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<
 
 /// How the client is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ShowParameters {
     /// The row as it was: an RFC 3339 time, or a position (`17`, `0:17`) up to and with which.
@@ -112,6 +114,7 @@ pub async fn show(
 
 /// Which part of the history.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct HistoryParameters {
     /// Items on the page, 1 to 1000; 100 by default.
@@ -119,6 +122,8 @@ pub struct HistoryParameters {
     limit: Option<usize>,
     /// Where the page begins; taken from `next`.
     after: Option<String>,
+    /// Wait until PARTITION:POSITION is projected, up to 5 seconds.
+    min_position: Option<String>,
 }
 
 /// Lists everything that ever happened to a client.
@@ -135,6 +140,7 @@ pub async fn history(
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let access = query.gate.admit(&request, Scope::ClientsRead).await?;
     let parameters: HistoryParameters = read_query(&request)?;
+    query.wait_for(parameters.min_position.as_deref()).await?;
     query.client(&access, &id, None).await?;
     let limit = limit(parameters.limit)?;
     let from = parameters.after.as_deref().map(parse_change).transpose()?;

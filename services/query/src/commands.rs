@@ -62,6 +62,27 @@ impl Query {
         }
     }
 
+    /// Whether a request with this Idempotency-Key was carried out before: asked before what it did
+    /// stands in its own way.
+    ///
+    /// # Errors
+    /// 422 if the key came with another request.
+    pub(crate) async fn was_carried_out(
+        &self,
+        request: &HttpRequest,
+        access: &Access,
+        kind: EventType,
+        asked: &impl Serialize,
+    ) -> Result<bool, Problem> {
+        let Some(repetition) = repetition(request, access, kind, asked)? else {
+            return Ok(false);
+        };
+        match self.command(&repetition.id).await? {
+            Some(command) => repeated(&command, &repetition).map(|_| true),
+            None => Ok(false),
+        }
+    }
+
     async fn command(&self, id: &str) -> Result<Option<Command>, Problem> {
         match self.row(RowKey::new(Kind::Command, id)).await? {
             Some(Row::Command(command)) => Ok(Some(command)),

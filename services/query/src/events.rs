@@ -15,6 +15,7 @@ const MAX_BYTES: usize = 8 << 20;
 
 /// Which entries.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EventParameters {
     /// Ledger partition; 0 by default.
@@ -26,6 +27,8 @@ pub struct EventParameters {
     /// Entries, 1 to 1000; 100 by default. Fewer come where they are large, or the ledger ends.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
+    /// Wait until PARTITION:POSITION is projected, up to 5 seconds.
+    min_position: Option<String>,
 }
 
 /// Reads ledger entries: line k of the answer is position from + k, byte for byte. Only an access
@@ -44,6 +47,7 @@ pub async fn read(request: HttpRequest, query: Data<Query>) -> Result<HttpRespon
         .await?
         .unrestricted()?;
     let asked: EventParameters = read_query(&request)?;
+    query.wait_for(asked.min_position.as_deref()).await?;
     let limit = Limit {
         events: limit(asked.limit)?,
         bytes: MAX_BYTES,

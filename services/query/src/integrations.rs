@@ -1,5 +1,6 @@
 //! `/v1/integrations`: what providers publish in a source's catalogue, and where it notifies us.
 
+use actix_web::http::header::HOST;
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use admission::{Capability, Intent};
@@ -80,6 +81,7 @@ pub async fn list(
 ) -> Result<Json<Page<Integration>>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let asked: PageParameters = read_query(&request)?;
+    query.wait_for(asked.min_position.as_deref()).await?;
     let limit = limit(asked.limit)?;
     let after = asked.position()?;
     let directory = query.gate.directory().read();
@@ -187,8 +189,15 @@ pub async fn remove(
     name: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
+    let kind = EventType::IntegrationDelete;
+    if query
+        .was_carried_out(&request, &access, kind, &Nothing {})
+        .await?
+    {
+        return Ok(HttpResponse::NoContent().finish());
+    }
     let row = query.integration(&access, &name)?;
-    let intent = intent(EventType::IntegrationDelete, &name, &access).of(row.integration.id);
+    let intent = intent(kind, &name, &access).of(row.integration.id);
     query
         .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
         .await?;
@@ -261,8 +270,11 @@ impl Query {
             };
         }
         let base = self.public_url.clone().unwrap_or_else(|| {
-            let connection = request.connection_info();
-            format!("{}://{}", connection.scheme(), connection.host())
+            let host = request
+                .headers()
+                .get(HOST)
+                .and_then(|host| host.to_str().ok());
+            format!("http://{}", host.unwrap_or_default())
         });
         let url = format!(
             "{}/hookup/{name}/{}",

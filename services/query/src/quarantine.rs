@@ -21,6 +21,7 @@ use crate::commands::unreadable;
 
 /// Which messages.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct QuarantineParameters {
     /// Name of the integration.
@@ -33,6 +34,8 @@ pub struct QuarantineParameters {
     limit: Option<usize>,
     /// Where the page begins; taken from `next`.
     after: Option<String>,
+    /// Wait until PARTITION:POSITION is projected, up to 5 seconds.
+    min_position: Option<String>,
 }
 
 /// A released message and the registration that came of it.
@@ -57,6 +60,7 @@ pub async fn list(
 ) -> Result<Json<Page<Message>>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let asked: QuarantineParameters = read_query(&request)?;
+    query.wait_for(asked.min_position.as_deref()).await?;
     let limit = limit(asked.limit)?;
     let after = asked.after.as_deref().map(str::parse).transpose();
     let after = after.map_err(|_| Problem::query("`after` must be taken from a page's `next`."))?;
@@ -149,8 +153,15 @@ pub async fn dismiss(
     id: Path<String>,
 ) -> Result<Json<Message>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
+    let kind = EventType::QuarantineDismiss;
+    if query
+        .was_carried_out(&request, &access, kind, &Nothing {})
+        .await?
+    {
+        return Ok(Json(query.quarantined(&access, &id).await?.message));
+    }
     let row = query.held(&access, &id).await?;
-    let intent = intent(EventType::QuarantineDismiss, &row, &access);
+    let intent = intent(kind, &row, &access);
     query
         .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
         .await?;

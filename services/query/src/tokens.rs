@@ -41,6 +41,7 @@ pub struct TokenCreated {
 pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<Token>>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let asked: PageParameters = read_query(&request)?;
+    query.wait_for(asked.min_position.as_deref()).await?;
     let limit = limit(asked.limit)?;
     let after = asked.position()?;
     let directory = query.gate.directory().read();
@@ -157,6 +158,13 @@ fn is_seen(access: &Access, token: &Token) -> bool {
 fn may_give(access: &Access, spec: &TokenSpec) -> Result<(), Problem> {
     if !access.token.is_unrestricted() {
         may_use_domain(access, spec.domain.as_deref().unwrap_or_default())?;
+    }
+    let end = access.token.expires_time;
+    if end.is_some_and(|end| spec.expires_time.is_none_or(|asked| asked > end)) {
+        return Err(Problem::new(
+            ProblemType::Forbidden,
+            "An access token cannot outlive the token that makes it; set expires_time.",
+        ));
     }
     if spec.scopes.iter().all(|scope| access.token.allows(*scope)) {
         return Ok(());

@@ -16,9 +16,7 @@ impl Canned {
     /// Serves these answers, head and body; each connection is closed after its answer.
     pub async fn serve(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap())
-            .parse()
-            .unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heard = asked.clone();
         tokio::spawn(async move {
@@ -27,10 +25,7 @@ impl Canned {
                 let answer: &String = answers.get(number).or(answers.last()).unwrap();
                 let mut head = vec![0; 1 << 16];
                 let read = connection.read(&mut head).await.unwrap();
-                heard
-                    .lock()
-                    .unwrap()
-                    .push(String::from_utf8_lossy(&head[..read]).into_owned());
+                heard.lock().unwrap().push(String::from_utf8_lossy(&head[..read]).into_owned());
                 connection.write_all(answer.as_bytes()).await.unwrap();
             }
         });
@@ -51,14 +46,10 @@ pub fn json(status: u16, body: &str) -> String {
 
 /// The beginning of a stream, which breaks off.
 pub fn stream(events: &str) -> String {
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}"
-    )
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}")
 }
 
 /// A value of a request's header.
 pub fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
-    request
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }

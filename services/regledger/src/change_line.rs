@@ -11,28 +11,18 @@ pub fn change_line(change: &Value) -> String {
     let kind = kind.rsplit_once(".v").map_or(kind, |(short, _)| short);
     let time = text(change, "/recordedtime");
     let parts = [
-        time.split('.')
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches('Z')
-            .to_owned(),
+        time.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned(),
         format!("{:<26}", if kind.is_empty() { "snapshot" } else { kind }),
         subject(change),
         details(change),
         place(change),
     ];
-    let said: Vec<_> = parts
-        .into_iter()
-        .filter(|part| !part.trim().is_empty())
-        .collect();
+    let said: Vec<_> = parts.into_iter().filter(|part| !part.trim().is_empty()).collect();
     printable(said.join("  ").trim_end())
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The row of a client: a change's, or of a snapshot the whole.
@@ -44,12 +34,7 @@ fn client(change: &Value) -> Option<&Value> {
 fn subject(change: &Value) -> String {
     match client(change) {
         Some(row) => {
-            format!(
-                "{}  {}  {}",
-                text(row, "/integration"),
-                text(row, "/tenant"),
-                text(row, "/client_id")
-            )
+            format!("{}  {}  {}", text(row, "/integration"), text(row, "/tenant"), text(row, "/client_id"))
         }
         None => text(change, "/subject").to_owned(),
     }
@@ -57,15 +42,8 @@ fn subject(change: &Value) -> String {
 
 fn details(change: &Value) -> String {
     let mut said = Vec::new();
-    let mark = if text(change, "/type").contains("removed") {
-        '-'
-    } else {
-        '+'
-    };
-    if let Some(ids) = change
-        .pointer("/data/departments")
-        .and_then(Value::as_array)
-    {
+    let mark = if text(change, "/type").contains("removed") { '-' } else { '+' };
+    if let Some(ids) = change.pointer("/data/departments").and_then(Value::as_array) {
         let ids: Vec<_> = ids.iter().map(|id| format!("{mark}{id}")).collect();
         said.push(ids.join(" "));
     }
@@ -88,10 +66,9 @@ fn details(change: &Value) -> String {
 
 /// `0:17.1`: partition, position, and ordinal if it is not the first change of its event.
 fn place(change: &Value) -> String {
-    let (Some(partition), Some((position, ordinal))) = (
-        change.get("partition").and_then(Value::as_u64),
-        text(change, "/sequence").split_once('.'),
-    ) else {
+    let (Some(partition), Some((position, ordinal))) =
+        (change.get("partition").and_then(Value::as_u64), text(change, "/sequence").split_once('.'))
+    else {
         return String::new();
     };
     let number = |digits: &str| digits.parse::<u64>().unwrap_or_default();

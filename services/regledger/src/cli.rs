@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{
-    backup, client, config, event, integration, quarantine, restore, shell, tail, token,
-};
+use crate::commands::{backup, client, config, event, integration, quarantine, restore, shell, tail, token};
 use crate::config::SettingFlags;
 use crate::demo::Demo;
 use crate::output::Format;
@@ -54,23 +52,14 @@ pub struct Globals {
     #[arg(long, global = true)]
     pub token: Option<String>,
     /// How to print: tables, or JSON (one object; for lists one a line)
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT"
-    )]
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Format,
 }
 
 impl std::fmt::Debug for Globals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Without the token.
-        f.debug_struct("Globals")
-            .field("data_dir", &self.data_dir)
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("Globals").field("data_dir", &self.data_dir).field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -201,9 +190,7 @@ mod tests {
     #[case("regledger simulate")]
     #[case("regledger --output xml client list")]
     fn what_makes_no_sense_exits_with_2(#[case] line: &str) {
-        let error = Cli::try_parse_from(line.split(' '))
-            .map(|_| ())
-            .unwrap_err();
+        let error = Cli::try_parse_from(line.split(' ')).map(|_| ()).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}: {error}");
     }
 
@@ -211,10 +198,7 @@ mod tests {
     fn every_command_explains_itself() {
         fn check(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
-            assert!(
-                command.get_about().is_some(),
-                "{path} says nothing about itself"
-            );
+            assert!(command.get_about().is_some(), "{path} says nothing about itself");
             for argument in command.get_arguments() {
                 let silent = argument.get_help().is_none() && argument.get_long_help().is_none();
                 assert!(!silent, "{path} does not explain {}", argument.get_id());
@@ -222,9 +206,7 @@ mod tests {
             if command.get_subcommands().next().is_none() {
                 assert!(command.get_after_help().is_some(), "{path} has no example");
             }
-            command
-                .get_subcommands()
-                .for_each(|command| check(command, &path));
+            command.get_subcommands().for_each(|command| check(command, &path));
         }
         check(&Cli::command(), "");
     }

@@ -58,11 +58,7 @@ impl std::error::Error for Problem {}
 
 impl Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let title = if self.title.is_empty() {
-            "The server refused"
-        } else {
-            &self.title
-        };
+        let title = if self.title.is_empty() { "The server refused" } else { &self.title };
         write!(f, "{title} ({})", self.status)?;
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;
@@ -107,9 +103,7 @@ impl Api {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(base: Url, token: Option<SecretString>) -> anyhow::Result<Self> {
-        let http = builder(&base)
-            .build()
-            .context("cannot set up the HTTP client")?;
+        let http = builder(&base).build().context("cannot set up the HTTP client")?;
         Ok(Self { http, base, token })
     }
 
@@ -122,16 +116,8 @@ impl Api {
     }
 
     async fn get_url<T: DeserializeOwned>(&self, url: &Url) -> anyhow::Result<T> {
-        let request = self
-            .request(Method::GET, url)?
-            .header(ACCEPT, "application/json")
-            .timeout(DEADLINE);
-        let body = self
-            .send(request)
-            .await?
-            .bytes()
-            .await
-            .map_err(|error| self.explain(&error))?;
+        let request = self.request(Method::GET, url)?.header(ACCEPT, "application/json").timeout(DEADLINE);
+        let body = self.send(request).await?.bytes().await.map_err(|error| self.explain(&error))?;
         serde_json::from_slice(&body).context(UNEXPECTED)
     }
 
@@ -140,14 +126,8 @@ impl Api {
     /// # Errors
     /// As [`Self::get`].
     pub async fn text(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
-        let request = self
-            .request(Method::GET, &self.url(path, query)?)?
-            .timeout(DEADLINE);
-        self.send(request)
-            .await?
-            .text()
-            .await
-            .map_err(|error| self.explain(&error))
+        let request = self.request(Method::GET, &self.url(path, query)?)?.timeout(DEADLINE);
+        self.send(request).await?.text().await.map_err(|error| self.explain(&error))
     }
 
     /// Gets the items of a list, page by page, `limit` at most.
@@ -190,20 +170,14 @@ impl Api {
         let mut repetitions = 0;
         loop {
             let request = self.request(method.clone(), &url)?.timeout(DEADLINE);
-            let sent = self
-                .send(request.header("idempotency-key", &key).json(body))
-                .await;
+            let sent = self.send(request.header("idempotency-key", &key).json(body)).await;
             match sent {
                 Err(error) if repetitions < REPETITIONS && is_unknown(&error) => repetitions += 1,
                 Err(error) => return Err(error),
                 Ok(response) if response.status() == StatusCode::NO_CONTENT => return Ok(None),
                 Ok(response) => {
                     let body = response.bytes().await?;
-                    return if body.is_empty() {
-                        Ok(None)
-                    } else {
-                        Ok(Some(serde_json::from_slice(&body)?))
-                    };
+                    return if body.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_slice(&body)?)) };
                 }
             }
         }
@@ -258,17 +232,9 @@ impl Api {
         let body = response.bytes().await.unwrap_or_default();
         let mut problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
         if problem.title.is_empty() {
-            status
-                .canonical_reason()
-                .unwrap_or_default()
-                .clone_into(&mut problem.title);
+            status.canonical_reason().unwrap_or_default().clone_into(&mut problem.title);
         }
-        Err(Problem {
-            status: status.as_u16(),
-            request_id,
-            ..problem
-        }
-        .into())
+        Err(Problem { status: status.as_u16(), request_id, ..problem }.into())
     }
 
     /// What to say of a server that does not answer.
@@ -285,11 +251,7 @@ impl Api {
         } else {
             format!("the connection to {base} broke: {cause}")
         };
-        NoAnswer {
-            said,
-            may_have_arrived: !error.is_connect() && !error.is_builder(),
-        }
-        .into()
+        NoAnswer { said, may_have_arrived: !error.is_connect() && !error.is_builder() }.into()
     }
 }
 
@@ -307,19 +269,14 @@ pub fn builder(base: &Url) -> reqwest::ClientBuilder {
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned)
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 /// Whether a write may have been done although nobody said so.
 fn is_unknown(error: &anyhow::Error) -> bool {
     let timed_out = |problem: &Problem| problem.status == StatusCode::GATEWAY_TIMEOUT.as_u16();
     error.downcast_ref().is_some_and(timed_out)
-        || error
-            .downcast_ref()
-            .is_some_and(|none: &NoAnswer| none.may_have_arrived)
+        || error.downcast_ref().is_some_and(|none: &NoAnswer| none.may_have_arrived)
 }
 
 /// Reads an answer, or the part of one that matters.
@@ -332,9 +289,7 @@ pub fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> anyhow::Result<T> {
 
 /// A name or id as one segment of a path: whatever it holds, it names nothing else.
 pub fn segment(name: &str) -> String {
-    url::form_urlencoded::byte_serialize(name.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20")
+    url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 #[cfg(test)]

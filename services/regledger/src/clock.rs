@@ -4,10 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 /// The time by the machine's clock.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the executable's edge: the one place of the command line that reads it"
-)]
+#[expect(clippy::disallowed_methods, reason = "the executable's edge: the one place of the command line that reads it")]
 pub fn now() -> Timestamp {
     Timestamp::now()
 }

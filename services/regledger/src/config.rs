@@ -91,10 +91,7 @@ pub trait Words: Sized + Copy + PartialEq + 'static {
 
     /// Reads a word.
     fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS
-            .iter()
-            .find(|(known, _)| *known == word)
-            .map(|(_, value)| *value)
+        Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, value)| *value)
     }
 }
 
@@ -135,16 +132,12 @@ pub enum LogFormat {
 }
 
 impl Words for Role {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("intake", Self::Intake),
-        ("projector", Self::Projector),
-        ("query", Self::Query),
-    ];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("intake", Self::Intake), ("projector", Self::Projector), ("query", Self::Query)];
 }
 
 impl Words for LedgerBackend {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("sqlite", Self::Sqlite), ("memory", Self::Memory)];
+    const WORDS: &'static [(&'static str, Self)] = &[("sqlite", Self::Sqlite), ("memory", Self::Memory)];
 }
 
 impl Words for StateBackend {
@@ -173,8 +166,7 @@ impl Settings {
             kek: values.kek(&data_dir)?,
             http: Http {
                 public_url: values.public_url()?,
-                trusted_proxies: values
-                    .many("http.trusted_proxies", "CIDR blocks, such as 10.0.0.0/8")?,
+                trusted_proxies: values.many("http.trusted_proxies", "CIDR blocks, such as 10.0.0.0/8")?,
                 max_connections: values.positive("http.max_connections")?,
                 wrong_keys_per_minute: values.positive("http.wrong_keys_per_minute")?,
             },
@@ -215,10 +207,7 @@ pub const STATE_FILE: &str = "state.db";
 impl Values {
     fn roles(&self) -> Result<Vec<Role>, SettingError> {
         let roles: Vec<Role> = self.words("roles")?;
-        let twice = roles
-            .iter()
-            .enumerate()
-            .any(|(index, role)| roles[..index].contains(role));
+        let twice = roles.iter().enumerate().any(|(index, role)| roles[..index].contains(role));
         if roles.is_empty() || twice {
             return Err(self.wrong("roles", "at least one role, and none twice"));
         }
@@ -230,9 +219,7 @@ impl Values {
         let command: Vec<String> = self.many("kek.command", "a command and its arguments")?;
         match (file, command.is_empty()) {
             (Some(_), false) => Err(self.wrong("kek.command", "left out when kek.file is set")),
-            (file, true) => Ok(KekSource::File(
-                file.unwrap_or_else(|| data_dir.join("kek")),
-            )),
+            (file, true) => Ok(KekSource::File(file.unwrap_or_else(|| data_dir.join("kek")))),
             (None, false) => Ok(KekSource::Command(command)),
         }
     }
@@ -240,11 +227,8 @@ impl Values {
     fn public_url(&self) -> Result<Option<Url>, SettingError> {
         let expected = "an http or https URL without query, such as https://hub.example.com";
         let url: Option<Url> = self.maybe("http.public_url", expected)?;
-        let fits = |url: &Url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.query().is_none()
-                && url.fragment().is_none()
-        };
+        let fits =
+            |url: &Url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
         match url {
             Some(url) if !fits(&url) => Err(self.wrong("http.public_url", expected)),
             url => Ok(url),
@@ -252,7 +236,6 @@ impl Values {
     }
 
     fn seconds(&self, key: &'static str) -> Result<Duration, SettingError> {
-        self.positive::<u32>(key)
-            .map(|seconds| Duration::from_secs(seconds.into()))
+        self.positive::<u32>(key).map(|seconds| Duration::from_secs(seconds.into()))
     }
 }

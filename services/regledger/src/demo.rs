@@ -59,10 +59,7 @@ pub struct Demo {
 pub async fn run(demo: &Demo) -> anyhow::Result<()> {
     let directory = Fresh::make()?;
     let settings = settings(demo, &directory.0)?;
-    logging::start(&Log {
-        format: LogFormat::Human,
-        level: "error".to_owned(),
-    })?;
+    logging::start(&Log { format: LogFormat::Human, level: "error".to_owned() })?;
     let mut running = serve::start(&settings).await?;
     let url = running.url.clone();
     let shown = tokio::select! {
@@ -135,9 +132,7 @@ async fn show(demo: &Demo, url: &str, token_file: &Path) -> anyhow::Result<()> {
     let api = Api::new(url.parse()?, Some(token.into()))?;
     let hookup = create_integration(&api).await?;
     let mut stage = Stage::new(api.clone());
-    stage.say(&format!(
-        "serving at {url}; the integration acme-lab has the hookup URL\n  {hookup}\n"
-    ));
+    stage.say(&format!("serving at {url}; the integration acme-lab has the hookup URL\n  {hookup}\n"));
     let (sender, mut changes) = mpsc::channel(64);
     let following = AbortOnDropHandle::new(tokio::spawn(follow(api, sender)));
     let playing = play(demo, &hookup);
@@ -151,6 +146,10 @@ async fn show(demo: &Demo, url: &str, token_file: &Path) -> anyhow::Result<()> {
         }
     }
     stage.end(&next_steps(url, token_file, &hookup)).await?;
+    // From here on others play, as the next steps propose.
+    while let Some(change) = changes.recv().await {
+        stage.change(&change).await?;
+    }
     following.await?
 }
 
@@ -179,29 +178,15 @@ async fn follow(api: Api, changes: mpsc::Sender<Value>) -> anyhow::Result<()> {
 /// Sends the notices of all organisations, in turn.
 async fn play(demo: &Demo, hookup: &Url) -> anyhow::Result<()> {
     let http = builder(hookup).build()?;
-    let mut scripts: Vec<Script> = (0..demo.tenants)
-        .map(|tenant| Script::new(1, tenant, Length::Once, false))
-        .collect();
+    let mut scripts: Vec<Script> =
+        (0..demo.tenants).map(|tenant| Script::new(1, tenant, Length::Once, false)).collect();
     while !scripts.is_empty() {
         let mut messages: Vec<Message> = Vec::new();
-        scripts.retain_mut(|script| {
-            script
-                .next()
-                .map(|message| messages.push(message))
-                .is_some()
-        });
+        scripts.retain_mut(|script| script.next().map(|message| messages.push(message)).is_some());
         for message in messages {
-            let sent = http
-                .post(hookup.clone())
-                .header("content-type", "application/json")
-                .body(message.body);
+            let sent = http.post(hookup.clone()).header("content-type", "application/json").body(message.body);
             let status = sent.send().await?.status();
-            ensure!(
-                status == 200,
-                "{} ({}) was answered {status}",
-                message.tenant,
-                message.step
-            );
+            ensure!(status == 200, "{} ({}) was answered {status}", message.tenant, message.step);
             tokio::time::sleep(demo.pace).await;
         }
     }
@@ -217,8 +202,7 @@ struct Stage {
 impl Stage {
     fn new(api: Api) -> Self {
         let board = stdout().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("\n{msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = ProgressStyle::with_template("\n{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style)
         });
         Self { api, board }
@@ -244,10 +228,7 @@ impl Stage {
 
     async fn clients(&self, terminal: bool) -> anyhow::Result<String> {
         let rows = self.api.list("/v1/clients", &[], None).await?;
-        let rows = rows
-            .iter()
-            .map(|row| read(row))
-            .collect::<anyhow::Result<Vec<Value>>>()?;
+        let rows = rows.iter().map(|row| read(row)).collect::<anyhow::Result<Vec<Value>>>()?;
         let columns = columns(&[
             ("TENANT", "/tenant"),
             ("CLIENT ID", "/client_id"),
@@ -270,12 +251,9 @@ impl Stage {
 }
 
 fn next_steps(url: &str, token_file: &Path, hookup: &Url) -> String {
-    let (data_dir, token_file) = (
-        token_file.parent().unwrap_or(token_file).display(),
-        token_file.display(),
-    );
+    let (data_dir, token_file) = (token_file.parent().unwrap_or(token_file).display(), token_file.display());
     format!(
-        "It stays up until Ctrl-C, which removes {data_dir}. In another terminal:
+        "It stays up and shows what happens until Ctrl-C, which removes {data_dir}. In another terminal:
 
   export REGLEDGER_URL={url} REGLEDGER_DATA_DIR={data_dir}
   regledger client list --latest

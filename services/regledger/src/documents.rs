@@ -44,18 +44,11 @@ impl Documents {
     /// The files that hold them: names, and JSON whose keys are sorted, so that the same code gives
     /// the same bytes. The source's own schema is not among them: nobody generates it.
     pub fn files(&self) -> impl Iterator<Item = (&str, String)> {
-        [
-            ("openapi.json", &self.openapi),
-            ("asyncapi.json", &self.asyncapi),
-        ]
-        .into_iter()
-        .chain(
-            self.schemas
-                .iter()
-                .map(|(name, schema)| (name.as_str(), schema)),
-        )
-        .filter(|(name, _)| *name != schemas::NOTICE)
-        .map(|(name, document)| (name, format!("{document:#}\n")))
+        [("openapi.json", &self.openapi), ("asyncapi.json", &self.asyncapi)]
+            .into_iter()
+            .chain(self.schemas.iter().map(|(name, schema)| (name.as_str(), schema)))
+            .filter(|(name, _)| *name != schemas::NOTICE)
+            .map(|(name, document)| (name, format!("{document:#}\n")))
     }
 }
 

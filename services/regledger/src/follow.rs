@@ -57,9 +57,7 @@ impl Follower {
                 if !self.connected_before || is_final(&error) {
                     return Err(error);
                 }
-                say(format_args!(
-                    "the stream was interrupted ({error}); connecting again"
-                ));
+                say(format_args!("the stream was interrupted ({error}); connecting again"));
                 tokio::time::sleep(self.pause).await;
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
@@ -69,19 +67,14 @@ impl Follower {
     /// Connects, or takes what comes next.
     async fn advance(&mut self) -> anyhow::Result<()> {
         let Some((response, parser)) = &mut self.stream else {
-            let response = self
-                .api
-                .stream("/v1/changes", &self.query, self.last_id.as_deref())
-                .await?;
+            let response = self.api.stream("/v1/changes", &self.query, self.last_id.as_deref()).await?;
             self.stream = Some((response, Parser::default()));
             self.connected_before = true;
             return Ok(());
         };
         let chunk = tokio::time::timeout(SILENCE, response.chunk()).await?;
         let chunk = chunk.map_err(|error| self.api.explain(&error))?;
-        let Some(chunk) = chunk else {
-            anyhow::bail!("the server ended it")
-        };
+        let Some(chunk) = chunk else { anyhow::bail!("the server ended it") };
         self.frames.extend(parser.feed(&chunk)?);
         Ok(())
     }
@@ -89,8 +82,6 @@ impl Follower {
 
 /// Whether asking again would be answered alike: what is not allowed or not understood, and a cursor that is gone.
 fn is_final(error: &anyhow::Error) -> bool {
-    let status = error
-        .downcast_ref::<Problem>()
-        .map(|problem| problem.status);
+    let status = error.downcast_ref::<Problem>().map(|problem| problem.status);
     status.is_some_and(|status| (400..500).contains(&status) && status != 408 && status != 429)
 }

@@ -26,10 +26,7 @@ impl DataDirLock {
     pub fn acquire(data_dir: &Path) -> anyhow::Result<Self> {
         let lock = Self::acquire_to_restore(data_dir)?;
         if data_dir.join(RESTORING).exists() {
-            bail!(
-                "a restore into {} was interrupted: run `regledger restore` again",
-                data_dir.display()
-            );
+            bail!("a restore into {} was interrupted: run `regledger restore` again", data_dir.display());
         }
         Ok(lock)
     }
@@ -55,10 +52,7 @@ impl DataDirLock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
             Err(Errno::WOULDBLOCK) => {
-                bail!(
-                    "{} is in use by another regledger process",
-                    data_dir.display()
-                )
+                bail!("{} is in use by another regledger process", data_dir.display())
             }
             Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
         }

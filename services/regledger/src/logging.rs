@@ -17,9 +17,7 @@ const SENDERS_FAULTS: &str = "actix_http::h1::dispatcher=off";
 pub fn start(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(format!("{SENDERS_FAULTS},{}", log.level))
         .map_err(|error| anyhow::anyhow!("log.level is not a filter: {error}"))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A second call changes nothing: the lines go where the first one said.
     let _ = match log.format {
         LogFormat::Human => lines.with_ansi(false).try_init(),

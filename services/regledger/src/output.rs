@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -26,10 +27,7 @@ pub struct Column {
 
 /// Names columns: `columns(&[("NAME", "/name")])`.
 pub fn columns(pairs: &[(&'static str, &'static str)]) -> Vec<Column> {
-    pairs
-        .iter()
-        .map(|&(head, pointer)| Column { head, pointer })
-        .collect()
+    pairs.iter().map(|&(head, pointer)| Column { head, pointer }).collect()
 }
 
 /// Stdout, in a format.
@@ -44,21 +42,13 @@ impl Output {
     pub fn stdout(format: Format) -> Self {
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
-        Self {
-            format,
-            writer: Box::new(stdout),
-            terminal,
-        }
+        Self { format, writer: Box::new(stdout), terminal }
     }
 
     /// Prints elsewhere.
     #[cfg(test)]
     pub fn to(format: Format, writer: impl Write + Send + 'static) -> Self {
-        Self {
-            format,
-            writer: Box::new(writer),
-            terminal: false,
-        }
+        Self { format, writer: Box::new(writer), terminal: false }
     }
 
     /// The format that was asked for.
@@ -92,10 +82,8 @@ impl Output {
                 }
             }
             Format::Table => {
-                let rows: Vec<Value> = items
-                    .iter()
-                    .map(|item| serde_json::from_str(item.get()))
-                    .collect::<Result<_, _>>()?;
+                let rows: Vec<Value> =
+                    items.iter().map(|item| serde_json::from_str(item.get())).collect::<Result<_, _>>()?;
                 writeln!(self.writer, "{}", table(&rows, columns, self.terminal))?;
             }
         }
@@ -108,6 +96,17 @@ impl Output {
     /// If stdout cannot be written.
     pub fn answer(&mut self, answer: Option<Box<RawValue>>) -> anyhow::Result<()> {
         answer.map_or(Ok(()), |object| self.object(&object))
+    }
+
+    /// Tells a program what was done; people are told on stderr.
+    ///
+    /// # Errors
+    /// If stdout cannot be written.
+    pub fn done(&mut self, what: &impl Serialize) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => Ok(self.line(serde_json::to_string(what)?)?),
+            Format::Table => Ok(()),
+        }
     }
 
     /// Prints one object: its members below one another, or the object on a line.
@@ -153,10 +152,7 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<Self::Value, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
@@ -183,11 +179,7 @@ pub fn table(items: &[Value], columns: &[Column], terminal: bool) -> String {
     for item in items {
         let value = |column: &Column| {
             let text = item.pointer(column.pointer).map(cell).unwrap_or_default();
-            if column.pointer.ends_with("time") {
-                to_the_second(&text)
-            } else {
-                text
-            }
+            if column.pointer.ends_with("time") { to_the_second(&text) } else { text }
         };
         table.add_row(columns.iter().map(value));
     }
@@ -211,11 +203,7 @@ fn printed(mut table: Table) -> String {
     if let Some(first) = table.column_mut(0) {
         first.set_constraint(ColumnConstraint::ContentWidth);
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// A time without its fraction: enough in a table; who counts nanoseconds reads the JSON.
@@ -241,13 +229,7 @@ pub fn printable(text: &str) -> String {
     if text.chars().any(char::is_control) {
         return text
             .chars()
-            .flat_map(|c| {
-                if c.is_control() {
-                    c.escape_default().collect()
-                } else {
-                    vec![c]
-                }
-            })
+            .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
             .collect();
     }
     text.to_owned()
@@ -284,65 +266,46 @@ mod tests {
     }
 
     fn items() -> Vec<Box<RawValue>> {
-        [
-            json!({"name": "acme-lab", "departments": [3, 9], "owner": null}),
-            json!({"name": "b"}),
-        ]
-        .iter()
-        .map(|item| to_raw_value(item).unwrap())
-        .collect()
+        [json!({"name": "acme-lab", "departments": [3, 9], "owner": null}), json!({"name": "b"})]
+            .iter()
+            .map(|item| to_raw_value(item).unwrap())
+            .collect()
     }
 
     #[test]
     fn a_list_is_a_line_for_each_item_in_json() {
         let text = printed(Format::Json, |out| out.list(&items(), &[]).unwrap());
         assert_eq!(text.lines().count(), 2);
-        assert!(
-            text.lines()
-                .all(|line| serde_json::from_str::<Value>(line).is_ok())
-        );
+        assert!(text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
     }
 
     #[test]
     fn a_list_is_a_table_for_people() {
-        let columns = columns(&[
-            ("NAME", "/name"),
-            ("DEPARTMENTS", "/departments"),
-            ("OWNER", "/owner"),
-        ]);
+        let columns = columns(&[("NAME", "/name"), ("DEPARTMENTS", "/departments"), ("OWNER", "/owner")]);
         let text = printed(Format::Table, |out| out.list(&items(), &columns).unwrap());
-        let lines: Vec<Vec<&str>> = text
-            .lines()
-            .map(|line| line.split_whitespace().collect())
-            .collect();
-        assert_eq!(
-            lines,
-            [
-                vec!["NAME", "DEPARTMENTS", "OWNER"],
-                vec!["acme-lab", "3,9"],
-                vec!["b"]
-            ]
-        );
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines, [vec!["NAME", "DEPARTMENTS", "OWNER"], vec!["acme-lab", "3,9"], vec!["b"]]);
     }
 
     #[test]
     fn an_object_keeps_the_order_of_its_members() {
         let object = RawValue::from_string(r#"{"z":1,"a":"x"}"#.to_owned()).unwrap();
         let text = printed(Format::Table, |out| out.object(&object).unwrap());
-        let names: Vec<_> = text
-            .lines()
-            .filter_map(|line| line.split_whitespace().next())
-            .collect();
+        let names: Vec<_> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(names, ["z", "a"]);
+    }
+
+    #[test]
+    fn what_was_done_is_an_object_for_programs_alone() {
+        let done = |format| printed(format, |out| out.done(&json!({"deleted": "a"})).unwrap());
+        assert_eq!(done(Format::Json), "{\"deleted\":\"a\"}\n");
+        assert_eq!(done(Format::Table), "");
     }
 
     #[test]
     fn indented_json_becomes_one_line() {
         let object = RawValue::from_string("{\n \"a\": 1\n}".to_owned()).unwrap();
-        assert_eq!(
-            printed(Format::Json, |out| out.object(&object).unwrap()),
-            "{\"a\":1}\n"
-        );
+        assert_eq!(printed(Format::Json, |out| out.object(&object).unwrap()), "{\"a\":1}\n");
     }
 
     #[test]

@@ -131,26 +131,16 @@ fn start_projector(
 }
 
 /// Keeps the directory current.
-fn follow_directory(
-    stores: &Stores,
-    roles: &mut JoinSet<anyhow::Result<()>>,
-    stop: &CancellationToken,
-) {
+fn follow_directory(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, stop: &CancellationToken) {
     let (directory, stop) = (stores.directory.clone(), stop.clone());
     roles.spawn(async move {
         let followed = stop.run_until_cancelled(directory.follow()).await;
-        followed
-            .unwrap_or(Ok(()))
-            .context("the directory cannot be followed")
+        followed.unwrap_or(Ok(())).context("the directory cannot be followed")
     });
 }
 
 /// Ends the process once a store takes nothing any more, unless that is because it shuts down.
-fn watch_stores(
-    stores: &Stores,
-    roles: &mut JoinSet<anyhow::Result<()>>,
-    shutdown: &CancellationToken,
-) {
+fn watch_stores(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, shutdown: &CancellationToken) {
     for (name, mut health) in [
         ("ledger", stores.ledger.health()),
         ("key store", stores.vault.health()),
@@ -160,9 +150,9 @@ fn watch_stores(
         roles.spawn(async move {
             let ended = async { while health.changed().await.is_ok() {} };
             match shutdown.run_until_cancelled(ended).await {
-                Some(()) => anyhow::bail!(
-                    "the {name} is damaged and takes nothing any more; the lines above say what is wrong"
-                ),
+                Some(()) => {
+                    anyhow::bail!("the {name} is damaged and takes nothing any more; the lines above say what is wrong")
+                }
                 None => Ok(()),
             }
         });
@@ -182,10 +172,7 @@ fn expire_keys(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, stop: &
                 if error.is_damage() {
                     return Err(error).context("keys cannot be expired");
                 }
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "keys could not be expired"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, "keys could not be expired");
             }
         }
     });

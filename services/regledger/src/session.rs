@@ -65,16 +65,8 @@ impl Session {
     /// # Errors
     /// [`Usage`] if a flag is at fault, else [`SettingError`].
     pub fn settings(&self, flags: &SettingFlags) -> anyhow::Result<Settings> {
-        let read = self
-            .values(flags)
-            .and_then(|values| Settings::read(&values));
-        read.map_err(|error| {
-            if error.is_usage() {
-                Usage::error(error)
-            } else {
-                error.into()
-            }
-        })
+        let read = self.values(flags).and_then(|values| Settings::read(&values));
+        read.map_err(|error| if error.is_usage() { Usage::error(error) } else { error.into() })
     }
 
     /// The server to be asked, with the right to ask it.
@@ -84,47 +76,40 @@ impl Session {
     pub fn api(&self) -> anyhow::Result<Api> {
         let settings = self.settings(&SettingFlags::default())?;
         let (url, origin) = self.url(&settings);
-        let url: Url = url
-            .parse()
-            .map_err(|_| Usage::error(format!("{origin} is not a URL: {url}")))?;
+        let url: Url = url.parse().map_err(|_| Usage::error(format!("{origin} is not a URL: {url}")))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Usage::error(format!(
-                "{origin} must be an http or https URL: {url}"
-            )));
+            return Err(Usage::error(format!("{origin} must be an http or https URL: {url}")));
         }
         Api::new(url, Some(self.token(&settings)?))
     }
 
     /// The server's URL and who said so.
     pub fn url(&self, settings: &Settings) -> (String, Origin) {
-        self.said(self.globals.url.as_ref(), "url", "REGLEDGER_URL")
-            .unwrap_or_else(|| {
-                let mut listen = settings.listen;
-                if listen.ip().is_unspecified() {
-                    listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-                }
-                (format!("http://{listen}"), Origin::Default)
-            })
+        self.said(self.globals.url.as_ref(), "url", "REGLEDGER_URL").unwrap_or_else(|| {
+            let mut listen = settings.listen;
+            if listen.ip().is_unspecified() {
+                listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            (format!("http://{listen}"), Origin::Default)
+        })
     }
 
     /// Where the access token comes from.
     pub fn token_origin(&self, settings: &Settings) -> Origin {
         let said = self.said(self.globals.token.as_ref(), "token", "REGLEDGER_TOKEN");
-        said.map_or_else(
-            || Origin::File(settings.admin_token_file.clone()),
-            |(_, origin)| origin,
-        )
+        said.map_or_else(|| Origin::File(settings.admin_token_file.clone()), |(_, origin)| origin)
     }
 
     fn token(&self, settings: &Settings) -> anyhow::Result<SecretString> {
-        if let Some((token, _)) = self.said(self.globals.token.as_ref(), "token", "REGLEDGER_TOKEN")
-        {
+        if let Some((token, _)) = self.said(self.globals.token.as_ref(), "token", "REGLEDGER_TOKEN") {
             return Ok(token.into());
         }
         let file = &settings.admin_token_file;
         let token = std::fs::read_to_string(file).with_context(|| {
             let file = file.display();
-            format!("no access token: give --token or REGLEDGER_TOKEN, or --data-dir of the server (cannot read {file})")
+            format!(
+                "no access token: give --token or REGLEDGER_TOKEN, or --data-dir of the server (cannot read {file})"
+            )
         })?;
         Ok(token.trim().to_owned().into())
     }
@@ -132,10 +117,7 @@ impl Session {
     fn said(&self, flag: Option<&String>, name: &str, variable: &str) -> Option<(String, Origin)> {
         let by_flag = flag.map(|text| (text.clone(), Origin::Flag(name.to_owned())));
         by_flag.or_else(|| {
-            let text = self
-                .variables
-                .get(variable)
-                .filter(|text| !text.is_empty())?;
+            let text = self.variables.get(variable).filter(|text| !text.is_empty())?;
             Some((text.clone(), Origin::Variable(variable.to_owned())))
         })
     }
@@ -148,11 +130,8 @@ mod tests {
     use super::*;
 
     fn session(url: Option<&str>, variable: &str, data_dir: &std::path::Path) -> Session {
-        let globals = Globals {
-            url: url.map(str::to_owned),
-            data_dir: Some(data_dir.to_owned()),
-            ..Globals::default()
-        };
+        let globals =
+            Globals { url: url.map(str::to_owned), data_dir: Some(data_dir.to_owned()), ..Globals::default() };
         let variables = Variables::from([
             ("REGLEDGER_URL".to_owned(), variable.to_owned()),
             ("REGLEDGER_LISTEN".to_owned(), "0.0.0.0:9000".to_owned()),

@@ -74,9 +74,7 @@ impl Simulate {
             return Err(Usage::error("--hookup must be an http or https URL"));
         }
         if !self.rate.is_finite() || self.rate < 0.0 {
-            return Err(Usage::error(
-                "--rate must be a number of messages a second, or 0",
-            ));
+            return Err(Usage::error("--rate must be a number of messages a second, or 0"));
         }
         Ok(())
     }
@@ -114,11 +112,7 @@ pub async fn run(simulate: &Simulate, session: &Session) -> anyhow::Result<()> {
     if report.is_flawless() {
         return Ok(());
     }
-    bail!(
-        "{} unexpected answers, {} messages without an answer",
-        report.unexpected,
-        report.unanswered
-    )
+    bail!("{} unexpected answers, {} messages without an answer", report.unexpected, report.unanswered)
 }
 
 /// Ctrl-C, or the end of the time.

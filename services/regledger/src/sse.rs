@@ -83,10 +83,7 @@ impl Parser {
 
 /// Where a line ends and the next begins; none while that cannot be known.
 fn line_end(buffer: &[u8], start: usize) -> Option<(usize, usize)> {
-    let end = start
-        + buffer[start..]
-            .iter()
-            .position(|byte| matches!(byte, b'\n' | b'\r'))?;
+    let end = start + buffer[start..].iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
     match (buffer[end], buffer.get(end + 1)) {
         (b'\n', _) => Some((end, end + 1)),
         (_, None) => None,
@@ -103,11 +100,7 @@ mod tests {
     use super::*;
 
     fn frame(event: &str, id: Option<&str>, data: &str) -> Frame {
-        Frame {
-            event: event.to_owned(),
-            id: id.map(str::to_owned),
-            data: data.to_owned(),
-        }
+        Frame { event: event.to_owned(), id: id.map(str::to_owned), data: data.to_owned() }
     }
 
     #[rstest]

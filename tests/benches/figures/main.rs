@@ -98,6 +98,8 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn measure(quick: bool, names: &[&str]) {
+    // First of all: nothing should be compiled while something is measured.
+    acceptance::executable();
     let bench = Bench::new(quick);
     let mut lines = Vec::new();
     for figure in FIGURES

@@ -23,5 +23,6 @@ mod routes;
 mod sse;
 mod story;
 mod stream;
+mod strict;
 mod structure;
 mod tokens;

@@ -186,7 +186,7 @@ async fn health_says_of_each_thing_by_name_whether_it_answers() {
         .collect();
     assert_eq!(
         names,
-        ["ledger", "directory", "keys", "state", "projection", "disk"]
+        ["ledger", "directory", "keys", "state", "projection", "disk", "stream"]
     );
     for check in ready["checks"].as_array().unwrap() {
         assert_eq!(

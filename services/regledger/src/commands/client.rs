@@ -119,10 +119,7 @@ impl List {
             ("latest", self.latest.map(|latest| latest.to_string())),
             ("as_of", self.as_of.clone()),
         ];
-        given
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect()
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
 
@@ -157,22 +154,16 @@ pub async fn run(command: Client, session: &Session) -> anyhow::Result<()> {
             output.object(&api.get(&path(&id), &query).await?)
         }
         Client::History { id } => {
-            let changes = api
-                .list(&format!("{}/changes", path(&id)), &[], None)
-                .await?;
+            let changes = api.list(&format!("{}/changes", path(&id)), &[], None).await?;
             print_changes(&mut output, &changes)
         }
         Client::Reveal { id, reason } => {
             let body = json!({"reason": reason});
-            let secret = api
-                .write(Method::POST, &format!("{}/reveal", path(&id)), &body)
-                .await?;
+            let secret = api.write(Method::POST, &format!("{}/reveal", path(&id)), &body).await?;
             output.answer(secret)
         }
         Client::Retire { id } => {
-            let row = api
-                .write(Method::POST, &format!("{}/retire", path(&id)), &json!({}))
-                .await?;
+            let row = api.write(Method::POST, &format!("{}/retire", path(&id)), &json!({})).await?;
             say(format_args!("retired {id}"));
             output.answer(row)
         }

@@ -47,9 +47,7 @@ fn show(flags: &SettingFlags, session: &Session) -> anyhow::Result<()> {
     let values = session.values(flags)?;
     let mut rows = Vec::new();
     for setting in SETTINGS {
-        let Sourced { items, origin } = values
-            .sourced(setting.key)
-            .context("a setting has no value")?;
+        let Sourced { items, origin } = values.sourced(setting.key).context("a setting has no value")?;
         let shown = match setting.key {
             "admin_token_file" => settings.admin_token_file.display().to_string(),
             "kek.file" => kek_file(&settings),
@@ -78,39 +76,20 @@ fn kek_file(settings: &Settings) -> String {
 fn print(rows: &[(&str, String, Origin)], session: &Session) -> anyhow::Result<()> {
     let items = rows
         .iter()
-        .map(|(key, value, origin)| {
-            to_raw_value(&json!({"key": key, "value": value, "origin": origin.to_string()}))
-        })
+        .map(|(key, value, origin)| to_raw_value(&json!({"key": key, "value": value, "origin": origin.to_string()})))
         .collect::<Result<Vec<_>, _>>()?;
-    let columns = columns(&[
-        ("SETTING", "/key"),
-        ("VALUE", "/value"),
-        ("COMES FROM", "/origin"),
-    ]);
+    let columns = columns(&[("SETTING", "/key"), ("VALUE", "/value"), ("COMES FROM", "/origin")]);
     session.output().list(&items, &columns)
 }
 
 /// A misspelt variable cannot be refused: orchestrators set some of their own with our name in front.
 fn warn_of_unknown_variables(session: &Session) {
     let known: Vec<String> = SETTINGS.iter().map(|setting| setting.variable()).collect();
-    let known = || {
-        known.iter().map(String::as_str).chain([
-            "REGLEDGER_URL",
-            "REGLEDGER_TOKEN",
-            "REGLEDGER_CONFIG",
-        ])
-    };
-    for name in session
-        .variables()
-        .keys()
-        .filter(|name| name.starts_with("REGLEDGER_"))
-    {
+    let known = || known.iter().map(String::as_str).chain(["REGLEDGER_URL", "REGLEDGER_TOKEN", "REGLEDGER_CONFIG"]);
+    for name in session.variables().keys().filter(|name| name.starts_with("REGLEDGER_")) {
         if known().all(|known| known != name) {
-            let hint = nearest(name, known())
-                .map_or_else(String::new, |near| format!("; did you mean {near}?"));
-            say(format_args!(
-                "warning: {name} is no setting and says nothing{hint}"
-            ));
+            let hint = nearest(name, known()).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            say(format_args!("warning: {name} is no setting and says nothing{hint}"));
         }
     }
 }

@@ -70,15 +70,12 @@ const PAGE: u64 = 1000;
 pub async fn run(command: Event, session: &Session) -> anyhow::Result<()> {
     let api = session.api()?;
     match command {
-        Event::List {
-            partition,
-            from,
-            limit,
-        } => list(&api, &mut session.output(), partition, from, limit).await,
-        Event::Export { file, partition } => export::run(&api, partition, &file).await,
-        Event::Explain {
-            place: (partition, position),
-        } => {
+        Event::List { partition, from, limit } => list(&api, &mut session.output(), partition, from, limit).await,
+        Event::Export { file, partition } => {
+            let exported = export::run(&api, partition, &file).await?;
+            session.output().done(&exported)
+        }
+        Event::Explain { place: (partition, position) } => {
             let explained = explain::explain(&api, partition, position).await?;
             let mut output = session.output();
             if output.format() == Format::Json {
@@ -94,13 +91,7 @@ pub async fn run(command: Event, session: &Session) -> anyhow::Result<()> {
     }
 }
 
-async fn list(
-    api: &Api,
-    output: &mut Output,
-    partition: u32,
-    from: u64,
-    limit: u64,
-) -> anyhow::Result<()> {
+async fn list(api: &Api, output: &mut Output, partition: u32, from: u64, limit: u64) -> anyhow::Result<()> {
     let end = from.saturating_add(limit);
     let mut position = from;
     let mut rows = Vec::new();
@@ -139,20 +130,8 @@ fn with_position(entry: &RawValue, position: u64) -> anyhow::Result<Value> {
 }
 
 /// Entries from a position on, byte for byte: fewer than `limit` if the ledger, or what an answer may hold, ends.
-async fn entries(
-    api: &Api,
-    partition: u32,
-    from: u64,
-    limit: u64,
-) -> anyhow::Result<Vec<Box<RawValue>>> {
-    let query = [
-        ("partition", partition.to_string()),
-        ("from", from.to_string()),
-        ("limit", limit.to_string()),
-    ];
+async fn entries(api: &Api, partition: u32, from: u64, limit: u64) -> anyhow::Result<Vec<Box<RawValue>>> {
+    let query = [("partition", partition.to_string()), ("from", from.to_string()), ("limit", limit.to_string())];
     let text = api.text("/v1/events", &query).await?;
-    Ok(text
-        .lines()
-        .map(|line| RawValue::from_string(line.to_owned()))
-        .collect::<Result<_, _>>()?)
+    Ok(text.lines().map(|line| RawValue::from_string(line.to_owned())).collect::<Result<_, _>>()?)
 }

@@ -159,16 +159,8 @@ impl Published {
             body.extend(value.map(|value| (name.to_owned(), value)));
         };
         put("owner", self.owner.clone().map(Value::from));
-        put(
-            "authorization_grant_type",
-            self.grant_type.clone().map(Value::from),
-        );
-        put(
-            "redirect_uris",
-            self.redirect_uris
-                .as_deref()
-                .map(|uris| json!(without_empty(uris))),
-        );
+        put("authorization_grant_type", self.grant_type.clone().map(Value::from));
+        put("redirect_uris", self.redirect_uris.as_deref().map(|uris| json!(without_empty(uris))));
         if self.addresses.is_some() || self.token_hosts.is_some() {
             let addresses = self.addresses.as_ref().unwrap_or(&present.addresses);
             let token_hosts = self.token_hosts.as_ref().unwrap_or(&present.token_hosts);
@@ -195,13 +187,8 @@ pub async fn run(command: Integration, session: &Session) -> anyhow::Result<()> 
     let mut output = session.output();
     match command {
         Integration::Create(create) => {
-            output.answer(
-                api.write(Method::POST, "/v1/integrations", &create.body())
-                    .await?,
-            )?;
-            say(
-                "Keep the hookup URL: it is not shown again. Whoever has it can send notifications.",
-            );
+            output.answer(api.write(Method::POST, "/v1/integrations", &create.body()).await?)?;
+            say("Keep the hookup URL: it is not shown again. Whoever has it can send notifications.");
         }
         Integration::List => {
             let items = api.list("/v1/integrations", &[], None).await?;
@@ -215,14 +202,12 @@ pub async fn run(command: Integration, session: &Session) -> anyhow::Result<()> 
             output.answer(api.write(Method::PATCH, &path, &body).await?)?;
         }
         Integration::Delete { name } => {
-            output.answer(api.write(Method::DELETE, &path(&name), &json!({})).await?)?;
+            api.write(Method::DELETE, &path(&name), &json!({})).await?;
             say(format_args!("deleted {name}"));
+            output.done(&json!({"deleted": name}))?;
         }
         Integration::RotateHookup { name, grace } => {
-            let (path, body) = (
-                path(&name) + "/rotate-hookup",
-                json!({"grace_seconds": grace.as_secs()}),
-            );
+            let (path, body) = (path(&name) + "/rotate-hookup", json!({"grace_seconds": grace.as_secs()}));
             output.answer(api.write(Method::POST, &path, &body).await?)?;
             say("Keep the hookup URL: it is not shown again.");
         }
@@ -267,9 +252,7 @@ mod tests {
 
     #[test]
     fn a_new_integration_says_only_what_was_said() {
-        let Integration::Create(create) =
-            parsed("regledger integration create acme-lab --token-host h")
-        else {
+        let Integration::Create(create) = parsed("regledger integration create acme-lab --token-host h") else {
             panic!("another command");
         };
         let expected = json!({
@@ -288,10 +271,7 @@ mod tests {
             addresses: Some(vec!["192.0.2.0/24".to_owned()]),
             token_hosts: None,
         };
-        let present = Allow {
-            addresses: vec![],
-            token_hosts: vec!["h".to_owned()],
-        };
+        let present = Allow { addresses: vec![], token_hosts: vec!["h".to_owned()] };
         let expected = json!({
             "redirect_uris": [],
             "allow": {"addresses": ["192.0.2.0/24"], "token_hosts": ["h"]},

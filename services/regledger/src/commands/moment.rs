@@ -6,24 +6,18 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A time or a ledger position, in the words of the API: RFC 3339, or `PARTITION:POSITION`.
 pub fn as_of(text: &str) -> Result<String, String> {
-    place(text)
-        .map(|(partition, position)| format!("{partition}:{position}"))
-        .or_else(|_| {
-            let time: Result<Timestamp, _> = text.parse();
-            time.map(|time| time.to_string()).map_err(|_| {
-                "neither a time like 2026-11-23T10:00:00Z nor a position like 17 or 0:17".to_owned()
-            })
-        })
+    place(text).map(|(partition, position)| format!("{partition}:{position}")).or_else(|_| {
+        let time: Result<Timestamp, _> = text.parse();
+        time.map(|time| time.to_string())
+            .map_err(|_| "neither a time like 2026-11-23T10:00:00Z nor a position like 17 or 0:17".to_owned())
+    })
 }
 
 /// A ledger position: `0:17`, or `17` for the only partition.
 pub fn place(text: &str) -> Result<(u32, u64), String> {
     let (partition, position) = text.split_once(':').unwrap_or(("0", text));
     let wrong = |_| "not a position like 17 or 0:17".to_owned();
-    Ok((
-        partition.parse().map_err(wrong)?,
-        position.parse().map_err(wrong)?,
-    ))
+    Ok((partition.parse().map_err(wrong)?, position.parse().map_err(wrong)?))
 }
 
 /// A span such as `90s`, `15m`, `1h 30m`.
@@ -92,13 +86,7 @@ mod tests {
     #[test]
     fn an_end_is_a_time_or_a_span_from_now() {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
-        assert_eq!(
-            end("1h").unwrap().after(now).to_string(),
-            "2026-11-23T11:00:00Z"
-        );
-        assert_eq!(
-            end("2027-01-01T00:00:00Z").unwrap().after(now).to_string(),
-            "2027-01-01T00:00:00Z"
-        );
+        assert_eq!(end("1h").unwrap().after(now).to_string(), "2026-11-23T11:00:00Z");
+        assert_eq!(end("2027-01-01T00:00:00Z").unwrap().after(now).to_string(), "2027-01-01T00:00:00Z");
     }
 }

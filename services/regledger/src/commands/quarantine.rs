@@ -31,9 +31,7 @@ Examples:
         id: String,
     },
     /// Show the body of a message, which may hold a secret; who asked and why is recorded first
-    #[command(
-        after_help = "Example:\n  regledger quarantine reveal q4k2… --reason 'which field is missing?'"
-    )]
+    #[command(after_help = "Example:\n  regledger quarantine reveal q4k2… --reason 'which field is missing?'")]
     Reveal {
         /// Its id
         id: String,
@@ -109,17 +107,13 @@ pub async fn run(command: Quarantine, session: &Session) -> anyhow::Result<()> {
         Quarantine::Show { id } => return output.object(&api.get(&path(&id), &[]).await?),
         Quarantine::Reveal { id, reason } => {
             let body = json!({"reason": reason});
-            let opened = api
-                .write(Method::POST, &format!("{}/reveal", path(&id)), &body)
-                .await?;
+            let opened = api.write(Method::POST, &format!("{}/reveal", path(&id)), &body).await?;
             return output.answer(opened);
         }
         Quarantine::Release { id } => (id, "release", "released"),
         Quarantine::Dismiss { id } => (id, "dismiss", "dismissed"),
     };
-    let answer = api
-        .write(Method::POST, &format!("{}/{verb}", path(&id)), &json!({}))
-        .await?;
+    let answer = api.write(Method::POST, &format!("{}/{verb}", path(&id)), &json!({})).await?;
     say(format_args!("{said} {id}"));
     output.answer(answer)
 }

@@ -28,7 +28,10 @@ Examples:
   regledger restore /mnt/backup/2026-11-23 --replace
 
 Nothing is replaced before everything is checked: each entry of the ledger is there and is what was appended, and
-each secret opens with the keys of the backup and the key-encryption key. The server must not run.")]
+each secret opens with the keys of the backup and the key-encryption key. The server must not run.
+
+What came after the backup is lost, and its positions are given to other events. A subscriber that was ahead of the
+backup must start over with from=snapshot.")]
 pub struct Restore {
     /// The directory that `regledger backup` made
     dir: PathBuf,
@@ -55,9 +58,7 @@ struct Restored {
 /// If the backup is not whole, the keys do not fit, or the data directory is in use or not empty.
 pub async fn run(arguments: &Restore, session: &Session) -> anyhow::Result<()> {
     let mut flags = SettingFlags::default();
-    flags
-        .0
-        .extend(arguments.kek_file.clone().map(|file| ("kek.file", file)));
+    flags.0.extend(arguments.kek_file.clone().map(|file| ("kek.file", file)));
     let settings = session.settings(&flags)?;
     let _lock = DataDirLock::acquire_to_restore(&settings.data_dir)?;
     let data_dir = &settings.data_dir;
@@ -78,13 +79,13 @@ pub async fn run(arguments: &Restore, session: &Session) -> anyhow::Result<()> {
     };
     let moved_aside = move_aside(data_dir)?;
     put_into_place(&staging, data_dir)?;
-    let restored = Restored {
-        data_dir: data_dir.clone(),
-        checked,
-        moved_aside,
-    };
+    let restored = Restored { data_dir: data_dir.clone(), checked, moved_aside };
     session.output().object(&to_raw_value(&restored)?)?;
-    say("Restored. The client table is derived anew when the server starts.");
+    say(format_args!(
+        "Restored. The client table is derived anew when the server starts.
+Positions from {} on are given to new events: subscribers that were there before must start over with from=snapshot.",
+        restored.checked.events
+    ));
     Ok(())
 }
 
@@ -100,12 +101,8 @@ fn kek(settings: &Settings) -> anyhow::Result<Kek> {
 fn stage(backup: &Path, staging: &Path) -> anyhow::Result<()> {
     for name in [LEDGER_FILE, KEYS_FILE] {
         let file = backup.join(name);
-        ensure!(
-            file.is_file(),
-            "{} is not there: is {} a backup?",
-            file.display(),
-            backup.display()
-        );
+        ensure!(file.is_file(), "{} is not there: is {} a backup?", file.display(), backup.display());
+        refuse_tail(backup, name)?;
     }
     match fs::remove_dir_all(staging) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -122,16 +119,26 @@ fn stage(backup: &Path, staging: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A backup is whole without a write-ahead log; a copy of a data directory is not, and would lose what was written last.
+fn refuse_tail(backup: &Path, name: &str) -> anyhow::Result<()> {
+    let log = backup.join(format!("{name}-wal"));
+    ensure!(
+        !log.exists(),
+        "{} is there, so {dir} is no backup but a copy of a data directory: use `regledger backup` to make one, or \
+         start regledger once with --data-dir {dir} and stop it again",
+        log.display(),
+        dir = backup.display()
+    );
+    Ok(())
+}
+
 /// Moves the stores that are there into a directory of their own; none if there are none.
 fn move_aside(data_dir: &Path) -> anyhow::Result<Option<PathBuf>> {
     let stores = files_of(data_dir, &[LEDGER_FILE, KEYS_FILE, STATE_FILE])?;
     if stores.is_empty() {
         return Ok(None);
     }
-    let aside = data_dir.join(format!(
-        "replaced-{}",
-        clock::now().strftime("%Y%m%dT%H%M%SZ")
-    ));
+    let aside = data_dir.join(format!("replaced-{}", clock::now().strftime("%Y%m%dT%H%M%SZ")));
     fs::create_dir(&aside).with_context(|| format!("cannot make {}", aside.display()))?;
     move_into(&aside, &stores)?;
     Ok(Some(aside))
@@ -147,9 +154,7 @@ fn put_into_place(staging: &Path, data_dir: &Path) -> anyhow::Result<()> {
 
 fn move_into(dir: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
     for file in files {
-        let Some(name) = file.file_name() else {
-            bail!("{} has no name", file.display())
-        };
+        let Some(name) = file.file_name() else { bail!("{} has no name", file.display()) };
         fs::rename(file, dir.join(name))
             .with_context(|| format!("cannot move {} into {}", file.display(), dir.display()))?;
     }
@@ -164,10 +169,7 @@ fn files_of(dir: &Path, names: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let base = ["-wal", "-shm"]
-            .iter()
-            .find_map(|end| name.strip_suffix(end))
-            .unwrap_or(&name);
+        let base = ["-wal", "-shm"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
         if names.contains(&base) {
             files.push(entry.path());
         }

@@ -45,12 +45,7 @@ pub struct Schemas {
 /// If stdout cannot be written.
 pub fn completions(arguments: &Completions) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(
-        arguments.shell,
-        &mut Cli::command(),
-        "regledger",
-        &mut script,
-    );
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "regledger", &mut script);
     Ok(io::Write::write_all(&mut io::stdout(), &script)?)
 }
 
@@ -72,15 +67,8 @@ mod tests {
     #[test]
     fn each_command_has_a_page() {
         let dir = tempfile::tempdir().unwrap();
-        man(&Man {
-            dir: dir.path().to_owned(),
-        })
-        .unwrap();
-        for page in [
-            "regledger.1",
-            "regledger-serve.1",
-            "regledger-client-list.1",
-        ] {
+        man(&Man { dir: dir.path().to_owned() }).unwrap();
+        for page in ["regledger.1", "regledger-serve.1", "regledger-client-list.1"] {
             assert!(dir.path().join(page).exists(), "{page}");
         }
     }

@@ -82,9 +82,7 @@ pub async fn run(tail: &Tail, session: &Session) -> anyhow::Result<()> {
         }
         match output.format() {
             Format::Json => output.line(&frame.data)?,
-            Format::Table => {
-                output.line(change_line(&serde_json::from_str::<Value>(&frame.data)?))?
-            }
+            Format::Table => output.line(change_line(&serde_json::from_str::<Value>(&frame.data)?))?,
         }
         printed += 1;
     }

@@ -96,13 +96,9 @@ pub async fn run(command: Token, session: &Session) -> anyhow::Result<()> {
             )?;
         }
         Token::Revoke { id } => {
-            api.write(
-                Method::DELETE,
-                &format!("/v1/tokens/{}", segment(&id)),
-                &json!({}),
-            )
-            .await?;
+            api.write(Method::DELETE, &format!("/v1/tokens/{}", segment(&id)), &json!({})).await?;
             say(format_args!("revoked {id}"));
+            output.done(&json!({"revoked": id}))?;
         }
     }
     Ok(())

@@ -24,11 +24,7 @@ pub fn example() -> String {
         } else {
             text.push('\n');
         }
-        text.push_str(&format!(
-            "{}\n#{name} = {}\n",
-            comment(setting.help),
-            default(setting)
-        ));
+        text.push_str(&format!("{}\n#{name} = {}\n", comment(setting.help), default(setting)));
     }
     text
 }
@@ -36,10 +32,7 @@ pub fn example() -> String {
 fn comment(help: &str) -> String {
     let mut lines = vec![String::from("#")];
     for word in help.split_whitespace() {
-        if lines
-            .last()
-            .is_some_and(|line| line.len() + 1 + word.len() > WIDTH)
-        {
+        if lines.last().is_some_and(|line| line.len() + 1 + word.len() > WIDTH) {
             lines.push(String::from("#"));
         }
         if let Some(line) = lines.last_mut() {
@@ -56,13 +49,7 @@ fn default(setting: &Setting) -> String {
         Form::Text => format!("{:?}", setting.default),
         Form::List => {
             let items = setting.default.split(',').filter(|item| !item.is_empty());
-            format!(
-                "[{}]",
-                items
-                    .map(|item| format!("{item:?}"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )
+            format!("[{}]", items.map(|item| format!("{item:?}")).collect::<Vec<_>>().join(", "))
         }
     }
 }

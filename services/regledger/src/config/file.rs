@@ -67,10 +67,7 @@ impl ConfigFile {
     /// # Errors
     /// [`FileError`].
     pub fn read(path: &Path) -> Result<Self, FileError> {
-        let text = std::fs::read_to_string(path).map_err(|source| FileError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
         Self::parse(path, &text)
     }
 
@@ -79,14 +76,9 @@ impl ConfigFile {
     /// # Errors
     /// [`FileError`], but for `Read`.
     pub fn parse(path: &Path, text: &str) -> Result<Self, FileError> {
-        let table: Table = text.parse().map_err(|source| FileError::Syntax {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })?;
-        let mut file = Self {
-            path: path.to_owned(),
-            values: BTreeMap::new(),
-        };
+        let table: Table =
+            text.parse().map_err(|source| FileError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        let mut file = Self { path: path.to_owned(), values: BTreeMap::new() };
         file.add("", table)?;
         Ok(file)
     }
@@ -108,11 +100,7 @@ impl ConfigFile {
                 }
                 (None, _) => {
                     let nearest = nearest(&key, SETTINGS.iter().map(|setting| setting.key));
-                    return Err(FileError::UnknownKey {
-                        path: self.path.clone(),
-                        key,
-                        nearest,
-                    });
+                    return Err(FileError::UnknownKey { path: self.path.clone(), key, nearest });
                 }
             }
         }
@@ -121,9 +109,7 @@ impl ConfigFile {
 }
 
 fn is_table(key: &str) -> bool {
-    let tables = SETTINGS
-        .iter()
-        .filter_map(|setting| setting.key.split_once('.'));
+    let tables = SETTINGS.iter().filter_map(|setting| setting.key.split_once('.'));
     tables.into_iter().any(|(table, _)| table == key)
 }
 
@@ -140,10 +126,7 @@ fn items(form: Form, value: Value) -> Option<Vec<String>> {
         (Form::Text, Value::String(text)) if text.is_empty() => Some(Vec::new()),
         (Form::Text, Value::String(text)) => Some(vec![text]),
         (Form::Number, Value::Integer(number)) => Some(vec![number.to_string()]),
-        (Form::List, Value::Array(items)) => items
-            .into_iter()
-            .map(|item| item.as_str().map(str::to_owned))
-            .collect(),
+        (Form::List, Value::Array(items)) => items.into_iter().map(|item| item.as_str().map(str::to_owned)).collect(),
         _ => None,
     }
 }

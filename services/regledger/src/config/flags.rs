@@ -43,9 +43,7 @@ impl clap::Args for SettingFlags {
                 default => format!(" [default: {default}]"),
             };
             let help = format!("{}{default} [env: {}]", setting.help, setting.variable());
-            let arg = Arg::new(setting.key)
-                .long(setting.flag())
-                .value_name(setting.value);
+            let arg = Arg::new(setting.key).long(setting.flag()).value_name(setting.value);
             command.arg(arg.help(help).help_heading("Settings"))
         })
     }

@@ -34,13 +34,7 @@ pub enum SettingError {
 impl SettingError {
     /// Whether the command line is at fault.
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Wrong {
-                origin: Origin::Flag(_),
-                ..
-            }
-        )
+        matches!(self, Self::Wrong { origin: Origin::Flag(_), .. })
     }
 }
 
@@ -104,25 +98,14 @@ impl Layers<'_> {
         let in_file = |setting: &Setting| {
             let file = file.as_ref()?;
             let items = file.values.get(setting.key)?.clone();
-            Some(Sourced {
-                items,
-                origin: Origin::File(file.path.clone()),
-            })
+            Some(Sourced { items, origin: Origin::File(file.path.clone()) })
         };
         let value = |setting: &'static Setting| {
             self.said(setting)
                 .or_else(|| in_file(setting))
-                .unwrap_or_else(|| Sourced {
-                    items: split(setting.form, setting.default),
-                    origin: Origin::Default,
-                })
+                .unwrap_or_else(|| Sourced { items: split(setting.form, setting.default), origin: Origin::Default })
         };
-        Ok(Values(
-            SETTINGS
-                .iter()
-                .map(|setting| (setting.key, value(setting)))
-                .collect(),
-        ))
+        Ok(Values(SETTINGS.iter().map(|setting| (setting.key, value(setting))).collect()))
     }
 
     /// What flags and variables say; an empty variable says nothing.
@@ -133,38 +116,25 @@ impl Layers<'_> {
         });
         if let Some(text) = flag {
             let origin = Origin::Flag(setting.flag());
-            return Some(Sourced {
-                items: split(setting.form, &text),
-                origin,
-            });
+            return Some(Sourced { items: split(setting.form, &text), origin });
         }
         let name = setting.variable();
         let text = self.variables.get(&name).filter(|text| !text.is_empty())?;
-        Some(Sourced {
-            items: split(setting.form, text),
-            origin: Origin::Variable(name),
-        })
+        Some(Sourced { items: split(setting.form, text), origin: Origin::Variable(name) })
     }
 
     /// The configuration file: the one that was named, else the data directory's, else the one here.
     fn file(&self) -> Result<Option<ConfigFile>, FileError> {
-        let variable = self
-            .variables
-            .get("REGLEDGER_CONFIG")
-            .filter(|path| !path.is_empty());
+        let variable = self.variables.get("REGLEDGER_CONFIG").filter(|path| !path.is_empty());
         if let Some(path) = self.config.or(variable.map(Path::new)) {
             return ConfigFile::read(path).map(Some);
         }
         let data_dir = Setting::named("data_dir").and_then(|setting| {
-            let said = self
-                .said(setting)
-                .and_then(|said| said.items.into_iter().next());
+            let said = self.said(setting).and_then(|said| said.items.into_iter().next());
             said.or_else(|| Some(setting.default.to_owned()))
         });
         let beside = PathBuf::from(data_dir.unwrap_or_default()).join(FILE_NAME);
-        let found = [beside, PathBuf::from(FILE_NAME)]
-            .into_iter()
-            .find(|path| path.exists());
+        let found = [beside, PathBuf::from(FILE_NAME)].into_iter().find(|path| path.exists());
         found.map(|path| ConfigFile::read(&path)).transpose()
     }
 }
@@ -185,67 +155,38 @@ impl Values {
 
     /// What to say of a value that is not acceptable.
     pub(super) fn wrong(&self, key: &'static str, expected: impl Into<String>) -> SettingError {
-        let origin = self
-            .sourced(key)
-            .map_or(Origin::Default, |value| value.origin.clone());
-        SettingError::Wrong {
-            key,
-            expected: expected.into(),
-            origin,
-        }
+        let origin = self.sourced(key).map_or(Origin::Default, |value| value.origin.clone());
+        SettingError::Wrong { key, expected: expected.into(), origin }
     }
 
     /// Every item of a list, read.
-    pub(super) fn many<T: FromStr>(
-        &self,
-        key: &'static str,
-        expected: &str,
-    ) -> Result<Vec<T>, SettingError> {
+    pub(super) fn many<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<Vec<T>, SettingError> {
         let items = self.sourced(key).map_or(&[][..], |value| &value.items);
         let read: Result<Vec<T>, _> = items.iter().map(|item| item.parse()).collect();
         read.map_err(|_| self.wrong(key, expected))
     }
 
     /// A value that may be left out.
-    pub(super) fn maybe<T: FromStr>(
-        &self,
-        key: &'static str,
-        expected: &str,
-    ) -> Result<Option<T>, SettingError> {
+    pub(super) fn maybe<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<Option<T>, SettingError> {
         Ok(self.many(key, expected)?.into_iter().next())
     }
 
     /// A value.
-    pub(super) fn parse<T: FromStr>(
-        &self,
-        key: &'static str,
-        expected: &str,
-    ) -> Result<T, SettingError> {
-        self.maybe(key, expected)?
-            .ok_or_else(|| self.wrong(key, expected))
+    pub(super) fn parse<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<T, SettingError> {
+        self.maybe(key, expected)?.ok_or_else(|| self.wrong(key, expected))
     }
 
     /// A number above zero.
-    pub(super) fn positive<T: FromStr + Default + PartialEq>(
-        &self,
-        key: &'static str,
-    ) -> Result<T, SettingError> {
+    pub(super) fn positive<T: FromStr + Default + PartialEq>(&self, key: &'static str) -> Result<T, SettingError> {
         let expected = "a whole number, at least 1";
         let number = self.parse(key, expected)?;
-        if number == T::default() {
-            Err(self.wrong(key, expected))
-        } else {
-            Ok(number)
-        }
+        if number == T::default() { Err(self.wrong(key, expected)) } else { Ok(number) }
     }
 
     /// One of an enumeration's words.
     pub(super) fn word<W: Words>(&self, key: &'static str) -> Result<W, SettingError> {
         let words = self.words::<W>(key)?;
-        words
-            .into_iter()
-            .next()
-            .ok_or_else(|| self.wrong(key, one_of::<W>()))
+        words.into_iter().next().ok_or_else(|| self.wrong(key, one_of::<W>()))
     }
 
     /// Some of an enumeration's words.

@@ -28,19 +28,8 @@ pub enum Form {
     List,
 }
 
-const fn setting(
-    form: Form,
-    [key, value, default]: [&'static str; 3],
-    help: &'static str,
-) -> Setting {
-    Setting {
-        key,
-        value,
-        default,
-        help,
-        form,
-        secret: false,
-    }
+const fn setting(form: Form, [key, value, default]: [&'static str; 3], help: &'static str) -> Setting {
+    Setting { key, value, default, help, form, secret: false }
 }
 
 /// Every setting, in the order in which they are shown: those without a table first.
@@ -55,21 +44,13 @@ pub const SETTINGS: &[Setting] = &[
         ["listen", "ADDRESS", "127.0.0.1:8080"],
         "Address and port on which HTTP is served; port 0 takes a free one.",
     ),
-    setting(
-        Form::List,
-        ["roles", "ROLES", "intake,projector,query"],
-        "The parts of regledger that this process runs.",
-    ),
+    setting(Form::List, ["roles", "ROLES", "intake,projector,query"], "The parts of regledger that this process runs."),
     setting(
         Form::Text,
         ["ledger", "BACKEND", "sqlite"],
         "What keeps the ledger: sqlite, or memory for measurements (nothing survives the process).",
     ),
-    setting(
-        Form::Text,
-        ["state", "BACKEND", "sqlite"],
-        "What keeps the client table and the changes: sqlite.",
-    ),
+    setting(Form::Text, ["state", "BACKEND", "sqlite"], "What keeps the client table and the changes: sqlite."),
     setting(
         Form::Text,
         ["admin_token_file", "FILE", ""],
@@ -94,11 +75,7 @@ pub const SETTINGS: &[Setting] = &[
         ["http.public_url", "URL", ""],
         "Where the outside reaches this server: hookup URLs begin with it. Left out: scheme and host of the request.",
     ),
-    setting(
-        Form::List,
-        ["http.trusted_proxies", "CIDRS", ""],
-        "Proxies whose forwarding headers are believed.",
-    ),
+    setting(Form::List, ["http.trusted_proxies", "CIDRS", ""], "Proxies whose forwarding headers are believed."),
     setting(
         Form::Number,
         ["http.max_connections", "N", "4096"],
@@ -144,10 +121,7 @@ impl Setting {
 
     /// Its variable: `REGLEDGER_HTTP_PUBLIC_URL`.
     pub fn variable(&self) -> String {
-        format!(
-            "REGLEDGER_{}",
-            self.key.replace('.', "_").to_ascii_uppercase()
-        )
+        format!("REGLEDGER_{}", self.key.replace('.', "_").to_ascii_uppercase())
     }
 
     /// Its flag without the dashes: `http-public-url`.

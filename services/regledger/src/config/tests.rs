@@ -7,19 +7,11 @@ use super::table::SETTINGS;
 use super::*;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn flags(pairs: &[(&'static str, &str)]) -> SettingFlags {
-    SettingFlags(
-        pairs
-            .iter()
-            .map(|(key, value)| (*key, (*value).to_owned()))
-            .collect(),
-    )
+    SettingFlags(pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect())
 }
 
 /// Reads settings with a file that holds `file`.
@@ -31,12 +23,8 @@ fn read(
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("regledger.toml");
     std::fs::write(&path, file).unwrap();
-    let layers = Layers {
-        flags: &flags(given),
-        data_dir: None,
-        config: Some(&path),
-        variables: &variables(environment),
-    };
+    let layers =
+        Layers { flags: &flags(given), data_dir: None, config: Some(&path), variables: &variables(environment) };
     let values = layers.values()?;
     Ok((Settings::read(&values)?, values))
 }
@@ -84,21 +72,13 @@ fn a_file_that_was_named_must_exist() {
         config: Some(Path::new("does-not-exist.toml")),
         variables: &Variables::new(),
     };
-    assert!(matches!(
-        layers.values(),
-        Err(SettingError::File(FileError::Read { .. }))
-    ));
+    assert!(matches!(layers.values(), Err(SettingError::File(FileError::Read { .. }))));
 }
 
 #[test]
 fn lists_are_arrays_in_the_file_and_separated_by_commas_elsewhere() {
     let proxies = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-    let (from_file, _) = read(
-        &[],
-        &[],
-        "[http]\ntrusted_proxies = ['10.0.0.0/8', 'fd00::/8']",
-    )
-    .unwrap();
+    let (from_file, _) = read(&[], &[], "[http]\ntrusted_proxies = ['10.0.0.0/8', 'fd00::/8']").unwrap();
     let environment = [("REGLEDGER_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8")];
     let (from_variable, _) = read(&[], &environment, "").unwrap();
     assert_eq!(from_file.http.trusted_proxies, proxies);
@@ -116,9 +96,7 @@ fn a_key_that_is_no_setting_is_refused(
     #[case] expected_nearest: Option<&str>,
 ) {
     let error = ConfigFile::parse(Path::new("f"), file).unwrap_err();
-    let FileError::UnknownKey { key, nearest, .. } = error else {
-        panic!("{error}")
-    };
+    let FileError::UnknownKey { key, nearest, .. } = error else { panic!("{error}") };
     assert_eq!(key, expected_key);
     if expected_nearest.is_some() {
         assert_eq!(nearest, expected_nearest);
@@ -138,9 +116,7 @@ fn a_key_that_is_no_setting_is_refused(
 #[case::two_sources_of_the_key("kek.file = 'f'\nkek.command = ['c']", "kek.command")]
 fn a_value_that_makes_no_sense_is_refused(#[case] file: &str, #[case] expected: &str) {
     let error = read(&[], &[], file).unwrap_err();
-    let SettingError::Wrong { key, .. } = &error else {
-        panic!("{error}")
-    };
+    let SettingError::Wrong { key, .. } = &error else { panic!("{error}") };
     assert_eq!(*key, expected);
     assert!(!error.is_usage());
 }
@@ -163,11 +139,7 @@ fn a_value_of_another_type_is_refused(#[case] file: &str) {
 fn the_documented_file_is_the_one_that_the_settings_make() {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ops/regledger.toml");
     let committed = std::fs::read_to_string(committed).unwrap_or_default();
-    assert_eq!(
-        committed,
-        example(),
-        "write it anew: cargo run -- config example >ops/regledger.toml"
-    );
+    assert_eq!(committed, example(), "write it anew: cargo run -- config example >ops/regledger.toml");
 }
 
 #[test]
@@ -181,9 +153,7 @@ fn every_setting_stands_in_the_documented_file_with_its_default() {
         .collect();
     let documented = ConfigFile::parse(Path::new("f"), &file).unwrap().values;
     for setting in SETTINGS {
-        let items = documented
-            .get(setting.key)
-            .unwrap_or_else(|| panic!("{} is missing", setting.key));
+        let items = documented.get(setting.key).unwrap_or_else(|| panic!("{} is missing", setting.key));
         assert_eq!(items.join(","), setting.default, "{}", setting.key);
     }
     assert_eq!(documented.len(), SETTINGS.len());
@@ -191,10 +161,7 @@ fn every_setting_stands_in_the_documented_file_with_its_default() {
 
 #[test]
 fn settings_of_one_table_stand_together() {
-    let mut tables: Vec<&str> = SETTINGS
-        .iter()
-        .map(|s| s.key.split_once('.').map_or("", |(table, _)| table))
-        .collect();
+    let mut tables: Vec<&str> = SETTINGS.iter().map(|s| s.key.split_once('.').map_or("", |(table, _)| table)).collect();
     tables.dedup();
     let mut once = tables.clone();
     once.sort_unstable();

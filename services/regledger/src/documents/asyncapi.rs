@@ -48,10 +48,7 @@ pub(super) fn document(notice: &Value) -> Value {
 }
 
 fn changes() -> Value {
-    let names = ChangeType::ALL
-        .map(ChangeType::short)
-        .into_iter()
-        .chain(["bookmark", "snapshot"]);
+    let names = ChangeType::ALL.map(ChangeType::short).into_iter().chain(["bookmark", "snapshot"]);
     json!({
         "address": "/v1/changes",
         "title": "The change stream",
@@ -77,10 +74,7 @@ fn hookup() -> Value {
 
 fn from_components<'a>(names: impl IntoIterator<Item = &'a str>) -> Map<String, Value> {
     let reference = |name| json!({ "$ref": format!("#/components/messages/{name}") });
-    names
-        .into_iter()
-        .map(|name| (name.to_owned(), reference(name)))
-        .collect()
+    names.into_iter().map(|name| (name.to_owned(), reference(name))).collect()
 }
 
 fn operations() -> Value {
@@ -139,15 +133,8 @@ fn messages() -> Map<String, Value> {
         "payload": reference("ProvetRegistration"),
         "examples": [{ "payload": examples::notice() }]
     });
-    let others = [
-        ("snapshot", snapshot),
-        ("bookmark", bookmark),
-        ("registration", registration),
-    ];
-    changes
-        .into_iter()
-        .chain(others.map(|(name, message)| (name.to_owned(), message)))
-        .collect()
+    let others = [("snapshot", snapshot), ("bookmark", bookmark), ("registration", registration)];
+    changes.into_iter().chain(others.map(|(name, message)| (name.to_owned(), message))).collect()
 }
 
 /// A change: the CloudEvent, and what is particular to its type.
@@ -202,9 +189,7 @@ fn row(member: &str, schema: &str) -> Value {
 fn summary(kind: ChangeType) -> &'static str {
     match kind {
         ChangeType::ClientRegistered => "A client's first notice came",
-        ChangeType::ClientUpdated => {
-            "Credentials or metadata of a client changed; `fields` names them"
-        }
+        ChangeType::ClientUpdated => "Credentials or metadata of a client changed; `fields` names them",
         ChangeType::ClientDepartmentsAdded => "Departments enabled the integration",
         ChangeType::ClientDepartmentsRemoved => "Departments disabled the integration",
         ChangeType::ClientDeactivated => "The last department disabled the integration",
@@ -226,7 +211,8 @@ fn headers(event: &str, has_id: bool) -> Value {
         "required": ["event"]
     });
     if has_id {
-        headers["properties"]["id"] = json!({ "type": "string", "description": "The cursor after this; opaque and URL-safe" });
+        headers["properties"]["id"] =
+            json!({ "type": "string", "description": "The cursor after this; opaque and URL-safe" });
         headers["required"] = json!(["event", "id"]);
     }
     headers

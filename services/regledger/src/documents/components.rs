@@ -29,20 +29,15 @@ pub(super) struct Components {
 /// How schemas of what we write are generated: everything that is always there is required, and
 /// what may be left out is never null.
 pub(super) fn of_answers() -> SchemaSettings {
-    SchemaSettings::draft2020_12()
-        .for_serialize()
-        .with_transform(RecursiveTransform(|schema: &mut Schema| {
-            let required = schema.get("required").cloned().unwrap_or_default();
-            let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
-            for (name, property) in properties.into_iter().flatten() {
-                if !required
-                    .as_array()
-                    .is_some_and(|all| all.iter().any(|field| field == name))
-                {
-                    never_null(property);
-                }
+    SchemaSettings::draft2020_12().for_serialize().with_transform(RecursiveTransform(|schema: &mut Schema| {
+        let required = schema.get("required").cloned().unwrap_or_default();
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for (name, property) in properties.into_iter().flatten() {
+            if !required.as_array().is_some_and(|all| all.iter().any(|field| field == name)) {
+                never_null(property);
             }
-        }))
+        }
+    }))
 }
 
 /// Takes null out of what a schema allows.
@@ -110,10 +105,7 @@ impl Components {
         notice["description"] = json!("A registration notice, as Provet publishes its schema.");
         notice["examples"] = json!([examples::notice()]);
         let named = BTreeMap::from([("ProvetRegistration".to_owned(), notice)]);
-        Self {
-            answers: settings.into_generator(),
-            named,
-        }
+        Self { answers: settings.into_generator(), named }
     }
 
     fn answer<T: JsonSchema>(&mut self) {
@@ -128,12 +120,10 @@ impl Components {
     /// What we read: what has a default may be left out. Whatever it holds stands inside of it, for
     /// the same type is stricter in an answer.
     fn request<T: JsonSchema>(&mut self) {
-        let settings = SchemaSettings::draft2020_12()
-            .for_deserialize()
-            .with(|settings| settings.inline_subschemas = true);
+        let settings =
+            SchemaSettings::draft2020_12().for_deserialize().with(|settings| settings.inline_subschemas = true);
         let schema = T::json_schema(&mut settings.into_generator());
-        self.named
-            .insert(T::schema_name().into_owned(), schema.to_value());
+        self.named.insert(T::schema_name().into_owned(), schema.to_value());
     }
 
     fn finish(mut self) -> BTreeMap<String, Value> {

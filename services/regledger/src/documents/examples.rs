@@ -99,8 +99,5 @@ pub(super) fn problem() -> Value {
 
 /// The change as a server-sent event.
 pub(super) fn server_sent_event() -> String {
-    format!(
-        "id: MSAwMTk4YzVhNCAxNy4x\nevent: client.departments_added\ndata: {}\n\n",
-        change()
-    )
+    format!("id: MSAwMTk4YzVhNCAxNy4x\nevent: client.departments_added\ndata: {}\n\n", change())
 }

@@ -85,10 +85,7 @@ pub(super) fn paths() -> Map<String, Value> {
             ),
         ),
     ];
-    routes
-        .map(|(path, operation)| (path.to_owned(), json!({ "get": operation })))
-        .into_iter()
-        .collect()
+    routes.map(|(path, operation)| (path.to_owned(), json!({ "get": operation }))).into_iter().collect()
 }
 
 fn get(id: &str, summary: &str, responses: Value) -> Value {

@@ -106,12 +106,7 @@ pub(super) fn operations(document: &mut Value) -> impl Iterator<Item = (String, 
 /// Handlers are documented for readers of the code: the first sentence is the summary, and their
 /// list of errors is told by the answers. The scope is told in words too.
 fn summarise(operation: &mut Value) {
-    let text = |member: &str| {
-        operation[member]
-            .as_str()
-            .unwrap_or_default()
-            .replace('\n', " ")
-    };
+    let text = |member: &str| operation[member].as_str().unwrap_or_default().replace('\n', " ");
     let (summary, more) = (text("summary"), text("description"));
     let more = more.split("# Errors").next().unwrap_or_default().trim();
     let (summary, rest) = summary.split_once(". ").unwrap_or((&summary, ""));
@@ -135,13 +130,8 @@ pub(super) fn scope(operation: &Value) -> Option<&str> {
 
 /// A parameter is left out or has a value, it is never null; and some have a few values only.
 fn refine_parameters(operation: &mut Value) {
-    let id = operation["operationId"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    let parameters = operation
-        .get_mut("parameters")
-        .and_then(Value::as_array_mut);
+    let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         match (id.as_str(), parameter["name"].as_str().unwrap_or_default()) {
             ("listClients", "state") => parameter["schema"] = reference("ClientState"),
@@ -162,12 +152,8 @@ fn relax_body<'a>(operation: &mut Value, schema: impl FnOnce(&str) -> Option<&'a
     let Some(body) = operation.get_mut("requestBody") else {
         return;
     };
-    let named = body
-        .pointer("/content/application~1json/schema/$ref")
-        .and_then(Value::as_str);
+    let named = body.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str);
     let name = named.and_then(|named| named.rsplit('/').next());
-    let required = name
-        .and_then(schema)
-        .and_then(|schema| schema["required"].as_array());
+    let required = name.and_then(schema).and_then(|schema| schema["required"].as_array());
     body["required"] = json!(required.is_some_and(|fields| !fields.is_empty()));
 }

@@ -18,12 +18,8 @@ fn by_status() -> BTreeMap<u16, Vec<ProblemType>> {
 
 /// The answers that operations share, by name: those of the given statuses, and one for the rest.
 pub(super) fn components(statuses: &BTreeSet<u16>) -> Map<String, Value> {
-    let shared = by_status()
-        .into_iter()
-        .filter(|(status, _)| statuses.contains(status));
-    let shared = shared.filter_map(|(status, kinds)| {
-        Some((name(*kinds.first()?), answer(status, &describe(&kinds))))
-    });
+    let shared = by_status().into_iter().filter(|(status, _)| statuses.contains(status));
+    let shared = shared.filter_map(|(status, kinds)| Some((name(*kinds.first()?), answer(status, &describe(&kinds)))));
     let other = answer(500, "Something else is wrong, here or with the request.");
     shared.chain([("Other".to_owned(), other)]).collect()
 }
@@ -66,10 +62,7 @@ pub(super) fn complete(operation: &mut Value) -> BTreeSet<u16> {
         }
     }
     let shared = |name: &str| json!({ "$ref": format!("#/components/responses/{name}") });
-    for kind in follow
-        .iter()
-        .filter_map(|status| kinds.get(status)?.first())
-    {
+    for kind in follow.iter().filter_map(|status| kinds.get(status)?.first()) {
         answers.insert(kind.status().as_str().to_owned(), shared(&name(*kind)));
     }
     answers.insert("default".to_owned(), shared("Other"));
@@ -82,10 +75,9 @@ fn statuses(operation: &Value) -> BTreeSet<u16> {
         let parameters = operation["parameters"].as_array();
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter[member] == word))
     };
-    let has_token = operation["security"].as_array().is_some_and(|all| {
-        all.iter()
-            .any(|requirement| requirement.get("bearer").is_some())
-    });
+    let has_token = operation["security"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|requirement| requirement.get("bearer").is_some()));
     let is_command = has_token && takes("name", "Idempotency-Key");
     let rules: [(bool, &[u16]); 6] = [
         (has_token, &[401, 403, 503]),
@@ -95,12 +87,7 @@ fn statuses(operation: &Value) -> BTreeSet<u16> {
         (is_command, &[409, 422, 504]),
         (takes("name", "min_position"), &[504]),
     ];
-    rules
-        .into_iter()
-        .filter(|(holds, _)| *holds)
-        .flat_map(|(_, statuses)| statuses)
-        .copied()
-        .collect()
+    rules.into_iter().filter(|(holds, _)| *holds).flat_map(|(_, statuses)| statuses).copied().collect()
 }
 
 fn answer(status: u16, description: &str) -> Value {
@@ -124,15 +111,10 @@ fn headers_of(status: u16) -> Value {
 
 /// The reason phrase of the status, in one word.
 fn name(kind: ProblemType) -> String {
-    kind.status()
-        .canonical_reason()
-        .unwrap_or_default()
-        .replace(' ', "")
+    kind.status().canonical_reason().unwrap_or_default().replace(' ', "")
 }
 
 fn describe(kinds: &[ProblemType]) -> String {
-    let lines = kinds
-        .iter()
-        .map(|kind| format!("- `{}`: {}", kind.uri(), kind.title()));
+    let lines = kinds.iter().map(|kind| format!("- `{}`: {}", kind.uri(), kind.title()));
     lines.collect::<Vec<_>>().join("\n")
 }

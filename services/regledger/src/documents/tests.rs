@@ -20,34 +20,22 @@ fn documents() -> Documents {
 
 /// Every document by its file name, the source's own schema too.
 fn all() -> BTreeMap<String, Value> {
-    let Documents {
-        openapi,
-        asyncapi,
-        schemas,
-    } = documents();
+    let Documents { openapi, asyncapi, schemas } = documents();
     let whole = [("openapi.json", openapi), ("asyncapi.json", asyncapi)];
-    whole
-        .map(|(name, document)| (name.to_owned(), document))
-        .into_iter()
-        .chain(schemas)
-        .collect()
+    whole.map(|(name, document)| (name.to_owned(), document)).into_iter().chain(schemas).collect()
 }
 
 /// The operations of the OpenAPI document as `get /v1/clients`.
 fn operations() -> BTreeMap<String, Value> {
     let mut document = documents().openapi;
-    openapi::operations(&mut document)
-        .map(|(name, operation)| (name, operation.clone()))
-        .collect()
+    openapi::operations(&mut document).map(|(name, operation)| (name, operation.clone())).collect()
 }
 
 fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(members) => {
             found.extend(members.get("$ref").and_then(Value::as_str));
-            members
-                .values()
-                .for_each(|member| references(member, found));
+            members.values().for_each(|member| references(member, found));
         }
         Value::Array(items) => items.iter().for_each(|item| references(item, found)),
         _ => {}
@@ -60,9 +48,7 @@ fn every_reference_resolves() {
         let mut found = Vec::new();
         references(&document, &mut found);
         for reference in found {
-            let target = reference
-                .strip_prefix('#')
-                .and_then(|pointer| document.pointer(pointer));
+            let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
             assert!(target.is_some(), "{name}: {reference}");
         }
     }
@@ -81,21 +67,11 @@ fn the_committed_files_are_what_the_code_says() {
         .filter(|(name, _)| name != schemas::NOTICE)
         .collect();
     let documents = documents();
-    let generated: BTreeMap<_, _> = documents
-        .files()
-        .map(|(name, text)| (name.to_owned(), text))
-        .collect();
+    let generated: BTreeMap<_, _> = documents.files().map(|(name, text)| (name.to_owned(), text)).collect();
     let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(
-        names(&committed),
-        names(&generated),
-        "run `make schemas`, remove what it does not write"
-    );
+    assert_eq!(names(&committed), names(&generated), "run `make schemas`, remove what it does not write");
     for (name, text) in generated {
-        assert!(
-            committed[&name] == text,
-            "schemas/{name} is stale: run `make schemas` and commit it"
-        );
+        assert!(committed[&name] == text, "schemas/{name} is stale: run `make schemas` and commit it");
     }
 }
 
@@ -111,10 +87,7 @@ fn routes(file: &str) -> BTreeSet<String> {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
             // The routes that every process has are all read, and stand in one loop.
             let is_read = method == "GET" && line.contains("\", web::to(");
-            let names = [
-                format!("({method}, to("),
-                format!("(Method::{method}, web::to("),
-            ];
+            let names = [format!("({method}, to("), format!("(Method::{method}, web::to(")];
             if is_read || names.iter().any(|name| line.contains(name)) {
                 found.insert(format!("{} {path}", method.to_lowercase()));
             }
@@ -126,11 +99,7 @@ fn routes(file: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_route_is_described_and_nothing_else() {
-    let files = [
-        "services/intake/src/lib.rs",
-        "services/query/src/lib.rs",
-        "services/regledger/src/serve/http.rs",
-    ];
+    let files = ["services/intake/src/lib.rs", "services/query/src/lib.rs", "services/regledger/src/serve/http.rs"];
     let registered: BTreeSet<String> = files.into_iter().flat_map(routes).collect();
     let described: BTreeSet<String> = operations().into_keys().collect();
     assert_eq!(registered, described);
@@ -145,10 +114,7 @@ fn every_status_that_a_handler_documents_is_answered() {
         let (_, errors) = description.split_once("# Errors").expect(&name);
         let words = errors.split(|letter: char| !letter.is_ascii_digit());
         for status in words.filter(|word| word.len() == 3) {
-            assert!(
-                answered[&name]["responses"].get(status).is_some(),
-                "{name}: {status}"
-            );
+            assert!(answered[&name]["responses"].get(status).is_some(), "{name}: {status}");
         }
     }
 }
@@ -161,8 +127,7 @@ fn every_refusal_is_a_problem() {
             let shared = answer["$ref"].as_str().map(|reference| &reference[1..]);
             let answer = shared.map_or(answer, |pointer| document.pointer(pointer).unwrap());
             let problem = answer["content"].get("application/problem+json");
-            let is_refusal = !status.starts_with('2')
-                && (name.as_str(), status.as_str()) != ("get /readyz", "503");
+            let is_refusal = !status.starts_with('2') && (name.as_str(), status.as_str()) != ("get /readyz", "503");
             assert_eq!(problem.is_some(), is_refusal, "{name}: {status}");
         }
     }
@@ -171,8 +136,8 @@ fn every_refusal_is_a_problem() {
 #[test]
 fn every_operation_under_v1_names_its_scope() {
     for (name, operation) in operations() {
-        let known = openapi::scope(&operation)
-            .is_some_and(|scope| Scope::ALL.iter().any(|known| known.as_str() == scope));
+        let known =
+            openapi::scope(&operation).is_some_and(|scope| Scope::ALL.iter().any(|known| known.as_str() == scope));
         assert_eq!(known, name.contains(" /v1/"), "{name}");
     }
 }
@@ -183,11 +148,7 @@ fn every_event_names_a_schema_that_is_served() {
     for kind in EventType::ALL {
         let entry = event::encode_data(&Attributes::default(), kind, &Nothing {}).unwrap();
         let entry: Value = serde_json::from_slice(&entry).unwrap();
-        let name = entry["dataschema"]
-            .as_str()
-            .unwrap()
-            .strip_prefix("/schemas/")
-            .unwrap();
+        let name = entry["dataschema"].as_str().unwrap().strip_prefix("/schemas/").unwrap();
         assert!(schemas.contains_key(name), "{name}");
     }
 }
@@ -210,8 +171,7 @@ fn the_examples_are_what_they_say() {
         ("receipt.schema.json", examples::receipt()),
     ];
     for (name, example) in cases {
-        jsonschema::draft202012::validate(&schemas[name], &example)
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        jsonschema::draft202012::validate(&schemas[name], &example).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     let client: Client = serde_json::from_value(examples::client()).unwrap();
     assert_eq!(serde_json::to_value(client).unwrap(), examples::client());
@@ -222,21 +182,10 @@ fn what_the_ledger_holds_of_a_notice_satisfies_its_schema() {
     let body = examples::notice().to_string();
     let notice = registration::notice::parse(body.as_bytes()).unwrap();
     let word = || "d29yZA==".to_owned();
-    let envelope = Envelope {
-        alg: "A256GCM".to_owned(),
-        kid: word(),
-        nonce: word(),
-        ct: word(),
-        fp: Vec::new(),
-    };
-    let data = notice
-        .data(Some(&Sealed { sealed: envelope }), None)
-        .unwrap();
+    let envelope = Envelope { alg: "A256GCM".to_owned(), kid: word(), nonce: word(), ct: word(), fp: Vec::new() };
+    let data = notice.data(Some(&Sealed { sealed: envelope }), None).unwrap();
     let data: Value = serde_json::from_str(data.get()).unwrap();
     let schema = &documents().schemas["regledger.provet.registration.v1.json"];
     assert!(jsonschema::draft202012::is_valid(schema, &data), "{data}");
-    assert!(
-        !jsonschema::draft202012::is_valid(schema, &json!({})),
-        "the schema asks for nothing"
-    );
+    assert!(!jsonschema::draft202012::is_valid(schema, &json!({})), "the schema asks for nothing");
 }

@@ -26,11 +26,7 @@ pub(super) fn watch(
         "Bytes that can still be written to the file system of the data directory.",
     )?;
     registry.register(Box::new(free.clone()))?;
-    let disk = Disk {
-        path: settings.data_dir.clone(),
-        least: settings.disk_min_free_bytes,
-        free,
-    };
+    let disk = Disk { path: settings.data_dir.clone(), least: settings.disk_min_free_bytes, free };
     let (reasons, reason) = watch::channel(disk.measure());
     let stop = stop.clone();
     roles.spawn(async move {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(super) struct App {
     health: Data<Health>,
     gauges: Data<Gauges>,
     observer: Data<Observer>,
-    documents: Data<Documents>,
+    documents: Data<Described>,
     draining: Data<Draining>,
 }
 
@@ -117,7 +117,7 @@ impl App {
             health: Data::new(Health::new(checks, &stores.registry)?),
             gauges: Data::new(gauges),
             observer: Data::new(Observer::new(&stores.registry, stores.clock.clone())?),
-            documents: Data::new(Documents::new()?),
+            documents: Data::new(Described::default()),
             draining: Data::new(draining.clone()),
         })
     }
@@ -132,16 +132,7 @@ impl App {
 
     /// Starts the workers.
     pub fn serve(self, settings: &Settings, listener: TcpListener) -> anyhow::Result<Server> {
-        let Self {
-            intake,
-            query,
-            health,
-            gauges,
-            observer,
-            documents,
-            draining,
-            ..
-        } = self;
+        let Self { intake, query, health, gauges, observer, documents, draining, .. } = self;
         let workers = available_parallelism().map_or(1, NonZeroUsize::get);
         let server = HttpServer::new(move || {
             ActixApp::new()
@@ -150,9 +141,7 @@ impl App {
                 .app_data(observer.clone())
                 .app_data(documents.clone())
                 .app_data(draining.clone())
-                .app_data(
-                    web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()),
-                )
+                .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()))
                 .wrap(from_fn(unread::hold))
                 .wrap(from_fn(count))
                 .wrap(from_fn(api::observe))
@@ -165,9 +154,7 @@ impl App {
                     }
                 })
                 .configure(open_routes)
-                .default_service(web::to(|| async {
-                    Err::<HttpResponse, _>(Problem::not_found())
-                }))
+                .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::not_found()) }))
         });
         Ok(server
             .disable_signals()
@@ -189,11 +176,7 @@ const BACKLOG: i32 = 4096;
 
 /// Listens on an address.
 pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -215,9 +198,7 @@ fn open_routes(config: &mut web::ServiceConfig) {
 }
 
 async fn healthz() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/plain; charset=utf-8")
-        .body("ok\n")
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
 async fn readyz(health: Data<Health>, draining: Data<Draining>) -> HttpResponse {
@@ -234,30 +215,39 @@ async fn metrics(gauges: Data<Gauges>, health: Data<Health>) -> Result<HttpRespo
     let families = gauges.gather().await;
     let text = TextEncoder::new().encode_to_string(&families);
     let text = text.map_err(|_| Problem::unavailable("The metrics cannot be written."))?;
-    Ok(HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(text))
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }
 
-async fn openapi(documents: Data<Documents>) -> HttpResponse {
-    HttpResponse::Ok().json(&documents.openapi)
+/// The documents, made when somebody asks for them first.
+#[derive(Default)]
+struct Described(OnceLock<Documents>);
+
+impl Described {
+    fn documents(&self) -> Result<&Documents, Problem> {
+        if self.0.get().is_none() {
+            let made = Documents::new().map_err(|error| {
+                tracing::error!(%error, "the documents cannot be made");
+                Problem::unavailable("The documents cannot be made; the log says why.")
+            })?;
+            // Another request may have made them meanwhile, and the same.
+            let _ = self.0.set(made);
+        }
+        self.0.get().ok_or_else(Problem::not_found)
+    }
 }
 
-async fn asyncapi(documents: Data<Documents>) -> HttpResponse {
-    HttpResponse::Ok().json(&documents.asyncapi)
+async fn openapi(described: Data<Described>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(&described.documents()?.openapi))
 }
 
-async fn schema(
-    documents: Data<Documents>,
-    name: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
-    let schema = documents
-        .schemas
-        .get(name.as_str())
-        .ok_or_else(Problem::not_found)?;
-    Ok(HttpResponse::Ok()
-        .content_type("application/schema+json")
-        .json(schema))
+async fn asyncapi(described: Data<Described>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(&described.documents()?.asyncapi))
+}
+
+async fn schema(described: Data<Described>, name: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let schema = described.documents()?.schemas.get(name.as_str());
+    let schema = schema.ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok().content_type("application/schema+json").json(schema))
 }
 
 /// Middleware: counts the requests in work, and asks clients to come back on another connection
@@ -269,14 +259,8 @@ async fn count(
     let draining = request.app_data::<Data<Draining>>().cloned();
     let _working = draining.as_ref().map(|draining| draining.work());
     let mut response = next.call(request).await?;
-    if draining
-        .as_ref()
-        .is_some_and(|draining| draining.has_begun())
-    {
-        response
-            .response_mut()
-            .head_mut()
-            .set_connection_type(ConnectionType::Close);
+    if draining.as_ref().is_some_and(|draining| draining.has_begun()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }

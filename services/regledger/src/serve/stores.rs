@@ -39,8 +39,7 @@ impl Stores {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let (registry, clock) = (Registry::new(), Clock::system());
         let ledger = open_ledger(settings, &registry)?;
-        let known_id =
-            Vault::ledger_of(&settings.keys_file()).context("cannot open the key store")?;
+        let known_id = Vault::ledger_of(&settings.keys_file()).context("cannot open the key store")?;
         // The genesis alone needs no key: the first start may have ended right after it.
         if ledger.head(0).await? > 1 && known_id.is_none() {
             bail!(
@@ -59,12 +58,11 @@ impl Stores {
                 settings.keys_file().display()
             );
         }
-        let directory = DirectoryView::open(ledger.clone(), known_id.clone(), &clock)
-            .await
-            .context("cannot read the directory")?;
+        let directory =
+            DirectoryView::open(ledger.clone(), known_id.clone(), &clock).await.context("cannot read the directory")?;
         let kek = open_kek(settings, known_id.is_none())?;
-        let vault = Vault::open(&settings.keys_file(), kek, &directory.ledger_id())
-            .context("cannot open the key store")?;
+        let vault =
+            Vault::open(&settings.keys_file(), kek, &directory.ledger_id()).context("cannot open the key store")?;
         let store = Store::open(
             &settings.state_file(),
             &directory.ledger_id(),
@@ -77,16 +75,7 @@ impl Stores {
         let token_hash = admin_token(&settings.admin_token_file)?;
         directory.ensure_admin_token(token_hash, &clock).await?;
         let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
-        Ok(Self {
-            registry,
-            clock,
-            ledger,
-            directory,
-            vault,
-            store,
-            admission,
-            _lock: lock,
-        })
+        Ok(Self { registry, clock, ledger, directory, vault, store, admission, _lock: lock })
     }
 
     /// What `/readyz` watches.
@@ -102,11 +91,7 @@ impl Stores {
 
 /// Refuses a ledger that ends before what was projected from it, before anything takes the places of
 /// the events that it lost.
-async fn refuse_lost_events(
-    ledger: &dyn Ledger,
-    store: &Store,
-    settings: &Settings,
-) -> anyhow::Result<()> {
+async fn refuse_lost_events(ledger: &dyn Ledger, store: &Store, settings: &Settings) -> anyhow::Result<()> {
     let projected = store.watch().borrow().clone();
     for (partition, next) in (0..).zip(projected) {
         let head = ledger.head(partition).await?;
@@ -165,19 +150,14 @@ fn admin_token(path: &Path) -> anyhow::Result<String> {
     if !path.exists() {
         match make_admin_token(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error)
-                    .with_context(|| format!("cannot make the admin token {}", path.display()));
+                return Err(error).with_context(|| format!("cannot make the admin token {}", path.display()));
             }
             _ => {}
         }
     }
-    let token = fs::read_to_string(path)
-        .with_context(|| format!("cannot read the admin token {}", path.display()))?;
+    let token = fs::read_to_string(path).with_context(|| format!("cannot read the admin token {}", path.display()))?;
     if token.trim().is_empty() {
-        bail!(
-            "the admin token {} is empty; delete it and start again",
-            path.display()
-        );
+        bail!("the admin token {} is empty; delete it and start again", path.display());
     }
     Ok(hash_of(token.trim()))
 }
@@ -187,12 +167,7 @@ fn make_admin_token(path: &Path) -> io::Result<()> {
     let token = Capability::new("rgl_").map_err(|_| io::Error::other("there is no randomness"))?;
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}", std::process::id()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     writeln!(file, "{}", token.secret.expose_secret())?;
     file.sync_all()?;
     let made = fs::hard_link(&draft, path);

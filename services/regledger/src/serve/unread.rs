@@ -48,13 +48,8 @@ pub(super) async fn hold(
         Payload::None => None,
         payload => {
             let payload = Rc::new(RefCell::new(payload));
-            let held = Held {
-                payload,
-                has_ended: Rc::default(),
-            };
-            request.set_payload(Payload::Stream {
-                payload: Box::pin(held.clone()),
-            });
+            let held = Held { payload, has_ended: Rc::default() };
+            request.set_payload(Payload::Stream { payload: Box::pin(held.clone()) });
             Some(held)
         }
     };

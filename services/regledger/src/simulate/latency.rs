@@ -32,11 +32,7 @@ pub struct Percentiles {
 
 impl Default for Latencies {
     fn default() -> Self {
-        Self {
-            buckets: vec![0; BUCKETS],
-            count: 0,
-            max: Duration::ZERO,
-        }
+        Self { buckets: vec![0; BUCKETS], count: 0, max: Duration::ZERO }
     }
 }
 
@@ -56,10 +52,7 @@ impl Latencies {
 
     /// Counts those of another.
     pub fn merge(&mut self, other: &Self) {
-        self.buckets
-            .iter_mut()
-            .zip(&other.buckets)
-            .for_each(|(mine, theirs)| *mine += theirs);
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, theirs)| *mine += theirs);
         self.count += other.count;
         self.max = self.max.max(other.max);
     }
@@ -67,12 +60,7 @@ impl Latencies {
     /// What is to be said of them.
     pub fn percentiles(&self) -> Percentiles {
         let at = |percent: u64| self.percentile(percent).min(self.max.as_secs_f64() * 1e3);
-        Percentiles {
-            p50: at(50),
-            p90: at(90),
-            p99: at(99),
-            max: self.max.as_secs_f64() * 1e3,
-        }
+        Percentiles { p50: at(50), p90: at(90), p99: at(99), max: self.max.as_secs_f64() * 1e3 }
     }
 
     /// The upper end of the bucket below which `percent` of them lie, in milliseconds.
@@ -105,21 +93,13 @@ mod tests {
         all.merge(&odd);
         all.merge(&even);
         let said = all.percentiles();
-        for (said, exact) in [
-            (said.p50, 5.0),
-            (said.p90, 9.0),
-            (said.p99, 9.9),
-            (said.max, 10.0),
-        ] {
+        for (said, exact) in [(said.p50, 5.0), (said.p90, 9.0), (said.p99, 9.9), (said.max, 10.0)] {
             assert!((said / exact - 1.0).abs() < 0.021, "{said} is not {exact}");
         }
     }
 
     #[test]
     fn nothing_took_no_time() {
-        assert_eq!(
-            Latencies::default().percentiles().p99.to_bits(),
-            0.0_f64.to_bits()
-        );
+        assert_eq!(Latencies::default().percentiles().p99.to_bits(), 0.0_f64.to_bits());
     }
 }

@@ -32,30 +32,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// If the receipts cannot be written.
-pub async fn play(
-    simulate: &Simulate,
-    stop: &CancellationToken,
-    terminal: bool,
-) -> anyhow::Result<Report> {
+pub async fn play(simulate: &Simulate, stop: &CancellationToken, terminal: bool) -> anyhow::Result<Report> {
     let receipts = match &simulate.receipts {
         Some(path) => Some(Receipts::create(path).await?),
         None => None,
     };
-    let pace = Arc::new(Pace {
-        start: Instant::now(),
-        rate: simulate.rate,
-        tickets: AtomicU64::new(0),
-    });
+    let pace = Arc::new(Pace { start: Instant::now(), rate: simulate.rate, tickets: AtomicU64::new(0) });
     let progress = progress(simulate, terminal);
     let connections = simulate.connections.min(simulate.tenants);
     let mut playing = Vec::new();
     for number in 0..connections {
         let tenants = (number..simulate.tenants).step_by(connections as usize);
         let connection = Connection {
-            http: builder(&simulate.hookup)
-                .pool_max_idle_per_host(1)
-                .timeout(DEADLINE)
-                .build()?,
+            http: builder(&simulate.hookup).pool_max_idle_per_host(1).timeout(DEADLINE).build()?,
             targets: Targets::of(&simulate.hookup)?,
             scripts: tenants.map(|tenant| simulate.script(tenant)).collect(),
             pace: pace.clone(),
@@ -82,21 +71,11 @@ pub async fn play(
 /// Draws on stderr, and only on a terminal.
 fn progress(simulate: &Simulate, terminal: bool) -> ProgressBar {
     let (template, total) = match simulate.length(0) {
-        Length::Messages(_) => (
-            "{bar:40} {human_pos}/{human_len}  {per_sec}  {eta} left",
-            simulate.notices,
-        ),
-        Length::Once | Length::Endless => {
-            ("{spinner} {human_pos} sent  {per_sec}  {elapsed}", None)
-        }
+        Length::Messages(_) => ("{bar:40} {human_pos}/{human_len}  {per_sec}  {eta} left", simulate.notices),
+        Length::Once | Length::Endless => ("{spinner} {human_pos} sent  {per_sec}  {elapsed}", None),
     };
-    let target = if terminal {
-        ProgressDrawTarget::stderr_with_hz(10)
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let target = if terminal { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(total, target).with_style(style)
 }
 
@@ -142,9 +121,7 @@ impl Targets {
                 unknown_integration: replaced(2, "an-integration-that-nobody-made")?,
             })
         };
-        targets().context(
-            "--hookup is not a hookup URL: it must end with the integration's name and key",
-        )
+        targets().context("--hookup is not a hookup URL: it must end with the integration's name and key")
     }
 
     fn url(&self, target: Target) -> Url {
@@ -210,8 +187,7 @@ impl Connection {
         loop {
             let answer = self.send(message).await;
             let unavailable = !matches!(answer, Some((status, _)) if status != 503);
-            let again =
-                self.retry && unavailable && due.elapsed() < PATIENCE && !self.stop.is_cancelled();
+            let again = self.retry && unavailable && due.elapsed() < PATIENCE && !self.stop.is_cancelled();
             match answer {
                 _ if again => self.tally.retried(),
                 Some((status, body)) => {
@@ -229,10 +205,7 @@ impl Connection {
 
     /// None: nobody answered.
     async fn send(&self, message: &Message) -> Option<(u16, Bytes)> {
-        let mut request = self
-            .http
-            .post(self.targets.url(message.target))
-            .body(message.body.clone());
+        let mut request = self.http.post(self.targets.url(message.target)).body(message.body.clone());
         if let Some(content_type) = message.content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
@@ -242,18 +215,12 @@ impl Connection {
 
     async fn judge(&mut self, message: &Message, status: u16, body: &[u8], latency: Duration) {
         let expected = self.tally.answer(message, status, latency);
-        let receipt = serde_json::from_slice::<Receipt>(body)
-            .ok()
-            .filter(|_| status == 200);
+        let receipt = serde_json::from_slice::<Receipt>(body).ok().filter(|_| status == 200);
         if !expected || (status == 200 && receipt.is_none()) {
             self.tally.unexpected(message, status, body);
         }
         if let (Some(receipt), Some(receipts)) = (receipt, &self.receipts) {
-            let kept = Kept {
-                receipt,
-                tenant: message.tenant.clone(),
-                step: message.step,
-            };
+            let kept = Kept { receipt, tenant: message.tenant.clone(), step: message.step };
             // A file that cannot be written is reported when it is closed.
             let _ = receipts.send(kept).await;
         }
@@ -267,19 +234,10 @@ mod tests {
     #[test]
     fn wrong_keys_and_names_are_put_where_the_right_ones_were() {
         let targets = Targets::of(&"http://h:1/hub/hookup/acme-lab/k3y".parse().unwrap()).unwrap();
-        assert_eq!(
-            targets.url(Target::Hookup).path(),
-            "/hub/hookup/acme-lab/k3y"
-        );
-        assert_eq!(
-            targets.url(Target::WrongKey).path(),
-            "/hub/hookup/acme-lab/a-key-that-nobody-gave-out"
-        );
+        assert_eq!(targets.url(Target::Hookup).path(), "/hub/hookup/acme-lab/k3y");
+        assert_eq!(targets.url(Target::WrongKey).path(), "/hub/hookup/acme-lab/a-key-that-nobody-gave-out");
         let unknown = targets.url(Target::UnknownIntegration);
-        assert_eq!(
-            unknown.path(),
-            "/hub/hookup/an-integration-that-nobody-made/k3y"
-        );
+        assert_eq!(unknown.path(), "/hub/hookup/an-integration-that-nobody-made/k3y");
         assert!(Targets::of(&"http://h:1/".parse().unwrap()).is_err());
     }
 }

@@ -50,14 +50,9 @@ impl Receipts {
     /// # Errors
     /// If it cannot be made.
     pub async fn create(path: &Path) -> anyhow::Result<Self> {
-        let file = File::create(path)
-            .await
-            .with_context(|| format!("cannot make {}", path.display()))?;
+        let file = File::create(path).await.with_context(|| format!("cannot make {}", path.display()))?;
         let (sender, receiver) = mpsc::channel(1024);
-        Ok(Self {
-            sender,
-            writing: tokio::spawn(write(BufWriter::new(file), receiver)),
-        })
+        Ok(Self { sender, writing: tokio::spawn(write(BufWriter::new(file), receiver)) })
     }
 
     /// Where receipts are handed in.
@@ -75,10 +70,7 @@ impl Receipts {
     }
 }
 
-async fn write(
-    mut file: BufWriter<File>,
-    mut receiver: mpsc::Receiver<Kept>,
-) -> std::io::Result<()> {
+async fn write(mut file: BufWriter<File>, mut receiver: mpsc::Receiver<Kept>) -> std::io::Result<()> {
     let mut batch = Vec::new();
     while receiver.recv_many(&mut batch, 256).await > 0 {
         for kept in batch.drain(..) {

@@ -89,10 +89,7 @@ impl Tally {
     pub fn unexpected(&mut self, message: &Message, status: u16, answer: &[u8]) {
         self.unexpected += 1;
         if self.listed.len() < LISTED {
-            let answer: String = String::from_utf8_lossy(answer)
-                .chars()
-                .take(QUOTED)
-                .collect();
+            let answer: String = String::from_utf8_lossy(answer).chars().take(QUOTED).collect();
             self.listed.push(Unexpected {
                 tenant: message.tenant.clone(),
                 step: message.step,
@@ -110,10 +107,7 @@ impl Tally {
         self.retried += other.retried;
         self.unexpected += other.unexpected;
         self.latencies.merge(&other.latencies);
-        other
-            .answers
-            .into_iter()
-            .for_each(|(status, count)| *self.answers.entry(status).or_default() += count);
+        other.answers.into_iter().for_each(|(status, count)| *self.answers.entry(status).or_default() += count);
         let room = LISTED.saturating_sub(self.listed.len());
         self.listed.extend(other.listed.into_iter().take(room));
     }
@@ -128,11 +122,7 @@ impl Tally {
             retried: self.retried,
             seconds,
             #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-            throughput_per_second: if seconds > 0.0 {
-                answered as f64 / seconds
-            } else {
-                0.0
-            },
+            throughput_per_second: if seconds > 0.0 { answered as f64 / seconds } else { 0.0 },
             latency_ms: self.latencies.percentiles(),
             answers: self.answers,
             unexpected: self.unexpected,
@@ -149,11 +139,7 @@ impl Report {
 
     /// For people.
     pub fn to_text(&self) -> String {
-        let answers: Vec<_> = self
-            .answers
-            .iter()
-            .map(|(status, n)| format!("{n} × {status}"))
-            .collect();
+        let answers: Vec<_> = self.answers.iter().map(|(status, n)| format!("{n} × {status}")).collect();
         let Percentiles { p50, p90, p99, max } = self.latency_ms;
         let mut text = format!(
             "sent        {} in {:.1} s, {:.0} answers a second\n\
@@ -169,19 +155,9 @@ impl Report {
             self.retried,
             self.unexpected,
         );
-        for Unexpected {
-            tenant,
-            step,
-            expected,
-            status,
-            answer,
-        } in &self.unexpected_answers
-        {
+        for Unexpected { tenant, step, expected, status, answer } in &self.unexpected_answers {
             // Writing to a String cannot fail.
-            let _ = write!(
-                text,
-                "\n  {status} instead of {expected:?} for {tenant}, {step}: {answer}"
-            );
+            let _ = write!(text, "\n  {status} instead of {expected:?} for {tenant}, {step}: {answer}");
         }
         text
     }

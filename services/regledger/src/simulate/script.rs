@@ -80,12 +80,7 @@ const STORY: &[Step] = &[
 const NOTICES_PER_FAULT: u64 = 2;
 
 /// The hosts of Provet, most organisations being on the first.
-const HOSTS: [&str; 4] = [
-    "provetcloud.com",
-    "provetcloud.com",
-    "us.provetcloud.com",
-    "enterprise.provetcloud.com",
-];
+const HOSTS: [&str; 4] = ["provetcloud.com", "provetcloud.com", "us.provetcloud.com", "enterprise.provetcloud.com"];
 
 /// What one organisation sends.
 #[derive(Clone, Debug)]
@@ -161,27 +156,14 @@ impl Script {
             Length::Once | Length::Endless => None,
         };
         let (story, repeats) = (STORY.iter().copied().collect(), length != Length::Once);
-        Self {
-            random,
-            number,
-            organisation,
-            story,
-            remaining,
-            repeats,
-            faults,
-            sent: 0,
-            last: None,
-        }
+        Self { random, number, organisation, story, remaining, repeats, faults, sent: 0, last: None }
     }
 
     fn play(&mut self, step: Step) -> Message {
         let random = &mut self.random;
         let organisation = &mut self.organisation;
         match (step, &self.last) {
-            (Step::Redeliver, Some(last)) => Message {
-                step: "delivered again",
-                ..last.clone()
-            },
+            (Step::Redeliver, Some(last)) => Message { step: "delivered again", ..last.clone() },
             (Step::Install | Step::Redeliver, _) => {
                 organisation.client_id = random.text(20);
                 organisation.client_secret = random.text(64);
@@ -196,12 +178,7 @@ impl Script {
             (Step::Disable, _) => {
                 let enabled = organisation.departments.len().max(1) as u64;
                 let index = random.below(enabled) as usize;
-                let id = organisation
-                    .departments
-                    .iter()
-                    .nth(index)
-                    .copied()
-                    .unwrap_or(1);
+                let id = organisation.departments.iter().nth(index).copied().unwrap_or(1);
                 organisation.departments.remove(&id);
                 organisation.message("department disabled", random, About::Removed(id))
             }
@@ -228,9 +205,7 @@ impl Script {
     /// A malformed or hostile variation of what the organisation would send now.
     fn next_fault(&mut self) -> Message {
         let turn = self.sent / (NOTICES_PER_FAULT + 1) + self.number;
-        let valid = self
-            .organisation
-            .message("fault", &mut self.random, About::Nothing);
+        let valid = self.organisation.message("fault", &mut self.random, About::Nothing);
         faults::fault(turn, &valid)
     }
 }
@@ -243,11 +218,7 @@ impl Iterator for Script {
             *remaining = remaining.checked_sub(1)?;
         }
         let fault = self.faults && self.sent % (NOTICES_PER_FAULT + 1) == NOTICES_PER_FAULT;
-        let message = if fault {
-            Some(self.next_fault())
-        } else {
-            self.next_notice()
-        };
+        let message = if fault { Some(self.next_fault()) } else { self.next_notice() };
         self.sent += 1;
         message
     }
@@ -256,11 +227,7 @@ impl Iterator for Script {
 impl Organisation {
     /// A notice: full credentials every time, whatever it is about.
     fn message(&self, step: &'static str, random: &mut Random, about: About) -> Message {
-        let number = if random.once_in(8) {
-            format!("{}.0", self.provet_id)
-        } else {
-            self.provet_id.to_string()
-        };
+        let number = if random.once_in(8) { format!("{}.0", self.provet_id) } else { self.provet_id.to_string() };
         // A number of digits is JSON.
         let provet_id = RawValue::from_string(number).unwrap_or_else(|_| RawValue::NULL.to_owned());
         let base = format!("https://{}/{}", self.host, self.provet_id);
@@ -280,8 +247,7 @@ impl Organisation {
             token_url: format!("{base}/oauth2/token/"),
             authorize_url: format!("{base}/oauth2/authorize/"),
             openid_autodiscovery_url: None,
-            departments: Some(&self.departments)
-                .filter(|all| self.lists_departments && !all.is_empty()),
+            departments: Some(&self.departments).filter(|all| self.lists_departments && !all.is_empty()),
             added_department,
             removed_department,
         };

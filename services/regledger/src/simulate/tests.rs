@@ -57,23 +57,10 @@ fn every_fault_is_judged_as_the_notice_itself_is() {
         let parsed = notice::parse(&message.body);
         match message.expected {
             [200] => assert!(parsed.is_ok(), "{}: {:?}", message.step, parsed.err()),
-            [400] => assert!(
-                matches!(parsed, Err(notice::Rejection::Malformed(_))),
-                "{}",
-                message.step
-            ),
-            [422] => assert!(
-                matches!(parsed, Err(notice::Rejection::Invalid { .. })),
-                "{}",
-                message.step
-            ),
+            [400] => assert!(matches!(parsed, Err(notice::Rejection::Malformed(_))), "{}", message.step),
+            [422] => assert!(matches!(parsed, Err(notice::Rejection::Invalid { .. })), "{}", message.step),
             [413] => assert!(message.body.len() > 40 * 1024, "{}", message.step),
-            [415] => assert_ne!(
-                message.content_type,
-                Some("application/json"),
-                "{}",
-                message.step
-            ),
+            [415] => assert_ne!(message.content_type, Some("application/json"), "{}", message.step),
             _ => assert_ne!(message.target, Target::Hookup, "{}", message.step),
         }
     }
@@ -89,23 +76,15 @@ fn a_story_has_every_part_and_ends() {
         let notice: Value = serde_json::from_slice(&message.body).unwrap();
         clients.insert(notice["client_id"].to_string());
     }
-    let expected = [
-        "delivered again",
-        "department disabled",
-        "department enabled",
-        "installed",
-        "secret rotated",
-    ];
+    let expected = ["delivered again", "department disabled", "department enabled", "installed", "secret rotated"];
     assert_eq!(steps.keys().copied().collect::<Vec<_>>(), expected);
     assert_eq!(clients.len(), 2, "an installation and another");
 }
 
 #[test]
 fn organisations_of_one_run_are_different_ones() {
-    let tenants: BTreeSet<String> = (0..500)
-        .filter_map(|tenant| script(7, tenant, Length::Messages(1), false).pop())
-        .map(|m| m.tenant)
-        .collect();
+    let tenants: BTreeSet<String> =
+        (0..500).filter_map(|tenant| script(7, tenant, Length::Messages(1), false).pop()).map(|m| m.tenant).collect();
     assert_eq!(tenants.len(), 500);
 }
 
@@ -134,9 +113,7 @@ fn as_many_messages_are_sent_as_were_asked_for() {
 const RECEIPT: &str = r#"{"event_id":"01890000-0000-7000-8000-000000000000","partition":0,"position":17,"leaf_hash":"x","recorded_time":"2026-11-23T10:00:00Z"}"#;
 
 async fn report(simulate: &Simulate) -> report::Report {
-    play::play(simulate, &CancellationToken::new(), false)
-        .await
-        .unwrap()
+    play::play(simulate, &CancellationToken::new(), false).await.unwrap()
 }
 
 #[tokio::test]
@@ -145,21 +122,13 @@ async fn what_is_acknowledged_is_written_down() {
     let dir = tempfile::tempdir().unwrap();
     let receipts = dir.path().join("receipts.ndjson");
     let base = server.url.as_str().trim_end_matches('/');
-    let report = report(&Simulate {
-        faults: false,
-        receipts: Some(receipts.clone()),
-        ..simulation(base)
-    })
-    .await;
+    let report = report(&Simulate { faults: false, receipts: Some(receipts.clone()), ..simulation(base) }).await;
     assert!(report.is_flawless());
     assert_eq!((report.sent, report.answers[&200]), (100, 100));
     let receipts = std::fs::read_to_string(receipts).unwrap();
     assert_eq!(receipts.lines().count(), 100);
     let first: Value = serde_json::from_str(receipts.lines().next().unwrap()).unwrap();
-    assert_eq!(
-        (&first["position"], &first["step"]),
-        (&17.into(), &"installed".into())
-    );
+    assert_eq!((&first["position"], &first["step"]), (&17.into(), &"installed".into()));
 }
 
 #[rstest]
@@ -169,15 +138,8 @@ async fn what_is_acknowledged_is_written_down() {
 async fn an_answer_that_was_not_expected_is_listed(#[case] answer: String) {
     let server = Canned::serve(vec![answer]).await;
     let base = server.url.as_str().trim_end_matches('/');
-    let report = report(&Simulate {
-        faults: false,
-        ..simulation(base)
-    })
-    .await;
-    assert_eq!(
-        (report.sent, report.unexpected, report.unanswered),
-        (100, 100, 0)
-    );
+    let report = report(&Simulate { faults: false, ..simulation(base) }).await;
+    assert_eq!((report.sent, report.unexpected, report.unanswered), (100, 100, 0));
     assert_eq!(report.unexpected_answers.len(), 20);
     assert!(report.to_text().contains("instead of [200]"));
 }
@@ -187,23 +149,13 @@ async fn a_message_that_nobody_answers_is_counted_apart_and_sent_again_when_aske
     let hang_up = String::new();
     let server = Canned::serve(vec![hang_up.clone(), json(503, "{}"), json(200, RECEIPT)]).await;
     let base = server.url.as_str().trim_end_matches('/');
-    let one = Simulate {
-        faults: false,
-        notices: Some(1),
-        tenants: 1,
-        ..simulation(base)
-    };
+    let one = Simulate { faults: false, notices: Some(1), tenants: 1, ..simulation(base) };
     let patient = report(&Simulate { retry: true, ..one }).await;
     assert!(patient.is_flawless());
     assert_eq!((patient.sent, patient.retried), (1, 2));
     let server = Canned::serve(vec![hang_up]).await;
     let base = server.url.as_str().trim_end_matches('/');
-    let one = Simulate {
-        faults: false,
-        notices: Some(1),
-        tenants: 1,
-        ..simulation(base)
-    };
+    let one = Simulate { faults: false, notices: Some(1), tenants: 1, ..simulation(base) };
     let report = report(&one).await;
     assert_eq!((report.unanswered, report.unexpected), (1, 0));
     assert!(!report.is_flawless());

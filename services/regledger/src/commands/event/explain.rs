@@ -23,11 +23,7 @@ impl Explained {
     /// One object.
     pub fn to_json(&self) -> String {
         let changes: Vec<&str> = self.changes.iter().map(|change| change.get()).collect();
-        format!(
-            "{{\"event\":{},\"changes\":[{}]}}",
-            self.event.get(),
-            changes.join(",")
-        )
+        format!("{{\"event\":{},\"changes\":[{}]}}", self.event.get(), changes.join(","))
     }
 }
 
@@ -37,23 +33,14 @@ impl Explained {
 /// If there is none, it is of a newer version, or the server refuses.
 pub async fn explain(api: &Api, partition: u32, position: u64) -> anyhow::Result<Explained> {
     let entries = entries(api, partition, position, 1).await?;
-    let event = entries
-        .into_iter()
-        .next()
-        .with_context(|| format!("there is no event at {partition}:{position}"))?;
+    let event = entries.into_iter().next().with_context(|| format!("there is no event at {partition}:{position}"))?;
     let parsed = Event::parse(event.get().as_bytes())?;
     let changes = match Changed::by(&parsed)? {
         Changed::Nothing => Vec::new(),
-        Changed::Client(id) => {
-            api.list(&format!("/v1/clients/{id}/changes"), &[], None)
-                .await?
-        }
+        Changed::Client(id) => api.list(&format!("/v1/clients/{id}/changes"), &[], None).await?,
         Changed::Directory(query) => api.list("/v1/changes", &query, None).await?,
     };
-    let changes = changes
-        .into_iter()
-        .filter(|change| stands_at(change, partition, position))
-        .collect();
+    let changes = changes.into_iter().filter(|change| stands_at(change, partition, position)).collect();
     Ok(Explained { event, changes })
 }
 
@@ -74,24 +61,17 @@ impl Changed {
         let name = attributes.source.rsplit('/').next().unwrap_or_default();
         Ok(match &event.body {
             Body::ProvetRegistration(notice) => {
-                let integration = attributes
-                    .integration_id
-                    .context("it names no integration")?;
-                Self::Client(client_id(
-                    integration,
-                    &attributes.subject,
-                    &notice.client_id,
-                ))
+                let integration = attributes.integration_id.context("it names no integration")?;
+                Self::Client(client_id(integration, &attributes.subject, &notice.client_id))
             }
             Body::ClientRetire => Self::Client(attributes.subject.clone()),
             Body::IntegrationCreate(create) => Self::integration(&create.integration.name),
-            Body::IntegrationUpdate(_)
-            | Body::IntegrationRotateHookup(_)
-            | Body::IntegrationDelete => Self::integration(name),
-            Body::LedgerCreate(_) => Self::Directory(vec![
-                ("from", "beginning".to_owned()),
-                ("type", "domain.*".to_owned()),
-            ]),
+            Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
+                Self::integration(name)
+            }
+            Body::LedgerCreate(_) => {
+                Self::Directory(vec![("from", "beginning".to_owned()), ("type", "domain.*".to_owned())])
+            }
             Body::TokenCreate(_)
             | Body::TokenRevoke
             | Body::ClientReveal(_)
@@ -121,11 +101,7 @@ fn stands_at(change: &RawValue, partition: u32, position: u64) -> bool {
     let Ok(change) = serde_json::from_str::<Sequence>(change.get()) else {
         return false;
     };
-    let found = change
-        .sequence
-        .split('.')
-        .next()
-        .and_then(|digits| digits.parse().ok());
+    let found = change.sequence.split('.').next().and_then(|digits| digits.parse().ok());
     change.partition == partition && found == Some(position)
 }
 
@@ -138,9 +114,7 @@ mod tests {
 
     #[test]
     fn changes_are_told_by_their_place() {
-        let change =
-            to_raw_value(&json!({"partition": 0, "sequence": "00000000000000000017.0002"}))
-                .unwrap();
+        let change = to_raw_value(&json!({"partition": 0, "sequence": "00000000000000000017.0002"})).unwrap();
         assert!(stands_at(&change, 0, 17));
         assert!(!stands_at(&change, 0, 1));
         assert!(!stands_at(&change, 1, 17));
@@ -156,15 +130,9 @@ mod tests {
             });
             Changed::by(&Event::parse(entry.to_string().as_bytes()).unwrap()).unwrap()
         };
-        assert_eq!(
-            event("client.retire", "/clients/c1", json!({})),
-            Changed::Client("c1".to_owned())
-        );
+        assert_eq!(event("client.retire", "/clients/c1", json!({})), Changed::Client("c1".to_owned()));
         let deleted = event("integration.delete", "/integrations/acme-lab", json!({}));
         assert_eq!(deleted, Changed::integration("acme-lab"));
-        assert_eq!(
-            event("token.revoke", "/tokens", json!({})),
-            Changed::Nothing
-        );
+        assert_eq!(event("token.revoke", "/tokens", json!({})), Changed::Nothing);
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use super::{PAGE, entries};
 use crate::client::Api;
@@ -23,11 +24,21 @@ struct Held {
     last: Vec<u8>,
 }
 
+/// What a file holds now.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Exported<'a> {
+    file: &'a Path,
+    /// Entries that it lacked.
+    added: u64,
+    /// Entries in all.
+    entries: u64,
+}
+
 /// Writes what the file lacks.
 ///
 /// # Errors
 /// If the server refuses or cannot be asked, the file cannot be written, or is of another ledger.
-pub async fn run(api: &Api, partition: u32, path: &Path) -> anyhow::Result<()> {
+pub async fn run<'a>(api: &Api, partition: u32, path: &'a Path) -> anyhow::Result<Exported<'a>> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -37,18 +48,13 @@ pub async fn run(api: &Api, partition: u32, path: &Path) -> anyhow::Result<()> {
         .open(path)
         .with_context(|| format!("cannot open {}", path.display()))?;
     let held = held(&mut file).with_context(|| format!("cannot read {}", path.display()))?;
-    check(api, partition, &held)
-        .await
-        .with_context(|| format!("cannot go on with {}", path.display()))?;
+    check(api, partition, &held).await.with_context(|| format!("cannot go on with {}", path.display()))?;
     file.set_len(held.bytes)?;
     file.seek(SeekFrom::End(0))?;
-    let end = append(api, partition, held.lines, file).await?;
-    say(format_args!(
-        "{}: {} new entries, {end} in all",
-        path.display(),
-        end - held.lines
-    ));
-    Ok(())
+    let entries = append(api, partition, held.lines, file).await?;
+    let added = entries - held.lines;
+    say(format_args!("{}: {added} new entries, {entries} in all", path.display()));
+    Ok(Exported { file: path, added, entries })
 }
 
 async fn append(api: &Api, partition: u32, from: u64, file: File) -> anyhow::Result<u64> {
@@ -79,13 +85,8 @@ async fn check(api: &Api, partition: u32, held: &Held) -> anyhow::Result<()> {
         return Ok(());
     };
     let entries = entries(api, partition, position, 1).await?;
-    let entry = entries
-        .first()
-        .context("the server's ledger is shorter than the file")?;
-    ensure!(
-        entry.get().as_bytes() == held.last,
-        "it holds another entry at position {position} than the server"
-    );
+    let entry = entries.first().context("the server's ledger is shorter than the file")?;
+    ensure!(entry.get().as_bytes() == held.last, "it holds another entry at position {position} than the server");
     Ok(())
 }
 
@@ -114,21 +115,14 @@ fn held(file: &mut File) -> std::io::Result<Held> {
 async fn head(api: &Api, partition: u32) -> Option<u64> {
     let metrics = api.text("/metrics", &[]).await.ok()?;
     let name = format!("regledger_ledger_position{{partition=\"{partition}\"}} ");
-    let last: u64 = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix(&name))?
-        .trim()
-        .parse()
-        .ok()?;
+    let last: u64 = metrics.lines().find_map(|line| line.strip_prefix(&name))?.trim().parse().ok()?;
     Some(last + 1)
 }
 
 /// Draws on stderr, and only on a terminal.
 fn progress(total: u64, from: u64) -> ProgressBar {
     let bar = ProgressBar::new(total).with_position(from);
-    let style = ProgressStyle::with_template(
-        "{bar:40} {human_pos}/{human_len} entries  {per_sec}  {eta} left",
-    );
+    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} entries  {per_sec}  {eta} left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
@@ -137,6 +131,21 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::canned::{Canned, json};
+
+    #[tokio::test]
+    async fn what_was_written_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.ndjson");
+        std::fs::write(&path, "{}\n").unwrap();
+        let metrics = json(200, "regledger_ledger_position{partition=\"0\"} 2\n");
+        let answers = [json(200, "{}\n"), metrics, json(200, "{\"a\":1}\n{\"b\":2}\n"), json(200, "")];
+        let server = Canned::serve(answers.into()).await;
+        let api = Api::new(server.url.clone(), None).unwrap();
+        let expected = Exported { file: &path, added: 2, entries: 3 };
+        assert_eq!(run(&api, 0, &path).await.unwrap(), expected);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n{\"a\":1}\n{\"b\":2}\n");
+    }
 
     #[rstest]
     #[case::new("", 0, 0, "")]
@@ -152,13 +161,6 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content.as_bytes()).unwrap();
         file.rewind().unwrap();
-        assert_eq!(
-            held(&mut file).unwrap(),
-            Held {
-                lines,
-                bytes,
-                last: last.as_bytes().to_vec()
-            }
-        );
+        assert_eq!(held(&mut file).unwrap(), Held { lines, bytes, last: last.as_bytes().to_vec() });
     }
 }

@@ -28,10 +28,7 @@ pub struct Checked {
 }
 
 /// Entries that are read at a time.
-const CHUNK: Limit = Limit {
-    events: 1024,
-    bytes: 8 << 20,
-};
+const CHUNK: Limit = Limit { events: 1024, bytes: 8 << 20 };
 
 /// Reads every entry, which compares it with its hash, and opens every secret.
 ///
@@ -46,60 +43,30 @@ pub async fn check(dir: &Path, kek: Kek) -> anyhow::Result<Checked> {
 }
 
 async fn check_ledger(ledger: &SqliteLedger, keys: &Path, kek: Kek) -> anyhow::Result<Checked> {
-    let first = ledger
-        .read(
-            0,
-            0,
-            Limit {
-                events: 1,
-                bytes: 0,
-            },
-        )
-        .await?;
+    let first = ledger.read(0, 0, Limit { events: 1, bytes: 0 }).await?;
     let first = first.first().context("the ledger is empty")?;
     let Body::LedgerCreate(genesis) = Event::parse(&first.bytes)?.body else {
         bail!("the ledger does not begin with its genesis");
     };
-    let vault =
-        Vault::open(keys, kek, &genesis.ledger).context("the keys do not fit the ledger")?;
-    let mut checked = Checked {
-        ledger: genesis.ledger,
-        ..Checked::default()
-    };
+    let vault = Vault::open(keys, kek, &genesis.ledger).context("the keys do not fit the ledger")?;
+    let mut checked = Checked { ledger: genesis.ledger, ..Checked::default() };
     let now = clock::now();
     let walked = walk(ledger, &vault, now, &mut checked).await;
     vault.close().await;
     walked.map(|()| checked)
 }
 
-async fn walk(
-    ledger: &SqliteLedger,
-    vault: &Vault,
-    now: Timestamp,
-    checked: &mut Checked,
-) -> anyhow::Result<()> {
+async fn walk(ledger: &SqliteLedger, vault: &Vault, now: Timestamp, checked: &mut Checked) -> anyhow::Result<()> {
     let head = ledger.head(0).await?;
     while checked.events < head {
         let chunk = ledger.read(0, checked.events, CHUNK).await?;
-        ensure!(
-            !chunk.is_empty(),
-            "the ledger ends at position {} of {head}",
-            checked.events
-        );
+        ensure!(!chunk.is_empty(), "the ledger ends at position {} of {head}", checked.events);
         for recorded in chunk {
             let position = recorded.position;
-            ensure!(
-                position == checked.events,
-                "position {} is missing",
-                checked.events
-            );
-            let event =
-                Event::parse(&recorded.bytes).with_context(|| format!("at position {position}"))?;
+            ensure!(position == checked.events, "position {} is missing", checked.events);
+            let event = Event::parse(&recorded.bytes).with_context(|| format!("at position {position}"))?;
             for secret in secrets(&event) {
-                secret
-                    .open(vault, now, checked)
-                    .await
-                    .with_context(|| format!("at position {position}"))?;
+                secret.open(vault, now, checked).await.with_context(|| format!("at position {position}"))?;
             }
             checked.events += 1;
         }
@@ -119,35 +86,19 @@ fn secrets(event: &Event) -> Vec<Secret<'_>> {
     let id = event.attributes.id;
     match &event.body {
         Body::ProvetRegistration(notice) => {
-            let fields = [
-                ("client_secret", &notice.client_secret),
-                ("unknown", &notice.unknown),
-            ];
+            let fields = [("client_secret", &notice.client_secret), ("unknown", &notice.unknown)];
             let subject = || Subject::Tenant(event.attributes.subject.clone());
             fields
                 .into_iter()
                 .filter_map(|(field, sealed)| {
                     let envelope = &sealed.as_ref()?.sealed;
-                    Some(Secret {
-                        event: id,
-                        field,
-                        subject: subject(),
-                        envelope,
-                    })
+                    Some(Secret { event: id, field, subject: subject(), envelope })
                 })
                 .collect()
         }
         Body::QuarantineReceive(message) => {
-            let subject = Subject::Quarantine {
-                id: message.id.clone(),
-                expires: message.expires_time,
-            };
-            vec![Secret {
-                event: id,
-                field: "body",
-                subject,
-                envelope: &message.body.sealed,
-            }]
+            let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
+            vec![Secret { event: id, field: "body", subject, envelope: &message.body.sealed }]
         }
         _ => Vec::new(),
     }
@@ -155,20 +106,9 @@ fn secrets(event: &Event) -> Vec<Secret<'_>> {
 
 impl Secret<'_> {
     /// Opens it, and wipes what it says at once.
-    async fn open(
-        &self,
-        vault: &Vault,
-        now: Timestamp,
-        checked: &mut Checked,
-    ) -> anyhow::Result<()> {
-        let context = Context {
-            event: self.event,
-            field: self.field,
-        };
-        match vault
-            .open_envelope(&self.subject, &context, self.envelope)
-            .await
-        {
+    async fn open(&self, vault: &Vault, now: Timestamp, checked: &mut Checked) -> anyhow::Result<()> {
+        let context = Context { event: self.event, field: self.field };
+        match vault.open_envelope(&self.subject, &context, self.envelope).await {
             Ok(_) => checked.secrets += 1,
             Err(UnsealError::NoKey) if self.is_over(now) => checked.expired += 1,
             Err(error) => {

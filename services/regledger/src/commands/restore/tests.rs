@@ -31,69 +31,42 @@ impl Hub {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let kek = Kek::create_file(&dir.path().join("kek")).unwrap();
-        let ledger =
-            SqliteLedger::open(&dir.path().join(LEDGER_FILE), sqlite::Options::default()).unwrap();
+        let ledger = SqliteLedger::open(&dir.path().join(LEDGER_FILE), sqlite::Options::default()).unwrap();
         let vault = Vault::open(&dir.path().join(KEYS_FILE), kek, LEDGER).unwrap();
         let hub = Self { dir, ledger, vault };
-        let genesis = LedgerCreate {
-            ledger: LEDGER.to_owned(),
-            partitions: 1,
-        };
-        hub.append(EventType::LedgerCreate, "", Uuid::nil(), &genesis)
-            .await;
+        let genesis = LedgerCreate { ledger: LEDGER.to_owned(), partitions: 1 };
+        hub.append(EventType::LedgerCreate, "", Uuid::nil(), &genesis).await;
         hub
     }
 
     async fn append(&self, kind: EventType, subject: &str, id: Uuid, data: &impl Serialize) {
-        let attributes = Attributes {
-            id,
-            source: "/x".to_owned(),
-            subject: subject.to_owned(),
-            ..Attributes::default()
-        };
+        let attributes =
+            Attributes { id, source: "/x".to_owned(), subject: subject.to_owned(), ..Attributes::default() };
         let bytes = encode_data(&attributes, kind, data).unwrap();
-        self.ledger
-            .append(vec![Entry {
-                partition: 0,
-                directory: false,
-                bytes: bytes.into(),
-            }])
-            .await
-            .unwrap();
+        self.ledger.append(vec![Entry { partition: 0, directory: false, bytes: bytes.into() }]).await.unwrap();
     }
 
     async fn seal(&self, subject: &Subject, id: Uuid, field: &str) -> Sealed {
         let key = self.vault.data_key(subject, clock::now()).await.unwrap();
-        Sealed {
-            sealed: self
-                .vault
-                .seal(&key, &SealContext { event: id, field }, b"s3cret")
-                .unwrap(),
-        }
+        Sealed { sealed: self.vault.seal(&key, &SealContext { event: id, field }, b"s3cret").unwrap() }
     }
 
     async fn register(&self) {
         let id = clock::fresh_id();
-        let secret = self
-            .seal(&Subject::Tenant(TENANT.to_owned()), id, "client_secret")
-            .await;
+        let secret = self.seal(&Subject::Tenant(TENANT.to_owned()), id, "client_secret").await;
         let notice = json!({
             "provet_id": 1234, "client_id": "abc", "client_secret": secret, "algorithm": null,
             "authorization_grant_type": "client_credentials", "client_type": "confidential", "redirect_uris": "",
             "token_url": "https://provetcloud.com/1234/", "authorize_url": "", "openid_autodiscovery_url": null,
         });
-        self.append(EventType::ProvetRegistration, TENANT, id, &notice)
-            .await;
+        self.append(EventType::ProvetRegistration, TENANT, id, &notice).await;
     }
 
     /// A quarantined message that has expired, and so has its key.
     async fn quarantine_expired(&self) {
         let id = clock::fresh_id();
         let expires = Timestamp::UNIX_EPOCH;
-        let subject = Subject::Quarantine {
-            id: "q1".to_owned(),
-            expires,
-        };
+        let subject = Subject::Quarantine { id: "q1".to_owned(), expires };
         let body = self.seal(&subject, id, "body").await;
         let message = QuarantineReceive {
             id: "q1".to_owned(),
@@ -104,8 +77,7 @@ impl Hub {
             violations: Vec::new(),
             expires_time: expires,
         };
-        self.append(EventType::QuarantineReceive, "q1", id, &message)
-            .await;
+        self.append(EventType::QuarantineReceive, "q1", id, &message).await;
         assert_eq!(self.vault.expire(clock::now()).await.unwrap(), 1);
     }
 
@@ -115,35 +87,24 @@ impl Hub {
 
     /// A backup, while ledger and keys are open.
     fn back_up(&self) -> PathBuf {
-        let to = self
-            .dir
-            .path()
-            .join(format!("backup-{}", clock::fresh_id()));
+        let to = self.dir.path().join(format!("backup-{}", clock::fresh_id()));
         backup::run(&Backup { dir: to.clone() }, &session(self.dir.path())).unwrap();
         to
     }
 }
 
 fn session(data_dir: &Path) -> Session {
-    let globals = Globals {
-        data_dir: Some(data_dir.to_owned()),
-        ..Globals::default()
-    };
+    let globals = Globals { data_dir: Some(data_dir.to_owned()), ..Globals::default() };
     Session::new(globals, Variables::new())
 }
 
 async fn restore(hub: &Hub, backup: &Path, to: &Path, replace: bool) -> anyhow::Result<()> {
-    let arguments = Restore {
-        dir: backup.to_owned(),
-        replace,
-        kek_file: Some(hub.kek_file()),
-    };
+    let arguments = Restore { dir: backup.to_owned(), replace, kek_file: Some(hub.kek_file()) };
     run(&arguments, &session(to)).await
 }
 
 async fn events_of(data_dir: &Path) -> u64 {
-    let ledger =
-        SqliteLedger::open(&data_dir.join(LEDGER_FILE), sqlite::Options::default()).unwrap();
+    let ledger = SqliteLedger::open(&data_dir.join(LEDGER_FILE), sqlite::Options::default()).unwrap();
     ledger.head(0).await.unwrap()
 }
 
@@ -160,18 +121,12 @@ async fn a_backup_of_a_running_hub_is_restored_whole() {
     DataDirLock::acquire(to.path()).unwrap();
     let kek = Kek::from_file(&hub.dir.path().join("kek")).unwrap();
     let checked = check::check(to.path(), kek).await.unwrap();
-    assert_eq!(
-        (checked.events, checked.secrets, checked.expired),
-        (3, 1, 1)
-    );
+    assert_eq!((checked.events, checked.secrets, checked.expired), (3, 1, 1));
 }
 
 /// Spoils a backup.
 fn spoil(backup: &Path, file: &str, sql: &str) {
-    Connection::open(backup.join(file))
-        .unwrap()
-        .execute_batch(sql)
-        .unwrap();
+    Connection::open(backup.join(file)).unwrap().execute_batch(sql).unwrap();
 }
 
 #[rstest]
@@ -179,10 +134,7 @@ fn spoil(backup: &Path, file: &str, sql: &str) {
     LEDGER_FILE,
     "DROP TRIGGER event_is_never_changed; UPDATE event SET entry = CAST('{}' AS BLOB) WHERE position = 1"
 )]
-#[case::an_entry_is_missing(
-    LEDGER_FILE,
-    "DROP TRIGGER event_is_never_removed; DELETE FROM event WHERE position = 1"
-)]
+#[case::an_entry_is_missing(LEDGER_FILE, "DROP TRIGGER event_is_never_removed; DELETE FROM event WHERE position = 1")]
 #[case::a_key_is_missing(KEYS_FILE, "DELETE FROM data_key")]
 #[case::the_keys_are_of_another_ledger(KEYS_FILE, "UPDATE store SET ledger = 'another'")]
 #[tokio::test]
@@ -198,18 +150,27 @@ async fn a_backup_that_is_not_whole_is_refused(#[case] file: &str, #[case] sql: 
     assert!(!to.path().join(RESTORING).exists(), "{error:#}");
 }
 
+#[rstest]
+#[case::of_the_ledger(LEDGER_FILE)]
+#[case::of_the_keys(KEYS_FILE)]
+#[tokio::test]
+async fn a_copy_with_a_write_ahead_log_is_refused(#[case] file: &str) {
+    let hub = Hub::new().await;
+    let backup = hub.back_up();
+    fs::write(backup.join(format!("{file}-wal")), "").unwrap();
+    let to = tempfile::tempdir().unwrap();
+    let error = restore(&hub, &backup, to.path(), false).await.unwrap_err();
+    assert!(error.to_string().contains("`regledger backup`"), "{error:#}");
+    assert!(!to.path().join(LEDGER_FILE).exists(), "{error:#}");
+}
+
 #[tokio::test]
 async fn a_backup_needs_its_own_key_encryption_key() {
     let (hub, other) = (Hub::new().await, Hub::new().await);
     let backup = hub.back_up();
     let to = tempfile::tempdir().unwrap();
-    let error = restore(&other, &backup, to.path(), false)
-        .await
-        .unwrap_err();
-    assert!(
-        format!("{error:#}").contains("key-encryption key"),
-        "{error:#}"
-    );
+    let error = restore(&other, &backup, to.path(), false).await.unwrap_err();
+    assert!(format!("{error:#}").contains("key-encryption key"), "{error:#}");
 }
 
 #[tokio::test]
@@ -222,13 +183,8 @@ async fn what_is_there_is_replaced_only_when_asked_for_and_then_kept() {
     restore(&hub, &backup, data_dir, false).await.unwrap_err();
     restore(&hub, &backup, data_dir, true).await.unwrap();
     assert_eq!(events_of(data_dir).await, 1);
-    let aside = fs::read_dir(data_dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let aside = aside
-        .filter(|path| path.to_string_lossy().contains("/replaced-"))
-        .last()
-        .unwrap();
+    let aside = fs::read_dir(data_dir).unwrap().map(|entry| entry.unwrap().path());
+    let aside = aside.filter(|path| path.to_string_lossy().contains("/replaced-")).last().unwrap();
     assert_eq!(events_of(&aside).await, 2);
 }
 

@@ -31,10 +31,13 @@ async fn slow_senders_hold_up_nobody_and_are_ended() {
     for (kind, path) in [
         ("a body", path),
         ("a body of a command", "/v1/tokens"),
+        ("a body of a stranger's command", "/v1/tokens"),
         ("a body behind a wrong key", &wrong),
         ("a body that nobody reads", "/nothing"),
     ] {
-        let line = format!("POST {path} HTTP/1.1\r\n");
+        let is_known = kind == "a body of a command";
+        let token = if is_known { &hub.admin.token } else { "" };
+        let line = format!("POST {path} HTTP/1.1\r\nauthorization: Bearer {token}\r\n");
         kinds.push((kind, format!("{line}{sized}"), spaces.clone()));
         kinds.push((kind, format!("{line}{chunked}"), chunks.clone()));
     }

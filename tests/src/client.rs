@@ -16,33 +16,18 @@ pub struct Client {
 impl Client {
     /// A client with a token.
     pub fn new(url: &str, token: &str) -> Self {
-        Self {
-            http: reqwest::Client::new(),
-            url: url.to_owned(),
-            token: token.to_owned(),
-        }
+        Self { http: reqwest::Client::new(), url: url.to_owned(), token: token.to_owned() }
     }
 
     /// A request to a path, or to a whole URL.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = if path.starts_with("http") {
-            path.to_owned()
-        } else {
-            format!("{}{path}", self.url)
-        };
+        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.url) };
         self.http.request(method, url).bearer_auth(&self.token)
     }
 
     /// GET; status and JSON.
     pub async fn try_get(&self, path: &str) -> (StatusCode, Value) {
-        read(
-            self.request(Method::GET, path)
-                .header("accept", "application/json")
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
+        read(self.request(Method::GET, path).header("accept", "application/json").send().await.unwrap()).await
     }
 
     /// GET that must succeed.
@@ -52,14 +37,7 @@ impl Client {
 
     /// POST; status and JSON.
     pub async fn try_post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
-        read(
-            self.request(Method::POST, path)
-                .json(body)
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
+        read(self.request(Method::POST, path).json(body).send().await.unwrap()).await
     }
 
     /// POST that must succeed.
@@ -85,16 +63,8 @@ impl Client {
     }
 
     /// Posts bytes to a hookup URL; status and answer.
-    pub async fn try_notify(
-        &self,
-        hookup: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> (StatusCode, Value) {
-        let request = self
-            .http
-            .post(hookup)
-            .header("content-type", "application/json")
-            .body(body);
+    pub async fn try_notify(&self, hookup: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
+        let request = self.http.post(hookup).header("content-type", "application/json").body(body);
         read(request.send().await.unwrap()).await
     }
 
@@ -112,8 +82,5 @@ fn succeeded(path: &str, (status, value): (StatusCode, Value)) -> Value {
 async fn read(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let text = response.text().await.unwrap();
-    (
-        status,
-        serde_json::from_str(&text).unwrap_or(Value::String(text)),
-    )
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }

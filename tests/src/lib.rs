@@ -1,10 +1,5 @@
 //! Drives the real executable over real sockets: builds it, starts it, asks it, kills it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 mod client;
 mod process;
@@ -29,10 +24,7 @@ pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Optio
         if let Some(found) = condition().await {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "waited {PATIENCE:?} in vain: {what}"
-        );
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

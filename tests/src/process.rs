@@ -16,18 +16,8 @@ pub fn executable() -> &'static Path {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(|| {
         let build = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "-p",
-                "regledger",
-                "--message-format=json",
-            ])
-            .args(if cfg!(debug_assertions) {
-                None
-            } else {
-                Some("--release")
-            })
+            .args(["build", "--quiet", "-p", "regledger", "--message-format=json"])
+            .args(if cfg!(debug_assertions) { None } else { Some("--release") })
             .current_dir(repository())
             .stderr(Stdio::inherit())
             .output()
@@ -45,10 +35,7 @@ pub fn executable() -> &'static Path {
 /// A command of the executable.
 pub fn regledger(arguments: &[&str]) -> Command {
     let mut command = Command::new(executable());
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.args(arguments).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command
 }
 
@@ -91,8 +78,7 @@ impl Server {
 
     /// Starts a server in a data directory.
     pub fn start_in(data_dir: &Path, options: &Options<'_>) -> Self {
-        Self::try_start_in(data_dir, options)
-            .unwrap_or_else(|lines| panic!("it did not start:\n{lines}"))
+        Self::try_start_in(data_dir, options).unwrap_or_else(|lines| panic!("it did not start:\n{lines}"))
     }
 
     /// Starts a server in a data directory, or gives what it said before it ended.
@@ -101,13 +87,7 @@ impl Server {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let serving = collect(&mut child, lines.clone());
         match serving.recv_timeout(PATIENCE) {
-            Ok(url) => Ok(Self {
-                child,
-                url,
-                data_dir: data_dir.to_owned(),
-                lines,
-                _own: None,
-            }),
+            Ok(url) => Ok(Self { child, url, data_dir: data_dir.to_owned(), lines, _own: None }),
             Err(_) => {
                 let _ = child.kill();
                 let status = child.wait().unwrap();
@@ -135,9 +115,7 @@ impl Server {
     /// A command of the executable that speaks to this server.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = regledger(arguments);
-        command
-            .args(["--url", &self.url, "--data-dir"])
-            .arg(&self.data_dir);
+        command.args(["--url", &self.url, "--data-dir"]).arg(&self.data_dir);
         command
     }
 
@@ -149,9 +127,7 @@ impl Server {
 
     /// Sends a signal by name: `TERM`, `STOP`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.pid().to_string()])
-            .status();
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
@@ -209,9 +185,7 @@ fn collect(child: &mut Child, lines: Arc<Mutex<Vec<String>>>) -> Receiver<String
     std::thread::spawn(move || {
         for line in stderr.lines().map_while(Result::ok) {
             if let Ok(Value::Object(event)) = serde_json::from_str(&line)
-                && event
-                    .get("message")
-                    .is_some_and(|message| message == "serving")
+                && event.get("message").is_some_and(|message| message == "serving")
             {
                 let _ = found.send(event["url"].as_str().unwrap().to_owned());
             }

@@ -5,18 +5,13 @@ use std::process::Command;
 
 /// The repository.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// A program from the system, that must be there.
 pub fn tool(name: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file());
+    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
     Command::new(found.unwrap_or_else(|| missing(name)))
 }
 
@@ -32,8 +27,7 @@ pub fn node() -> Command {
         missing(".cache/npm/node_modules");
     }
     let mut node = tool("node");
-    node.env("NODE_PATH", &modules)
-        .current_dir(modules.parent().unwrap());
+    node.env("NODE_PATH", &modules).current_dir(modules.parent().unwrap());
     node
 }
 

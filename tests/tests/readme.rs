@@ -1,10 +1,5 @@
 //! What the README tells users to do does what it says.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -20,10 +15,7 @@ fn snippets() -> Vec<(String, String)> {
     let snippets: Vec<_> = marked
         .map(|text| {
             let (mark, rest) = text.split_once("-->").unwrap();
-            let code = rest
-                .split("```sh\n")
-                .nth(1)
-                .expect("a mark stands before a snippet");
+            let code = rest.split("```sh\n").nth(1).expect("a mark stands before a snippet");
             let code = code.split("```").next().unwrap();
             (mark.trim_matches([':', ' ']).to_owned(), code.to_owned())
         })
@@ -43,11 +35,7 @@ fn bash(dir: &Path, script: &str, hookup: &str) -> Output {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
@@ -56,18 +44,9 @@ fn a_stranger_who_follows_the_readme_sees_the_client_and_its_change() {
     let port = free_port().to_string();
     let mut snippets = snippets().into_iter();
     let (mark, serve) = snippets.next().unwrap();
-    assert_eq!(
-        (mark.as_str(), serve.trim()),
-        ("serve", "cargo run -- serve --data-dir ./data")
-    );
+    assert_eq!((mark.as_str(), serve.trim()), ("serve", "cargo run -- serve --data-dir ./data"));
     let listen = format!("127.0.0.1:{port}");
-    let server = Server::start_in(
-        &dir.path().join("data"),
-        &Options {
-            listen: Some(&listen),
-            ..Options::default()
-        },
-    );
+    let server = Server::start_in(&dir.path().join("data"), &Options { listen: Some(&listen), ..Options::default() });
 
     // One shell for all that follows, as the stranger has.
     let mut alias = String::new();
@@ -85,24 +64,13 @@ fn a_stranger_who_follows_the_readme_sees_the_client_and_its_change() {
         if let Some(line) = code.lines().find(|line| line.starts_with("alias ")) {
             alias = line.to_owned();
         }
-        if let Some(url) = said
-            .split_whitespace()
-            .find(|word| word.contains("/hookup/"))
-        {
+        if let Some(url) = said.split_whitespace().find(|word| word.contains("/hookup/")) {
             hookup = url.to_owned();
         }
         assert!(!said.is_empty(), "{code}\n{errors}");
     }
-    for expected in [
-        "/hookup/acme-lab/",
-        "leaf_hash",
-        "provetcloud.com/1234",
-        "event: client.registered",
-    ] {
-        assert!(
-            said.contains(expected),
-            "{expected} is not in what was said:\n{said}"
-        );
+    for expected in ["/hookup/acme-lab/", "leaf_hash", "provetcloud.com/1234", "event: client.registered"] {
+        assert!(said.contains(expected), "{expected} is not in what was said:\n{said}");
     }
     assert!(!said.contains("not-a-real-secret"), "{said}");
     drop(server);
@@ -111,23 +79,14 @@ fn a_stranger_who_follows_the_readme_sees_the_client_and_its_change() {
 #[test]
 fn the_demo_shows_a_registration_arriving_the_table_and_the_stream() {
     let output = Command::new(executable())
-        .args([
-            "demo",
-            "--for",
-            "8",
-            "--listen",
-            &format!("127.0.0.1:{}", free_port()),
-        ])
+        .args(["demo", "--for", "8", "--listen", &format!("127.0.0.1:{}", free_port())])
         .env_clear()
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     for expected in ["/hookup/", "client.registered", "client.departments_added"] {
-        assert!(
-            said.contains(expected),
-            "{expected} is not in what the demo said:\n{said}"
-        );
+        assert!(said.contains(expected), "{expected} is not in what the demo said:\n{said}");
     }
 }
 
@@ -135,9 +94,8 @@ fn the_demo_shows_a_registration_arriving_the_table_and_the_stream() {
 fn every_file_that_the_readme_names_is_there() {
     let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
     for word in readme.split(['`', '(', ')']) {
-        let is_file = ["ops/", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"]
-            .iter()
-            .any(|start| word.starts_with(start));
+        let is_file =
+            ["ops/", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"].iter().any(|start| word.starts_with(start));
         if is_file {
             assert!(repository().join(word).exists(), "the README names {word}");
         }

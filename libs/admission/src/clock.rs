@@ -19,10 +19,7 @@ impl Clock {
     }
 
     /// The time by the machine's clock.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the one place where the clock is read"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "the one place where the clock is read")]
     pub fn system() -> Self {
         Self::new(Timestamp::now)
     }

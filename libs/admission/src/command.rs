@@ -38,15 +38,7 @@ impl Intent {
     pub fn new(kind: EventType, source: String, actor: &Token) -> Self {
         let actor = actor.id.clone();
         let (subject, integration_id, repetition) = (None, None, None);
-        Self {
-            kind,
-            source,
-            subject,
-            integration_id,
-            partition: 0,
-            actor,
-            repetition,
-        }
+        Self { kind, source, subject, integration_id, partition: 0, actor, repetition }
     }
 
     /// Names the row that it is about.
@@ -98,15 +90,10 @@ impl Admission {
     ///
     /// # Errors
     /// [`Unavailable`] if it could not be made durable, or nobody knows whether it was.
-    pub async fn submit(
-        &self,
-        intent: Intent,
-        data: &impl Serialize,
-    ) -> Result<Submitted, Unavailable> {
+    pub async fn submit(&self, intent: Intent, data: &impl Serialize) -> Result<Submitted, Unavailable> {
         let time = self.now();
         let id = event_id(time);
-        let (idempotency_key, fingerprint) =
-            intent.repetition.map(|r| (r.id, r.fingerprint)).unzip();
+        let (idempotency_key, fingerprint) = intent.repetition.map(|r| (r.id, r.fingerprint)).unzip();
         let attributes = Attributes {
             id,
             source: intent.source,
@@ -119,15 +106,8 @@ impl Admission {
             ..Attributes::default()
         };
         let bytes = encode_data(&attributes, intent.kind, data)?;
-        let place = self
-            .append(intent.kind, intent.partition, bytes.into())
-            .await?;
-        Ok(Submitted {
-            event: id,
-            place,
-            outcome: row_key(&attributes),
-            time,
-        })
+        let place = self.append(intent.kind, intent.partition, bytes.into()).await?;
+        Ok(Submitted { event: id, place, outcome: row_key(&attributes), time })
     }
 }
 

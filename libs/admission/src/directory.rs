@@ -39,9 +39,7 @@ pub enum DirectoryError {
     #[error("the ledger does not begin with a genesis event: it is not a ledger of regledger")]
     NoGenesis,
     /// The ledger was made with another number of partitions.
-    #[error(
-        "the ledger was made with {ledger} partitions and is opened with {opened}; open it with {ledger}"
-    )]
+    #[error("the ledger was made with {ledger} partitions and is opened with {opened}; open it with {ledger}")]
     OtherPartitions {
         /// What the genesis says.
         ledger: u32,
@@ -50,10 +48,7 @@ pub enum DirectoryError {
     },
 }
 
-const CHUNK: Limit = Limit {
-    events: 1024,
-    bytes: 4 << 20,
-};
+const CHUNK: Limit = Limit { events: 1024, bytes: 4 << 20 };
 
 /// Time between two looks for what is new: under load the head moves a thousand times a second, the directory hardly ever.
 /// Nobody waits for it: who does not find a key or a token catches up by itself.
@@ -81,19 +76,11 @@ impl DirectoryView {
     ///
     /// # Errors
     /// [`DirectoryError`] if it cannot be read, or is not what this process was told to open.
-    pub async fn open(
-        ledger: Arc<dyn Ledger>,
-        id: Option<String>,
-        clock: &Clock,
-    ) -> Result<Arc<Self>, DirectoryError> {
+    pub async fn open(ledger: Arc<dyn Ledger>, id: Option<String>, clock: &Clock) -> Result<Arc<Self>, DirectoryError> {
         if ledger.head(0).await? == 0 {
             create_ledger(&*ledger, id, clock.now()).await?;
         }
-        let known = Known {
-            directory: Directory::default(),
-            next: 0,
-            ledger_time: Timestamp::MIN,
-        };
+        let known = Known { directory: Directory::default(), next: 0, ledger_time: Timestamp::MIN };
         let view = Arc::new(Self {
             ledger,
             known: RwLock::new(known),
@@ -108,10 +95,7 @@ impl DirectoryView {
             return Err(DirectoryError::NoGenesis);
         };
         if partitions != opened {
-            return Err(DirectoryError::OtherPartitions {
-                ledger: partitions,
-                opened,
-            });
+            return Err(DirectoryError::OtherPartitions { ledger: partitions, opened });
         }
         Ok(view)
     }
@@ -123,10 +107,7 @@ impl DirectoryView {
 
     /// Id of the ledger.
     pub fn ledger_id(&self) -> String {
-        self.read()
-            .ledger()
-            .map(|row| row.ledger.clone())
-            .unwrap_or_default()
+        self.read().ledger().map(|row| row.ledger.clone()).unwrap_or_default()
     }
 
     /// Number of partitions.
@@ -164,10 +145,7 @@ impl DirectoryView {
             let now = done.as_ref().err().map(ToString::to_string);
             let is_news = *reason != now;
             if let (true, Err(error)) = (is_news, &done) {
-                tracing::error!(
-                    error = error as &dyn std::error::Error,
-                    "the directory stands still"
-                );
+                tracing::error!(error = error as &dyn std::error::Error, "the directory stands still");
             }
             *reason = now;
             is_news
@@ -185,10 +163,7 @@ impl DirectoryView {
                 .into_iter()
                 .map(|entry| match Event::parse(&entry.bytes) {
                     Ok(event) => Ok((entry.position, event)),
-                    Err(source) => Err(DirectoryError::Event {
-                        position: entry.position,
-                        source,
-                    }),
+                    Err(source) => Err(DirectoryError::Event { position: entry.position, source }),
                 })
                 .collect::<Result<Vec<_>, _>>()?;
             self.apply(events, next);
@@ -230,23 +205,14 @@ impl DirectoryView {
     ///
     /// # Errors
     /// [`DirectoryError`] if the event cannot be appended.
-    pub async fn ensure_admin_token(
-        &self,
-        token_hash: String,
-        clock: &Clock,
-    ) -> Result<(), DirectoryError> {
+    pub async fn ensure_admin_token(&self, token_hash: String, clock: &Clock) -> Result<(), DirectoryError> {
         if self.read().token_by_hash(&token_hash).is_some() {
             return Ok(());
         }
         let time = clock.now();
         let id = event_id(time);
-        let attributes = Attributes {
-            id,
-            source: "/tokens".to_owned(),
-            subject: id.to_string(),
-            time,
-            ..Attributes::default()
-        };
+        let attributes =
+            Attributes { id, source: "/tokens".to_owned(), subject: id.to_string(), time, ..Attributes::default() };
         let token = TokenSpec {
             name: "admin token of the first start".to_owned(),
             scopes: Scope::ALL.to_vec(),
@@ -260,24 +226,12 @@ impl DirectoryView {
     }
 }
 
-async fn create_ledger(
-    ledger: &dyn Ledger,
-    ledger_id: Option<String>,
-    time: Timestamp,
-) -> Result<(), DirectoryError> {
+async fn create_ledger(ledger: &dyn Ledger, ledger_id: Option<String>, time: Timestamp) -> Result<(), DirectoryError> {
     let id = event_id(time);
     let ledger_id = ledger_id.unwrap_or_else(|| id.simple().to_string());
-    let attributes = Attributes {
-        id,
-        source: "/ledger".to_owned(),
-        subject: ledger_id.clone(),
-        time,
-        ..Attributes::default()
-    };
-    let data = LedgerCreate {
-        ledger: ledger_id,
-        partitions: ledger.partitions(),
-    };
+    let attributes =
+        Attributes { id, source: "/ledger".to_owned(), subject: ledger_id.clone(), time, ..Attributes::default() };
+    let data = LedgerCreate { ledger: ledger_id, partitions: ledger.partitions() };
     append(ledger, &attributes, EventType::LedgerCreate, &data).await
 }
 
@@ -288,12 +242,6 @@ async fn append(
     data: &impl serde::Serialize,
 ) -> Result<(), DirectoryError> {
     let bytes = encode_data(attributes, kind, data)?.into();
-    ledger
-        .append(vec![Entry {
-            partition: 0,
-            directory: true,
-            bytes,
-        }])
-        .await?;
+    ledger.append(vec![Entry { partition: 0, directory: true, bytes }]).await?;
     Ok(())
 }

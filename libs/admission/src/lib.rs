@@ -18,7 +18,7 @@ use ledger::{Entry, Ledger, Place};
 use prometheus::{Histogram, HistogramOpts, Registry};
 use registration::event::EventType;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vault::Vault;
 
@@ -30,7 +30,7 @@ pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use secret::{Capability, hash_of};
 
 /// The answer to a notification: it is durable, and where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
     /// Id of the event in the ledger.
     pub event_id: Uuid,
@@ -87,12 +87,7 @@ impl Admission {
             .buckets(prometheus::exponential_buckets(0.000_25, 2.0, 16)?),
         )?;
         metrics.register(Box::new(append_seconds.clone()))?;
-        Ok(Self {
-            ledger,
-            vault,
-            clock,
-            append_seconds,
-        })
+        Ok(Self { ledger, vault, clock, append_seconds })
     }
 
     /// The vault, for those who open what was sealed.
@@ -105,17 +100,8 @@ impl Admission {
         self.clock.now()
     }
 
-    async fn append(
-        &self,
-        kind: EventType,
-        partition: u32,
-        bytes: Bytes,
-    ) -> Result<Place, AppendError> {
-        let entry = Entry {
-            partition,
-            directory: kind.is_directory(),
-            bytes,
-        };
+    async fn append(&self, kind: EventType, partition: u32, bytes: Bytes) -> Result<Place, AppendError> {
+        let entry = Entry { partition, directory: kind.is_directory(), bytes };
         let timer = self.append_seconds.start_timer();
         // COMMIT POINT: when this returns places, the event is durable and may be acknowledged.
         let appended = self.ledger.append(vec![entry]).await;
@@ -134,9 +120,5 @@ impl Admission {
 fn event_id(time: Timestamp) -> Uuid {
     let seconds = u64::try_from(time.as_second()).unwrap_or_default();
     let nanoseconds = u32::try_from(time.subsec_nanosecond()).unwrap_or_default();
-    Uuid::new_v7(uuid::Timestamp::from_unix(
-        uuid::NoContext,
-        seconds,
-        nanoseconds,
-    ))
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds))
 }

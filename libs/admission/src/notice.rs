@@ -86,8 +86,7 @@ impl<'a> Prepared<'a> {
                 detail: "The integration does not allow the host of token_url.".to_owned(),
                 violations: vec![Violation {
                     pointer: "/token_url".to_owned(),
-                    detail: "its host is not among the integration's allowed token hosts"
-                        .to_owned(),
+                    detail: "its host is not among the integration's allowed token hosts".to_owned(),
                 }],
             });
         }
@@ -97,11 +96,7 @@ impl<'a> Prepared<'a> {
     /// The id of the client that it registers.
     pub fn client_id(&self) -> String {
         let integration = self.delivery.integration.integration.id;
-        client_id(
-            integration,
-            &self.notice.tenant.to_string(),
-            &self.notice.client_id,
-        )
+        client_id(integration, &self.notice.tenant.to_string(), &self.notice.client_id)
     }
 }
 
@@ -149,9 +144,7 @@ impl Delivery<'_> {
             time: self.time,
             recorded_time: self.released,
             integration_id: Some(integration.id),
-            idempotency_key: self
-                .idempotency_key
-                .map(|key| idempotency_id(&integration.id.to_string(), key)),
+            idempotency_key: self.idempotency_key.map(|key| idempotency_id(&integration.id.to_string(), key)),
             ..Attributes::default()
         }
     }
@@ -166,33 +159,19 @@ impl Admission {
         let Prepared { delivery, notice } = prepared;
         let tenant = notice.tenant.to_string();
         let id = event_id(delivery.released.unwrap_or(delivery.time));
-        let key = self
-            .vault
-            .data_key(&Subject::Tenant(tenant.clone()), delivery.time)
-            .await
-            .map_err(Unavailable::Keys)?;
+        let key =
+            self.vault.data_key(&Subject::Tenant(tenant.clone()), delivery.time).await.map_err(Unavailable::Keys)?;
         let seal = |field: &str, plain: &SecretString| self.seal(&key, id, field, plain);
-        let mut secret = notice
-            .client_secret
-            .as_ref()
-            .map(|plain| seal("client_secret", plain))
-            .transpose()?;
+        let mut secret = notice.client_secret.as_ref().map(|plain| seal("client_secret", plain)).transpose()?;
         if let (Some(sealed), Some(plain)) = (&mut secret, &notice.client_secret) {
-            sealed.sealed.fp = self
-                .vault
-                .fingerprint(&tenant, plain.expose_secret().as_bytes());
+            sealed.sealed.fp = self.vault.fingerprint(&tenant, plain.expose_secret().as_bytes());
         }
-        let unknown = notice
-            .unknown
-            .as_ref()
-            .map(|fields| seal("unknown", fields))
-            .transpose()?;
+        let unknown = notice.unknown.as_ref().map(|fields| seal("unknown", fields)).transpose()?;
         let data = notice.data(secret.as_ref(), unknown.as_ref())?;
         let attributes = delivery.attributes(id, tenant);
         let partition = self.partition_of(delivery.integration, &notice.tenant);
         let bytes = encode(&attributes, EventType::ProvetRegistration, &data)?;
-        self.receipt(&attributes, EventType::ProvetRegistration, partition, bytes)
-            .await
+        self.receipt(&attributes, EventType::ProvetRegistration, partition, bytes).await
     }
 
     /// Keeps a notification that could not be accepted, sealed under a key of its own, and answers
@@ -200,37 +179,18 @@ impl Admission {
     ///
     /// # Errors
     /// [`Unavailable`]; the sender should try again.
-    pub async fn quarantine(
-        &self,
-        delivery: Delivery<'_>,
-        refused: &Refused,
-    ) -> Result<String, Unavailable> {
+    pub async fn quarantine(&self, delivery: Delivery<'_>, refused: &Refused) -> Result<String, Unavailable> {
         let integration = delivery.integration.integration.id;
         let fingerprint = self.vault.fingerprint("quarantine", delivery.body);
         let message = message_id(integration, fingerprint.first().map_or("", String::as_str));
         let expires_time = expiry(delivery.time);
-        let subject = Subject::Quarantine {
-            id: message.clone(),
-            expires: expires_time,
-        };
-        let key = self
-            .vault
-            .data_key(&subject, delivery.time)
-            .await
-            .map_err(Unavailable::Keys)?;
+        let subject = Subject::Quarantine { id: message.clone(), expires: expires_time };
+        let key = self.vault.data_key(&subject, delivery.time).await.map_err(Unavailable::Keys)?;
         let id = event_id(delivery.time);
-        let context = Context {
-            event: id,
-            field: "body",
-        };
+        let context = Context { event: id, field: "body" };
         let data = QuarantineReceive {
             id: message.clone(),
-            body: Sealed {
-                sealed: self
-                    .vault
-                    .seal(&key, &context, delivery.body)
-                    .map_err(Unavailable::Keys)?,
-            },
+            body: Sealed { sealed: self.vault.seal(&key, &context, delivery.body).map_err(Unavailable::Keys)? },
             bytes: delivery.body.len() as u64,
             status: refused.kind.status(),
             detail: refused.detail.clone(),
@@ -240,25 +200,14 @@ impl Admission {
         let attributes = delivery.attributes(id, message.clone());
         let partition = self.spread(message.as_bytes());
         let bytes = encode_data(&attributes, EventType::QuarantineReceive, &data)?;
-        self.receipt(&attributes, EventType::QuarantineReceive, partition, bytes)
-            .await?;
+        self.receipt(&attributes, EventType::QuarantineReceive, partition, bytes).await?;
         Ok(message)
     }
 
-    fn seal(
-        &self,
-        key: &DataKey,
-        event: Uuid,
-        field: &str,
-        plain: &SecretString,
-    ) -> Result<Sealed, Unavailable> {
+    fn seal(&self, key: &DataKey, event: Uuid, field: &str, plain: &SecretString) -> Result<Sealed, Unavailable> {
         let context = Context { event, field };
-        let sealed = self
-            .vault
-            .seal(key, &context, plain.expose_secret().as_bytes());
-        Ok(Sealed {
-            sealed: sealed.map_err(Unavailable::Keys)?,
-        })
+        let sealed = self.vault.seal(key, &context, plain.expose_secret().as_bytes());
+        Ok(Sealed { sealed: sealed.map_err(Unavailable::Keys)? })
     }
 
     async fn receipt(
@@ -316,11 +265,7 @@ mod tests {
             ("2026-11-24T00:00:00Z", "2026-12-25T00:00:00Z"),
         ] {
             let received = received.parse::<Timestamp>().unwrap();
-            assert_eq!(
-                expiry(received),
-                expires.parse::<Timestamp>().unwrap(),
-                "{received}"
-            );
+            assert_eq!(expiry(received), expires.parse::<Timestamp>().unwrap(), "{received}");
         }
     }
 }

@@ -1,32 +1,19 @@
 //! What is appended is sealed, and what is appended elsewhere is known after catching up.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 use std::sync::Arc;
 
-use admission::{
-    Admission, Capability, Clock, Delivery, DirectoryError, DirectoryView, Intent, Prepared,
-    RefusedKind,
-};
+use admission::{Admission, Capability, Clock, Delivery, DirectoryError, DirectoryView, Intent, Prepared, RefusedKind};
 use jiff::Timestamp;
 use ledger::{Ledger, Limit, MemoryLedger};
 use prometheus::Registry;
-use registration::directory::{
-    Allow, IntegrationCreate, IntegrationRow, IntegrationSpec, Notify, Source, Token,
-};
+use registration::directory::{Allow, IntegrationCreate, IntegrationRow, IntegrationSpec, Notify, Source, Token};
 use registration::event::{Body, EventType};
 use registration::{Event, Sealed};
 use tempfile::TempDir;
 use vault::{Context, Kek, Subject, Vault};
 
-const ALL: Limit = Limit {
-    events: 1000,
-    bytes: usize::MAX,
-};
+const ALL: Limit = Limit { events: 1000, bytes: usize::MAX };
 
 const SECRET: &str = "canary-of-the-secret";
 const UNKNOWN: &str = "canary-of-an-unknown-field";
@@ -46,19 +33,11 @@ fn clock() -> Clock {
 async fn hub(partitions: u32) -> Hub {
     let dir = TempDir::new().unwrap();
     let ledger = MemoryLedger::new(partitions);
-    let directory = DirectoryView::open(Arc::new(ledger.clone()), None, &clock())
-        .await
-        .unwrap();
+    let directory = DirectoryView::open(Arc::new(ledger.clone()), None, &clock()).await.unwrap();
     let kek = Kek::create_file(&dir.path().join("kek")).unwrap();
     let vault = Vault::open(&dir.path().join("keys.db"), kek, &directory.ledger_id()).unwrap();
-    let admission =
-        Admission::new(Arc::new(ledger.clone()), vault, clock(), &Registry::new()).unwrap();
-    Hub {
-        ledger,
-        directory,
-        admission,
-        _dir: dir,
-    }
+    let admission = Admission::new(Arc::new(ledger.clone()), vault, clock(), &Registry::new()).unwrap();
+    Hub { ledger, directory, admission, _dir: dir }
 }
 
 impl Hub {
@@ -83,32 +62,16 @@ impl Hub {
             revoked_time: None,
             created_time: Timestamp::UNIX_EPOCH,
         };
-        let intent = Intent::new(
-            EventType::IntegrationCreate,
-            format!("/integrations/{name}"),
-            &actor,
-        );
+        let intent = Intent::new(EventType::IntegrationCreate, format!("/integrations/{name}"), &actor);
         let hookup_key_hash = Capability::new("").unwrap().hash;
-        let data = IntegrationCreate {
-            integration: spec,
-            hookup_key_hash,
-        };
-        self.admission
-            .submit(intent.about(name), &data)
-            .await
-            .unwrap();
+        let data = IntegrationCreate { integration: spec, hookup_key_hash };
+        self.admission.submit(intent.about(name), &data).await.unwrap();
         self.directory.catch_up().await.unwrap();
         self.directory.read().integration(name).unwrap().clone()
     }
 
     async fn last_event(&self, partition: u32) -> (String, Event) {
-        let entry = self
-            .ledger
-            .read(partition, 0, ALL)
-            .await
-            .unwrap()
-            .pop()
-            .unwrap();
+        let entry = self.ledger.read(partition, 0, ALL).await.unwrap().pop().unwrap();
         let text = String::from_utf8(entry.bytes.to_vec()).unwrap();
         (text, Event::parse(&entry.bytes).unwrap())
     }
@@ -125,13 +88,7 @@ fn notice(tenant: u32) -> Vec<u8> {
 }
 
 fn delivery<'a>(integration: &'a IntegrationRow, body: &'a [u8]) -> Delivery<'a> {
-    Delivery {
-        integration,
-        body,
-        idempotency_key: None,
-        time: clock().now(),
-        released: None,
-    }
+    Delivery { integration, body, idempotency_key: None, time: clock().now(), released: None }
 }
 
 #[tokio::test]
@@ -142,44 +99,20 @@ async fn a_notice_is_sealed_before_it_is_appended_and_opens_again() {
     let prepared = Prepared::check(delivery(&integration, &body)).unwrap();
     let receipt = hub.admission.record(prepared).await.unwrap();
     let (text, event) = hub.last_event(0).await;
-    assert!(
-        !text.contains(SECRET) && !text.contains(UNKNOWN) && !text.contains("new_field"),
-        "{text}"
-    );
-    assert!(
-        text.contains(r#""provet_id":1234.0"#) && text.contains("1e0"),
-        "lexemes are kept: {text}"
-    );
+    assert!(!text.contains(SECRET) && !text.contains(UNKNOWN) && !text.contains("new_field"), "{text}");
+    assert!(text.contains(r#""provet_id":1234.0"#) && text.contains("1e0"), "lexemes are kept: {text}");
     assert_eq!(event.attributes.id, receipt.event_id);
     assert_eq!(event.attributes.subject, "provetcloud.com/1234");
-    let Body::ProvetRegistration(registration) = event.body else {
-        panic!("{text}")
-    };
+    let Body::ProvetRegistration(registration) = event.body else { panic!("{text}") };
     assert_eq!(registration.departments, Some(vec![3, 1]));
     let subject = Subject::Tenant(event.attributes.subject.clone());
     for (field, sealed, plain) in [
-        (
-            "client_secret",
-            registration.client_secret,
-            SECRET.to_owned(),
-        ),
-        (
-            "unknown",
-            registration.unknown,
-            format!(r#"{{"new_field":"{UNKNOWN}"}}"#),
-        ),
+        ("client_secret", registration.client_secret, SECRET.to_owned()),
+        ("unknown", registration.unknown, format!(r#"{{"new_field":"{UNKNOWN}"}}"#)),
     ] {
         let Sealed { sealed } = sealed.expect(field);
-        let context = Context {
-            event: event.attributes.id,
-            field,
-        };
-        let opened = hub
-            .admission
-            .vault()
-            .open_envelope(&subject, &context, &sealed)
-            .await
-            .unwrap();
+        let context = Context { event: event.attributes.id, field };
+        let opened = hub.admission.vault().open_envelope(&subject, &context, &sealed).await.unwrap();
         assert_eq!(*opened, plain.into_bytes(), "{field}");
     }
 }
@@ -195,20 +128,10 @@ async fn a_quarantined_message_is_sealed_whole_and_known_again() {
     let first = hub.admission.quarantine(delivery, &refused).await.unwrap();
     let second = hub.admission.quarantine(delivery, &refused).await.unwrap();
     assert_eq!(first, second, "the same message has the same id");
-    let heads = [
-        hub.ledger.head(0).await.unwrap(),
-        hub.ledger.head(1).await.unwrap(),
-        hub.ledger.head(2).await.unwrap(),
-    ];
-    assert_eq!(
-        heads[0], 2,
-        "a message never goes to the directory's partition"
-    );
-    assert_eq!(
-        heads[1] + heads[2],
-        2,
-        "both are in one partition: {heads:?}"
-    );
+    let heads =
+        [hub.ledger.head(0).await.unwrap(), hub.ledger.head(1).await.unwrap(), hub.ledger.head(2).await.unwrap()];
+    assert_eq!(heads[0], 2, "a message never goes to the directory's partition");
+    assert_eq!(heads[1] + heads[2], 2, "both are in one partition: {heads:?}");
     let (text, _) = hub.last_event(if heads[1] > 0 { 1 } else { 2 }).await;
     assert!(!text.contains(SECRET), "{text}");
 }
@@ -216,24 +139,14 @@ async fn a_quarantined_message_is_sealed_whole_and_known_again() {
 #[tokio::test]
 async fn allow_lists_hold_for_token_hosts_and_addresses() {
     let hub = hub(1).await;
-    let allow = Allow {
-        addresses: vec!["192.0.2.0/24".parse().unwrap()],
-        token_hosts: vec!["us.provetcloud.com".to_owned()],
-    };
+    let allow =
+        Allow { addresses: vec!["192.0.2.0/24".parse().unwrap()], token_hosts: vec!["us.provetcloud.com".to_owned()] };
     let integration = hub.integration("acme-lab", allow).await;
     let body = notice(1);
     let delivery = delivery(&integration, &body);
     let refused = Prepared::check(delivery).unwrap_err();
-    assert_eq!(
-        (refused.kind, refused.violations[0].pointer.as_str()),
-        (RefusedKind::Invalid, "/token_url")
-    );
-    for (address, allowed) in [
-        ("192.0.2.7", true),
-        ("::ffff:192.0.2.7", true),
-        ("192.0.3.7", false),
-        ("::1", false),
-    ] {
+    assert_eq!((refused.kind, refused.violations[0].pointer.as_str()), (RefusedKind::Invalid, "/token_url"));
+    for (address, allowed) in [("192.0.2.7", true), ("::ffff:192.0.2.7", true), ("192.0.3.7", false), ("::1", false)] {
         let checked = delivery.check_address(address.parse().unwrap());
         assert_eq!(checked.is_ok(), allowed, "{address}");
     }
@@ -242,9 +155,7 @@ async fn allow_lists_hold_for_token_hosts_and_addresses() {
 #[tokio::test]
 async fn an_integration_made_elsewhere_is_known_after_catching_up() {
     let hub = hub(1).await;
-    let elsewhere = DirectoryView::open(Arc::new(hub.ledger.clone()), None, &clock())
-        .await
-        .unwrap();
+    let elsewhere = DirectoryView::open(Arc::new(hub.ledger.clone()), None, &clock()).await.unwrap();
     hub.integration("acme-lab", Allow::default()).await;
     assert!(elsewhere.read().integration("acme-lab").is_none());
     let checks = (0..50).map(|_| elsewhere.catch_up());
@@ -258,32 +169,13 @@ async fn an_integration_made_elsewhere_is_known_after_catching_up() {
 #[tokio::test]
 async fn a_ledger_is_opened_with_the_partitions_that_it_was_made_with() {
     let one = MemoryLedger::new(1);
-    let directory = DirectoryView::open(
-        Arc::new(one.clone()),
-        Some("known-before".to_owned()),
-        &clock(),
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        directory.ledger_id(),
-        "known-before",
-        "the id that the key store knows is taken"
-    );
+    let directory =
+        DirectoryView::open(Arc::new(one.clone()), Some("known-before".to_owned()), &clock()).await.unwrap();
+    assert_eq!(directory.ledger_id(), "known-before", "the id that the key store knows is taken");
     let two = MemoryLedger::new(2);
     let genesis = one.read(0, 0, ALL).await.unwrap().remove(0);
-    let entry = ledger::Entry {
-        partition: 0,
-        directory: true,
-        bytes: genesis.bytes,
-    };
+    let entry = ledger::Entry { partition: 0, directory: true, bytes: genesis.bytes };
     two.append(vec![entry]).await.unwrap();
     let refused = DirectoryView::open(Arc::new(two), None, &clock()).await;
-    assert!(matches!(
-        refused.err(),
-        Some(DirectoryError::OtherPartitions {
-            ledger: 1,
-            opened: 2
-        })
-    ));
+    assert!(matches!(refused.err(), Some(DirectoryError::OtherPartitions { ledger: 1, opened: 2 })));
 }

@@ -50,18 +50,17 @@ impl Gate {
         };
         let hash = hash_of(token);
         if self.directory.read().token_by_hash(&hash).is_none() {
-            self.directory.catch_up().await.map_err(|_| {
-                Problem::unavailable("The directory of tokens cannot be read; try again.")
-            })?;
+            self.directory
+                .catch_up()
+                .await
+                .map_err(|_| Problem::unavailable("The directory of tokens cannot be read; try again."))?;
         }
         self.check(&hash, scope)
     }
 
     fn check(&self, hash: &str, scope: Scope) -> Result<Access, Problem> {
         let directory = self.directory.read();
-        let token = directory
-            .token_by_hash(hash)
-            .filter(|token| token.is_valid(self.clock.now()));
+        let token = directory.token_by_hash(hash).filter(|token| token.is_valid(self.clock.now()));
         let Some(token) = token else {
             return Err(Problem::new(
                 ProblemType::Unauthorized,
@@ -75,27 +74,20 @@ impl Gate {
             ));
         }
         let integrations = directory.seen_by(token);
-        Ok(Access {
-            token: token.clone(),
-            integrations,
-        })
+        Ok(Access { token: token.clone(), integrations })
     }
 
     /// Whether a token that was let in before is still valid.
     pub fn is_still_valid(&self, id: &str) -> bool {
         let directory = self.directory.read();
-        directory
-            .token(id)
-            .is_some_and(|token| token.is_valid(self.clock.now()))
+        directory.token(id).is_some_and(|token| token.is_valid(self.clock.now()))
     }
 }
 
 impl Access {
     /// Whether it sees an integration.
     pub fn sees(&self, integration: &str) -> bool {
-        self.integrations
-            .as_ref()
-            .is_none_or(|seen| seen.iter().any(|name| name == integration))
+        self.integrations.as_ref().is_none_or(|seen| seen.iter().any(|name| name == integration))
     }
 
     /// Demands a token that sees everything.
@@ -116,7 +108,5 @@ impl Access {
 fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }

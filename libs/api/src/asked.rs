@@ -39,32 +39,25 @@ pub fn read_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Probl
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = registration::json::parse(bytes).map_err(|malformed| {
-        Problem::new(
-            ProblemType::MalformedBody,
-            format!("The body is not strict JSON: {malformed}."),
-        )
+        Problem::new(ProblemType::MalformedBody, format!("The body is not strict JSON: {malformed}."))
     })?;
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = pointer(error.path());
         let detail = unquoted(&error.into_inner().to_string());
-        Problem::new(
-            ProblemType::InvalidBody,
-            "Fields break rules; mend those that are listed.",
-        )
-        .errors(vec![Violation { pointer, detail }])
+        Problem::new(ProblemType::InvalidBody, "Fields break rules; mend those that are listed.")
+            .errors(vec![Violation { pointer, detail }])
     })
 }
 
 /// The JSON Pointer (RFC 6901) of a path.
 fn pointer(path: &Path) -> String {
-    path.iter()
-        .fold(String::new(), |pointer, segment| match segment {
-            Segment::Seq { index } => format!("{pointer}/{index}"),
-            Segment::Map { key } => {
-                format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
-            }
-            Segment::Enum { .. } | Segment::Unknown => pointer,
-        })
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => {
+            format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+        }
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    })
 }
 
 #[cfg(test)]
@@ -75,11 +68,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_by_its_pointer_and_without_its_value() {
-        for (body, place) in [
-            (r#"{"a/b~c":[1,"s3cret"]}"#, "/a~1b~0c/1"),
-            (r#""s3cret""#, ""),
-            (r#"{"a":"s3cret"}"#, "/a"),
-        ] {
+        for (body, place) in
+            [(r#"{"a/b~c":[1,"s3cret"]}"#, "/a~1b~0c/1"), (r#""s3cret""#, ""), (r#"{"a":"s3cret"}"#, "/a")]
+        {
             let problem = parse::<BTreeMap<String, Vec<u32>>>(body.as_bytes()).unwrap_err();
             let shown = format!("{problem:?}");
             assert!(!shown.contains("s3cret"), "{shown}");

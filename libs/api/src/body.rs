@@ -22,10 +22,9 @@ const DISCARDED: usize = 1 << 20;
 pub async fn read_body(payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     match tokio::time::timeout(DEADLINE, collect(payload, limit)).await {
         Ok(read) => read,
-        Err(_) => Err(Problem::new(
-            ProblemType::RequestTimeout,
-            "The body did not arrive within 10 seconds; send it again.",
-        )),
+        Err(_) => {
+            Err(Problem::new(ProblemType::RequestTimeout, "The body did not arrive within 10 seconds; send it again."))
+        }
     }
 }
 
@@ -34,10 +33,7 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     let mut size = 0;
     while let Some(chunk) = payload.next().await {
         let Ok(chunk) = chunk else {
-            return Err(Problem::new(
-                ProblemType::MalformedBody,
-                "The body ended early; send it again.",
-            ));
+            return Err(Problem::new(ProblemType::MalformedBody, "The body ended early; send it again."));
         };
         size += chunk.len();
         if size <= limit {
@@ -49,8 +45,5 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     if size <= limit {
         return Ok(body.freeze());
     }
-    Err(Problem::new(
-        ProblemType::BodyTooLarge,
-        format!("The body may have {limit} bytes at most."),
-    ))
+    Err(Problem::new(ProblemType::BodyTooLarge, format!("The body may have {limit} bytes at most.")))
 }

@@ -42,22 +42,13 @@ impl Health {
     ///
     /// # Errors
     /// If the metric is registered already.
-    pub fn new(
-        checks: Vec<(&'static str, Reason)>,
-        metrics: &Registry,
-    ) -> Result<Self, prometheus::Error> {
+    pub fn new(checks: Vec<(&'static str, Reason)>, metrics: &Registry) -> Result<Self, prometheus::Error> {
         let ready = IntGaugeVec::new(
-            Opts::new(
-                "regledger_ready",
-                "Whether something that the process needs answers: 1 or 0.",
-            ),
+            Opts::new("regledger_ready", "Whether something that the process needs answers: 1 or 0."),
             &["check"],
         )?;
         metrics.register(Box::new(ready.clone()))?;
-        Ok(Self {
-            checks: Arc::new(checks),
-            ready,
-        })
+        Ok(Self { checks: Arc::new(checks), ready })
     }
 
     /// What is the case now; sets the metric too. A process that shuts down is not ready.
@@ -67,29 +58,16 @@ impl Health {
             .iter()
             .map(|(name, reason)| {
                 let reason = reason.borrow().clone();
-                Check {
-                    name: (*name).to_owned(),
-                    ready: reason.is_none(),
-                    reason,
-                }
+                Check { name: (*name).to_owned(), ready: reason.is_none(), reason }
             })
             .collect();
         for check in &checks {
-            self.ready
-                .with_label_values(&[&check.name])
-                .set(i64::from(check.ready));
+            self.ready.with_label_values(&[&check.name]).set(i64::from(check.ready));
         }
         if is_draining {
             let reason = Some("the process is shutting down".to_owned());
-            checks.push(Check {
-                name: "process".to_owned(),
-                ready: false,
-                reason,
-            });
+            checks.push(Check { name: "process".to_owned(), ready: false, reason });
         }
-        Readiness {
-            ready: checks.iter().all(|check| check.ready),
-            checks,
-        }
+        Readiness { ready: checks.iter().all(|check| check.ready), checks }
     }
 }

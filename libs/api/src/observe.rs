@@ -62,18 +62,11 @@ pub async fn observe(
 
 impl Observer {
     /// Measures and logs an answer; the id of its request.
-    fn note(
-        &self,
-        method: &str,
-        response: &ServiceResponse<impl MessageBody>,
-        seconds: f64,
-    ) -> HeaderValue {
+    fn note(&self, method: &str, response: &ServiceResponse<impl MessageBody>, seconds: f64) -> HeaderValue {
         let route = response.request().match_pattern();
         let route = route.as_deref().unwrap_or("unmatched");
         let status = response.status();
-        self.duration
-            .with_label_values(&[route, method, status.as_str()])
-            .observe(seconds);
+        self.duration.with_label_values(&[route, method, status.as_str()]).observe(seconds);
         let id = self.clock.new_id().to_string();
         tracing::info!(
             http.method = method,

@@ -43,8 +43,7 @@ impl PageParameters {
     /// 400 if `after` was not taken from `next`.
     pub fn position(&self) -> Result<u64, Problem> {
         let after = self.after.as_deref().map(str::parse).transpose();
-        let after =
-            after.map_err(|_| Problem::query("`after` must be taken from a page's `next`."));
+        let after = after.map_err(|_| Problem::query("`after` must be taken from a page's `next`."));
         Ok(after?.unwrap_or_default())
     }
 }
@@ -56,36 +55,23 @@ impl PageParameters {
 pub fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     match asked.unwrap_or(DEFAULT_LIMIT) {
         limit @ 1..=MAX_LIMIT => Ok(limit),
-        _ => Err(Problem::query(format!(
-            "`limit` must be between 1 and {MAX_LIMIT}."
-        ))),
+        _ => Err(Problem::query(format!("`limit` must be between 1 and {MAX_LIMIT}."))),
     }
 }
 
 impl<T> Page<T> {
     /// A page from up to `limit + 1` items: the one too many says that there is a next page, which
     /// begins after the last item kept.
-    pub fn of(
-        mut items: Vec<T>,
-        limit: usize,
-        request: &HttpRequest,
-        after: impl FnOnce(&T) -> String,
-    ) -> Self {
+    pub fn of(mut items: Vec<T>, limit: usize, request: &HttpRequest, after: impl FnOnce(&T) -> String) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| next_path(request, &after(last)));
+        let next = items.last().filter(|_| more).map(|last| next_path(request, &after(last)));
         Self { items, next }
     }
 
     /// The same page with its items turned into others.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            items: self.items.into_iter().map(turn).collect(),
-            next: self.next,
-        }
+        Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
     }
 }
 

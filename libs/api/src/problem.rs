@@ -69,9 +69,7 @@ impl ProblemType {
             Self::InvalidBody => (422, "invalid-body", "The body breaks rules"),
             Self::InvalidQuery => (400, "invalid-query", "A query parameter is not understood"),
             Self::AddressRefused => (403, "address-refused", "The address is not allowed"),
-            Self::UnsupportedMediaType => {
-                (415, "unsupported-media-type", "The media type is not JSON")
-            }
+            Self::UnsupportedMediaType => (415, "unsupported-media-type", "The media type is not JSON"),
             Self::RequestTimeout => (408, "request-timeout", "The request did not arrive in time"),
             Self::BodyTooLarge => (413, "body-too-large", "The body is too large"),
             Self::NotFound => (404, "not-found", "There is no such thing"),
@@ -80,11 +78,9 @@ impl ProblemType {
             Self::Unauthorized => (401, "unauthorized", "A valid access token is needed"),
             Self::Forbidden => (403, "forbidden", "The access token does not allow this"),
             Self::Conflict => (409, "conflict", "The state does not allow this"),
-            Self::IdempotencyKeyReused => (
-                422,
-                "idempotency-key-reused",
-                "The Idempotency-Key was used for another request",
-            ),
+            Self::IdempotencyKeyReused => {
+                (422, "idempotency-key-reused", "The Idempotency-Key was used for another request")
+            }
             Self::InProgress => (409, "in-progress", "The same request is being carried out"),
             Self::CursorGone => (410, "cursor-gone", "The cursor cannot be resumed"),
             Self::KeyDestroyed => (410, "key-destroyed", "The key was destroyed"),
@@ -156,20 +152,12 @@ impl Problem {
             quarantine_id: None,
             position: None,
         };
-        Self {
-            kind,
-            body: Box::new(body),
-            retry_after: None,
-            allow: None,
-        }
+        Self { kind, body: Box::new(body), retry_after: None, allow: None }
     }
 
     /// There is nothing here, or nothing that this caller may see.
     pub fn not_found() -> Self {
-        Self::new(
-            ProblemType::NotFound,
-            "There is nothing under this address, or nothing that this caller may see.",
-        )
+        Self::new(ProblemType::NotFound, "There is nothing under this address, or nothing that this caller may see.")
     }
 
     /// The resource does not know the method, but these.

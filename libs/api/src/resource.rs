@@ -10,11 +10,8 @@ use crate::Problem;
 pub fn resource<const N: usize>(path: &str, routes: [(Method, Route); N]) -> Resource {
     let methods: Vec<_> = routes.iter().map(|(method, _)| method.as_str()).collect();
     let problem = Problem::method_not_allowed(methods.join(", "));
-    let known = routes
-        .into_iter()
-        .fold(web::resource(path), |resource, (method, route)| {
-            resource.route(route.method(method))
-        });
+    let known =
+        routes.into_iter().fold(web::resource(path), |resource, (method, route)| resource.route(route.method(method)));
     known.default_service(web::to(move || {
         let problem = problem.clone();
         async { Err::<HttpResponse, _>(problem) }

@@ -1,9 +1,5 @@
 //! What every ledger must do, as tests that each backend runs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::missing_panics_doc,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
@@ -13,10 +9,7 @@ use futures_util::future::join_all;
 use crate::{AppendError, Entry, Flaw, Ledger, Limit, MAX_ENTRY_BYTES, Place, ReadError, Recorded};
 
 /// More than any case appends.
-const ALL: Limit = Limit {
-    events: 10_000,
-    bytes: usize::MAX,
-};
+const ALL: Limit = Limit { events: 10_000, bytes: usize::MAX };
 
 /// Runs the suite. `open` makes an empty ledger for each name that it has not seen.
 pub async fn suite(open: impl AsyncFn(&'static str) -> Arc<dyn Ledger>) {
@@ -44,40 +37,17 @@ pub async fn durable(open: impl AsyncFn(&'static str) -> Arc<dyn Ledger>) {
     drop(first);
 
     let again = open("durable").await;
-    assert_eq!(
-        again.head(0).await.unwrap(),
-        2,
-        "the head of a ledger that was opened again"
-    );
-    assert_eq!(
-        read(&*again, 0, 0, ALL).await,
-        before,
-        "the events of a ledger that was opened again"
-    );
-    assert_eq!(
-        append(&*again, &["c"]).await,
-        [Place {
-            partition: 0,
-            position: 2
-        }],
-        "the first place after that"
-    );
+    assert_eq!(again.head(0).await.unwrap(), 2, "the head of a ledger that was opened again");
+    assert_eq!(read(&*again, 0, 0, ALL).await, before, "the events of a ledger that was opened again");
+    assert_eq!(append(&*again, &["c"]).await, [Place { partition: 0, position: 2 }], "the first place after that");
 }
 
 async fn a_new_ledger_is_empty(ledger: &dyn Ledger) {
     assert!(ledger.partitions() >= 1);
     assert_eq!(*ledger.health().borrow(), None);
     for partition in 0..ledger.partitions() {
-        assert_eq!(
-            ledger.head(partition).await.unwrap(),
-            0,
-            "partition {partition}"
-        );
-        assert_eq!(
-            read(ledger, partition, 0, ALL).await,
-            [],
-            "partition {partition}"
-        );
+        assert_eq!(ledger.head(partition).await.unwrap(), 0, "partition {partition}");
+        assert_eq!(read(ledger, partition, 0, ALL).await, [], "partition {partition}");
     }
     assert_eq!(ledger.read_directory(0, ALL).await.unwrap(), []);
     assert_eq!(ledger.append(vec![]).await.unwrap(), [], "an empty batch");
@@ -85,60 +55,21 @@ async fn a_new_ledger_is_empty(ledger: &dyn Ledger) {
 
 async fn what_is_read_is_what_was_appended(ledger: &dyn Ledger) {
     let longest = vec![b'x'; MAX_ENTRY_BYTES];
-    let cases: [&[u8]; 5] = [
-        b"{\"n\":1234.0}",
-        b"",
-        b"\0\xff\r\t",
-        "ⓡ".as_bytes(),
-        &longest,
-    ];
+    let cases: [&[u8]; 5] = [b"{\"n\":1234.0}", b"", b"\0\xff\r\t", "ⓡ".as_bytes(), &longest];
     for (case, position) in cases.into_iter().zip(0..) {
         let bytes = Bytes::copy_from_slice(case);
-        let places = ledger
-            .append(vec![Entry {
-                partition: 0,
-                directory: false,
-                bytes: bytes.clone(),
-            }])
-            .await
-            .unwrap();
-        assert_eq!(
-            places,
-            [Place {
-                partition: 0,
-                position
-            }],
-            "{} bytes",
-            case.len()
-        );
-        let expected = Recorded {
-            partition: 0,
-            position,
-            bytes,
-        };
-        assert_eq!(
-            read(ledger, 0, position, ALL).await,
-            [expected],
-            "{} bytes",
-            case.len()
-        );
+        let places = ledger.append(vec![Entry { partition: 0, directory: false, bytes: bytes.clone() }]).await.unwrap();
+        assert_eq!(places, [Place { partition: 0, position }], "{} bytes", case.len());
+        let expected = Recorded { partition: 0, position, bytes };
+        assert_eq!(read(ledger, 0, position, ALL).await, [expected], "{} bytes", case.len());
     }
 }
 
 async fn a_batch_stands_together_in_its_order(ledger: &dyn Ledger) {
     append(ledger, &["before"]).await;
     let places = append(ledger, &["a", "b", "c"]).await;
-    assert_eq!(
-        places
-            .iter()
-            .map(|place| place.position)
-            .collect::<Vec<_>>(),
-        [1, 2, 3]
-    );
-    assert_eq!(
-        texts(&read(ledger, 0, 0, ALL).await),
-        ["before", "a", "b", "c"]
-    );
+    assert_eq!(places.iter().map(|place| place.position).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(texts(&read(ledger, 0, 0, ALL).await), ["before", "a", "b", "c"]);
 }
 
 async fn concurrent_appends_leave_no_gap(ledger: Arc<dyn Ledger>) {
@@ -151,19 +82,9 @@ async fn concurrent_appends_leave_no_gap(ledger: Arc<dyn Ledger>) {
     };
     let appended = join_all((0..100).map(one)).await;
     let events = read(&*ledger, 0, 0, ALL).await;
-    assert_eq!(
-        events
-            .iter()
-            .map(|event| event.position)
-            .collect::<Vec<_>>(),
-        (0..200).collect::<Vec<_>>()
-    );
+    assert_eq!(events.iter().map(|event| event.position).collect::<Vec<_>>(), (0..200).collect::<Vec<_>>());
     for (places, entries) in appended.into_iter().map(Result::unwrap) {
-        assert_eq!(
-            places[0].position + 1,
-            places[1].position,
-            "a batch is not torn apart"
-        );
+        assert_eq!(places[0].position + 1, places[1].position, "a batch is not torn apart");
         for (place, entry) in places.iter().zip(entries) {
             assert_eq!(events[place.position as usize].bytes, entry, "{place}");
         }
@@ -172,78 +93,34 @@ async fn concurrent_appends_leave_no_gap(ledger: Arc<dyn Ledger>) {
 
 async fn partitions_count_for_themselves(ledger: &dyn Ledger) {
     let entries = (0..ledger.partitions()).flat_map(|partition| {
-        (0..2).map(move |n| Entry {
-            partition,
-            directory: false,
-            bytes: format!("{partition}:{n}").into(),
-        })
+        (0..2).map(move |n| Entry { partition, directory: false, bytes: format!("{partition}:{n}").into() })
     });
     let places = ledger.append(entries.collect()).await.unwrap();
-    for (place, expected) in places
-        .iter()
-        .zip((0..ledger.partitions()).flat_map(|p| [(p, 0), (p, 1)]))
-    {
+    for (place, expected) in places.iter().zip((0..ledger.partitions()).flat_map(|p| [(p, 0), (p, 1)])) {
         assert_eq!((place.partition, place.position), expected);
     }
     for partition in 0..ledger.partitions() {
         let expected = [format!("{partition}:0"), format!("{partition}:1")];
         assert_eq!(texts(&read(ledger, partition, 0, ALL).await), expected);
-        assert_eq!(
-            ledger.head(partition).await.unwrap(),
-            2,
-            "partition {partition}"
-        );
+        assert_eq!(ledger.head(partition).await.unwrap(), 2, "partition {partition}");
     }
 }
 
 async fn an_unacceptable_entry_refuses_its_whole_batch(ledger: &dyn Ledger) {
     let absent = ledger.partitions();
     let cases = [
-        (
-            0,
-            false,
-            vec![b'x'; MAX_ENTRY_BYTES + 1],
-            Flaw::TooLong {
-                bytes: MAX_ENTRY_BYTES + 1,
-            },
-        ),
+        (0, false, vec![b'x'; MAX_ENTRY_BYTES + 1], Flaw::TooLong { bytes: MAX_ENTRY_BYTES + 1 }),
         (0, false, b"two\nlines".to_vec(), Flaw::Newline),
         (0, false, b"line\n".to_vec(), Flaw::Newline),
-        (
-            absent,
-            false,
-            b"x".to_vec(),
-            Flaw::NoSuchPartition { partition: absent },
-        ),
-        (
-            absent,
-            true,
-            b"x".to_vec(),
-            Flaw::NoSuchPartition { partition: absent },
-        ),
+        (absent, false, b"x".to_vec(), Flaw::NoSuchPartition { partition: absent }),
+        (absent, true, b"x".to_vec(), Flaw::NoSuchPartition { partition: absent }),
     ];
-    let elsewhere = (
-        1,
-        true,
-        b"x".to_vec(),
-        Flaw::DirectoryElsewhere { partition: 1 },
-    );
-    for (partition, directory, bytes, flaw) in
-        cases.into_iter().chain((absent > 1).then_some(elsewhere))
-    {
-        let good = Entry {
-            partition: 0,
-            directory: false,
-            bytes: Bytes::from_static(b"good"),
-        };
-        let bad = Entry {
-            partition,
-            directory,
-            bytes: bytes.into(),
-        };
+    let elsewhere = (1, true, b"x".to_vec(), Flaw::DirectoryElsewhere { partition: 1 });
+    for (partition, directory, bytes, flaw) in cases.into_iter().chain((absent > 1).then_some(elsewhere)) {
+        let good = Entry { partition: 0, directory: false, bytes: Bytes::from_static(b"good") };
+        let bad = Entry { partition, directory, bytes: bytes.into() };
         let error = ledger.append(vec![good, bad]).await.unwrap_err();
-        let found =
-            matches!(error, AppendError::Unacceptable { index: 1, source } if source == flaw);
+        let found = matches!(error, AppendError::Unacceptable { index: 1, source } if source == flaw);
         assert!(found, "{flaw:?} was answered {error:?}");
         assert_eq!(ledger.head(0).await.unwrap(), 0, "{flaw:?}");
     }
@@ -268,11 +145,7 @@ async fn a_read_keeps_to_its_limits(ledger: &dyn Ledger) {
         let limit = Limit { events, bytes };
         let found = read(ledger, 0, from, limit).await;
         let positions: Vec<u64> = found.iter().map(|event| event.position).collect();
-        assert_eq!(
-            positions,
-            (from..from + expected).collect::<Vec<_>>(),
-            "from {from}, {limit:?}"
-        );
+        assert_eq!(positions, (from..from + expected).collect::<Vec<_>>(), "from {from}, {limit:?}");
     }
 }
 
@@ -280,25 +153,14 @@ async fn beyond_the_head_there_is_nothing(ledger: &dyn Ledger) {
     append(ledger, &["a"]).await;
     for from in [1, 2, u64::from(u32::MAX), i64::MAX as u64, u64::MAX] {
         assert_eq!(read(ledger, 0, from, ALL).await, [], "from {from}");
-        assert_eq!(
-            ledger.read_directory(from, ALL).await.unwrap(),
-            [],
-            "from {from}"
-        );
+        assert_eq!(ledger.read_directory(from, ALL).await.unwrap(), [], "from {from}");
     }
 }
 
 async fn the_directory_is_read_alone(ledger: &dyn Ledger) {
     for n in 0..9 {
         let bytes = format!("event {n}").into();
-        ledger
-            .append(vec![Entry {
-                partition: 0,
-                directory: n % 3 == 0,
-                bytes,
-            }])
-            .await
-            .unwrap();
+        ledger.append(vec![Entry { partition: 0, directory: n % 3 == 0, bytes }]).await.unwrap();
     }
     //           from, events, bytes, expected positions
     let cases: [(u64, usize, usize, &[u64]); 7] = [
@@ -321,22 +183,15 @@ async fn the_directory_is_read_alone(ledger: &dyn Ledger) {
 async fn who_watches_is_woken(ledger: &dyn Ledger) {
     let mut head = ledger.watch(0).unwrap();
     assert_eq!(*head.borrow_and_update(), 0);
-    let (seen, _) = tokio::join!(
-        async { *head.wait_for(|head| *head == 2).await.unwrap() },
-        append(ledger, &["a", "b"])
-    );
+    let (seen, _) =
+        tokio::join!(async { *head.wait_for(|head| *head == 2).await.unwrap() }, append(ledger, &["a", "b"]));
     assert_eq!(seen, 2);
-    assert_eq!(
-        read(ledger, 0, 0, ALL).await.len(),
-        2,
-        "what the head counts can be read"
-    );
+    assert_eq!(read(ledger, 0, 0, ALL).await.len(), 2, "what the head counts can be read");
 }
 
 async fn a_partition_that_does_not_exist_is_refused(ledger: &dyn Ledger) {
     let absent = ledger.partitions();
-    let refused =
-        |error| matches!(error, ReadError::NoSuchPartition { partition } if partition == absent);
+    let refused = |error| matches!(error, ReadError::NoSuchPartition { partition } if partition == absent);
     assert!(refused(ledger.read(absent, 0, ALL).await.unwrap_err()));
     assert!(refused(ledger.head(absent).await.unwrap_err()));
     assert!(refused(ledger.watch(absent).unwrap_err()));
@@ -346,32 +201,17 @@ async fn a_closed_ledger_appends_nothing(ledger: &dyn Ledger) {
     append(ledger, &["a"]).await;
     let mut health = ledger.health();
     ledger.close().await;
-    let entry = Entry {
-        partition: 0,
-        directory: false,
-        bytes: Bytes::from_static(b"late"),
-    };
+    let entry = Entry { partition: 0, directory: false, bytes: Bytes::from_static(b"late") };
     let answer = ledger.append(vec![entry]).await;
     assert!(matches!(answer, Err(AppendError::Closed)), "{answer:?}");
     assert!(health.changed().await.is_err(), "the health ends");
-    assert_eq!(
-        texts(&read(ledger, 0, 0, ALL).await),
-        ["a"],
-        "reading goes on"
-    );
+    assert_eq!(texts(&read(ledger, 0, 0, ALL).await), ["a"], "reading goes on");
     ledger.close().await;
 }
 
 async fn append(ledger: &dyn Ledger, texts: &[&str]) -> Vec<Place> {
-    let entry = |text: &&str| Entry {
-        partition: 0,
-        directory: false,
-        bytes: Bytes::copy_from_slice(text.as_bytes()),
-    };
-    ledger
-        .append(texts.iter().map(entry).collect())
-        .await
-        .unwrap()
+    let entry = |text: &&str| Entry { partition: 0, directory: false, bytes: Bytes::copy_from_slice(text.as_bytes()) };
+    ledger.append(texts.iter().map(entry).collect()).await.unwrap()
 }
 
 async fn read(ledger: &dyn Ledger, partition: u32, from: u64, limit: Limit) -> Vec<Recorded> {
@@ -379,8 +219,5 @@ async fn read(ledger: &dyn Ledger, partition: u32, from: u64, limit: Limit) -> V
 }
 
 fn texts(events: &[Recorded]) -> Vec<&str> {
-    events
-        .iter()
-        .map(|event| std::str::from_utf8(&event.bytes).unwrap())
-        .collect()
+    events.iter().map(|event| std::str::from_utf8(&event.bytes).unwrap()).collect()
 }

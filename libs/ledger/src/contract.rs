@@ -21,10 +21,7 @@ impl Recorded {
     /// Where it stands.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place {
-            partition: self.partition,
-            position: self.position,
-        }
+        Place { partition: self.partition, position: self.position }
     }
 }
 
@@ -56,21 +53,12 @@ pub trait Ledger: Send + Sync {
     /// is the head or beyond. Only what is durable is returned.
     ///
     /// Errors: [`ReadError::Corrupt`] rather than anything that was not appended.
-    fn read(
-        &self,
-        partition: u32,
-        from: u64,
-        limit: Limit,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>>;
+    fn read(&self, partition: u32, from: u64, limit: Limit) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>>;
 
     /// The directory's entries alone, those of partition 0 from position `from` on, in order.
     ///
     /// Errors: as [`Ledger::read`].
-    fn read_directory(
-        &self,
-        from: u64,
-        limit: Limit,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>>;
+    fn read_directory(&self, from: u64, limit: Limit) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>>;
 
     /// The position that the next event of `partition` will get: the number of its events.
     ///

@@ -55,30 +55,18 @@ impl SqliteLedger {
         let (publish, head) = watch::channel(head);
         let writer = Writer::start("ledger", database.clone(), options, Appender::new(publish))?;
         let readers = Readers::open(&database, READERS)?;
-        Ok(Self {
-            writer,
-            readers,
-            head,
-        })
+        Ok(Self { writer, readers, head })
     }
 
     async fn select(&self, select: Select) -> Result<Vec<Recorded>, ReadError> {
         let from = select.from;
-        self.readers
-            .with(move |connection| select.run(connection))
-            .await
-            .map_err(|fault| fault.at(from))
+        self.readers.with(move |connection| select.run(connection)).await.map_err(|fault| fault.at(from))
     }
 
     /// Only what is below the published head is read: of what lies beyond it, it is not yet known
     /// that it is durable.
     fn below_head(&self, from: u64, limit: Limit, directory: bool) -> Select {
-        Select {
-            from,
-            below: *self.head.borrow(),
-            limit,
-            directory,
-        }
+        Select { from, below: *self.head.borrow(), limit, directory }
     }
 }
 
@@ -86,16 +74,8 @@ impl SqliteLedger {
 fn check_ends(connection: &Connection) -> Result<u64, ReadError> {
     let head = rows::head(connection).map_err(|error| rows::Fault::from(error).at(0))?;
     for (from, below) in [(0, head.min(1)), (head.saturating_sub(TAIL), head)] {
-        let all = Limit {
-            events: TAIL as usize,
-            bytes: usize::MAX,
-        };
-        let select = Select {
-            from,
-            below,
-            limit: all,
-            directory: false,
-        };
+        let all = Limit { events: TAIL as usize, bytes: usize::MAX };
+        let select = Select { from, below, limit: all, directory: false };
         select.run(connection).map_err(|fault| fault.at(from))?;
     }
     Ok(head)
@@ -113,33 +93,19 @@ impl Ledger for SqliteLedger {
             let leaves: Vec<Leaf> = batch.into_iter().map(Leaf::from).collect();
             let positions = 0..leaves.len() as u64;
             let first = self.writer.write(leaves).await?;
-            Ok(positions
-                .map(|offset| Place {
-                    partition: 0,
-                    position: first + offset,
-                })
-                .collect())
+            Ok(positions.map(|offset| Place { partition: 0, position: first + offset }).collect())
         }
         .boxed()
     }
 
-    fn read(
-        &self,
-        partition: u32,
-        from: u64,
-        limit: Limit,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
+    fn read(&self, partition: u32, from: u64, limit: Limit) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         if partition != 0 {
             return ready(Err(ReadError::NoSuchPartition { partition })).boxed();
         }
         self.select(self.below_head(from, limit, false)).boxed()
     }
 
-    fn read_directory(
-        &self,
-        from: u64,
-        limit: Limit,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
+    fn read_directory(&self, from: u64, limit: Limit) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         self.select(self.below_head(from, limit, true)).boxed()
     }
 
@@ -148,11 +114,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn watch(&self, partition: u32) -> Result<watch::Receiver<u64>, ReadError> {
-        if partition == 0 {
-            Ok(self.head.clone())
-        } else {
-            Err(ReadError::NoSuchPartition { partition })
-        }
+        if partition == 0 { Ok(self.head.clone()) } else { Err(ReadError::NoSuchPartition { partition }) }
     }
 
     fn health(&self) -> watch::Receiver<Option<String>> {
@@ -166,16 +128,8 @@ impl Ledger for SqliteLedger {
 
 impl From<Entry> for Leaf {
     fn from(entry: Entry) -> Self {
-        let Entry {
-            directory,
-            bytes,
-            partition: _,
-        } = entry;
-        Self {
-            directory,
-            hash: leaf_hash(&bytes),
-            bytes,
-        }
+        let Entry { directory, bytes, partition: _ } = entry;
+        Self { directory, hash: leaf_hash(&bytes), bytes }
     }
 }
 
@@ -188,9 +142,7 @@ impl From<WriteError> for AppendError {
             WriteError::Closed => Self::Closed,
             WriteError::Unknown { source } => Self::Unknown { source },
             // Of what this version does not know, it does not know either whether it was written.
-            other => Self::Unknown {
-                source: Arc::new(other),
-            },
+            other => Self::Unknown { source: Arc::new(other) },
         }
     }
 }

@@ -50,31 +50,21 @@ pub enum Flaw {
 /// The leaf hash of an entry: SHA-256(0x00 ‖ entry), RFC 6962 section 2.1.
 #[must_use]
 pub fn leaf_hash(bytes: &[u8]) -> [u8; 32] {
-    Sha256::new_with_prefix([0])
-        .chain_update(bytes)
-        .finalize()
-        .into()
+    Sha256::new_with_prefix([0]).chain_update(bytes).finalize().into()
 }
 
 /// Refuses a batch, as a whole, for the first entry that cannot be appended to a ledger with
 /// `partitions` partitions.
 pub(crate) fn check(batch: &[Entry], partitions: u32) -> Result<(), AppendError> {
     let flaws = batch.iter().map(|entry| flaw(entry, partitions));
-    match flaws
-        .enumerate()
-        .find_map(|(index, flaw)| Some((index, flaw?)))
-    {
+    match flaws.enumerate().find_map(|(index, flaw)| Some((index, flaw?))) {
         Some((index, source)) => Err(AppendError::Unacceptable { index, source }),
         None => Ok(()),
     }
 }
 
 fn flaw(entry: &Entry, partitions: u32) -> Option<Flaw> {
-    let Entry {
-        partition,
-        directory,
-        ref bytes,
-    } = *entry;
+    let Entry { partition, directory, ref bytes } = *entry;
     if partition >= partitions {
         return Some(Flaw::NoSuchPartition { partition });
     }
@@ -95,20 +85,11 @@ mod tests {
     #[test]
     fn leaf_hashes_are_those_of_rfc_6962() {
         let cases: [(&[u8], &str); 2] = [
-            (
-                b"",
-                "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-            ),
-            (
-                b"\0",
-                "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
-            ),
+            (b"", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
+            (b"\0", "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"),
         ];
         for (entry, expected) in cases {
-            let hex: String = leaf_hash(entry)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let hex: String = leaf_hash(entry).iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(hex, expected, "{entry:?}");
         }
     }

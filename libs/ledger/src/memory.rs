@@ -44,9 +44,7 @@ impl MemoryLedger {
             health,
             open: Mutex::new(Some(open)),
         };
-        Self {
-            store: Arc::new(store),
-        }
+        Self { store: Arc::new(store) }
     }
 
     fn append_now(&self, batch: Vec<Entry>) -> Result<Vec<Place>, AppendError> {
@@ -56,10 +54,7 @@ impl MemoryLedger {
             return Err(AppendError::Closed);
         }
         let mut partitions = self.store.partitions.write();
-        let places = batch
-            .into_iter()
-            .filter_map(|entry| push(&mut partitions, entry))
-            .collect();
+        let places = batch.into_iter().filter_map(|entry| push(&mut partitions, entry)).collect();
         for (head, events) in self.store.heads.iter().zip(partitions.iter()) {
             let length = events.len() as u64;
             head.send_if_modified(|head| std::mem::replace(head, length) != length);
@@ -75,42 +70,24 @@ impl MemoryLedger {
         wanted: fn(&Stored) -> bool,
     ) -> Result<Vec<Recorded>, ReadError> {
         let partitions = self.store.partitions.read();
-        let events = partitions
-            .get(partition as usize)
-            .ok_or(ReadError::NoSuchPartition { partition })?;
-        let later = events
-            .iter()
-            .zip(0..)
-            .skip(usize::try_from(from).unwrap_or(usize::MAX));
+        let events = partitions.get(partition as usize).ok_or(ReadError::NoSuchPartition { partition })?;
+        let later = events.iter().zip(0..).skip(usize::try_from(from).unwrap_or(usize::MAX));
         let found = later.filter(|(event, _)| wanted(event));
-        let recorded = found.map(|(event, position)| Recorded {
-            partition,
-            position,
-            bytes: event.bytes.clone(),
-        });
+        let recorded = found.map(|(event, position)| Recorded { partition, position, bytes: event.bytes.clone() });
         let mut room = limit.bytes;
         let fitting = recorded.enumerate().take_while(|(index, event)| {
             let fits = *index == 0 || event.bytes.len() <= room;
             room = room.saturating_sub(event.bytes.len());
             fits
         });
-        Ok(fitting
-            .take(limit.events.max(1))
-            .map(|(_, event)| event)
-            .collect())
+        Ok(fitting.take(limit.events.max(1)).map(|(_, event)| event).collect())
     }
 }
 
 fn push(partitions: &mut [Vec<Stored>], entry: Entry) -> Option<Place> {
     let events = partitions.get_mut(entry.partition as usize)?;
-    let place = Place {
-        partition: entry.partition,
-        position: events.len() as u64,
-    };
-    events.push(Stored {
-        directory: entry.directory,
-        bytes: entry.bytes,
-    });
+    let place = Place { partition: entry.partition, position: events.len() as u64 };
+    events.push(Stored { directory: entry.directory, bytes: entry.bytes });
     Some(place)
 }
 
@@ -123,20 +100,11 @@ impl Ledger for MemoryLedger {
         async move { self.append_now(batch) }.boxed()
     }
 
-    fn read(
-        &self,
-        partition: u32,
-        from: u64,
-        limit: Limit,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
+    fn read(&self, partition: u32, from: u64, limit: Limit) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         ready(self.select(partition, from, limit, |_| true)).boxed()
     }
 
-    fn read_directory(
-        &self,
-        from: u64,
-        limit: Limit,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
+    fn read_directory(&self, from: u64, limit: Limit) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         ready(self.select(0, from, limit, |event| event.directory)).boxed()
     }
 
@@ -145,11 +113,7 @@ impl Ledger for MemoryLedger {
     }
 
     fn watch(&self, partition: u32) -> Result<watch::Receiver<u64>, ReadError> {
-        let head = self
-            .store
-            .heads
-            .get(partition as usize)
-            .ok_or(ReadError::NoSuchPartition { partition })?;
+        let head = self.store.heads.get(partition as usize).ok_or(ReadError::NoSuchPartition { partition })?;
         Ok(head.subscribe())
     }
 

@@ -8,18 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ledger::{
-    AppendError, Entry, Ledger, Limit, OpenError, Place, ReadError, SqliteLedger, conformance,
-};
+use ledger::{AppendError, Entry, Ledger, Limit, OpenError, Place, ReadError, SqliteLedger, conformance};
 use parking_lot::Mutex;
 use rusqlite::{Connection, ffi};
 use sqlite::{Commit, Options};
 use tempfile::TempDir;
 
-const ALL: Limit = Limit {
-    events: 10_000,
-    bytes: usize::MAX,
-};
+const ALL: Limit = Limit { events: 10_000, bytes: usize::MAX };
 
 /// Does something to a closed ledger's file.
 type Damage = fn(&Path);
@@ -27,8 +22,7 @@ type Damage = fn(&Path);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_ledger_conforms() {
     let directory = TempDir::new().unwrap();
-    let open =
-        async |name: &'static str| Arc::new(open(&directory.path().join(name))) as Arc<dyn Ledger>;
+    let open = async |name: &'static str| Arc::new(open(&directory.path().join(name))) as Arc<dyn Ledger>;
     conformance::suite(open).await;
     conformance::durable(open).await;
 }
@@ -39,15 +33,9 @@ async fn an_append_that_failed_leaves_nothing() {
         let faults = Faults::default();
         let (_directory, ledger) = faulty(&faults);
         append(&ledger, "first").await.unwrap();
-        faults.once(Fault {
-            code,
-            persists: false,
-        });
+        faults.once(Fault { code, persists: false });
         let error = append(&ledger, "lost").await.unwrap_err();
-        assert!(
-            matches!(error, AppendError::Rejected { .. }),
-            "{code} was answered {error:?}"
-        );
+        assert!(matches!(error, AppendError::Rejected { .. }), "{code} was answered {error:?}");
         assert_eq!(append(&ledger, "next").await.unwrap(), at(1), "{code}");
         assert_eq!(texts(&ledger).await, ["first", "next"], "{code}");
     }
@@ -55,33 +43,16 @@ async fn an_append_that_failed_leaves_nothing() {
 
 #[tokio::test]
 async fn of_an_append_that_failed_at_the_disk_nothing_is_known_until_the_file_is_read_again() {
-    for (persists, expected) in [
-        (false, ["first", "next"].as_slice()),
-        (true, &["first", "doubtful", "next"]),
-    ] {
+    for (persists, expected) in [(false, ["first", "next"].as_slice()), (true, &["first", "doubtful", "next"])] {
         let faults = Faults::default();
         let (_directory, ledger) = faulty(&faults);
         append(&ledger, "first").await.unwrap();
-        faults.once(Fault {
-            code: ffi::SQLITE_IOERR_FSYNC,
-            persists,
-        });
+        faults.once(Fault { code: ffi::SQLITE_IOERR_FSYNC, persists });
         let error = append(&ledger, "doubtful").await.unwrap_err();
-        assert!(
-            matches!(error, AppendError::Unknown { .. }),
-            "persists {persists}: {error:?}"
-        );
+        assert!(matches!(error, AppendError::Unknown { .. }), "persists {persists}: {error:?}");
         let head = expected.len() as u64 - 1;
-        assert_eq!(
-            ledger.head(0).await.unwrap(),
-            head,
-            "persists {persists}: the head was reread"
-        );
-        assert_eq!(
-            append(&ledger, "next").await.unwrap(),
-            at(head),
-            "persists {persists}"
-        );
+        assert_eq!(ledger.head(0).await.unwrap(), head, "persists {persists}: the head was reread");
+        assert_eq!(append(&ledger, "next").await.unwrap(), at(head), "persists {persists}");
         assert_eq!(texts(&ledger).await, expected, "persists {persists}");
     }
 }
@@ -110,11 +81,7 @@ async fn events_can_only_be_appended() {
     ];
     for statement in cases {
         let error = file.execute(&statement, []).expect_err(&statement);
-        assert_eq!(
-            error.sqlite_error_code(),
-            Some(rusqlite::ErrorCode::ConstraintViolation),
-            "{statement}"
-        );
+        assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::ConstraintViolation), "{statement}");
     }
     drop(file);
     assert_eq!(texts(&open(&path)).await, ["event 0", "event 1", "event 2"]);
@@ -123,10 +90,7 @@ async fn events_can_only_be_appended() {
 #[tokio::test]
 async fn a_ledger_that_was_tampered_with_is_refused_with_what_is_wrong() {
     let cases = [
-        (
-            "UPDATE event SET entry = x'00' WHERE position = 0",
-            "damaged at 0:0: the entry does not match its leaf hash",
-        ),
+        ("UPDATE event SET entry = x'00' WHERE position = 0", "damaged at 0:0: the entry does not match its leaf hash"),
         (
             "UPDATE event SET entry = x'00' WHERE position = 99",
             "damaged at 0:99: the entry does not match its leaf hash",
@@ -135,23 +99,14 @@ async fn a_ledger_that_was_tampered_with_is_refused_with_what_is_wrong() {
             "UPDATE event SET leaf_hash = zeroblob(32) WHERE position = 36",
             "damaged at 0:36: the entry does not match its leaf hash",
         ),
-        (
-            "DELETE FROM event WHERE position = 0",
-            "damaged at 0:0: the event is missing",
-        ),
-        (
-            "DELETE FROM event WHERE position = 98",
-            "damaged at 0:98: the event is missing",
-        ),
+        ("DELETE FROM event WHERE position = 0", "damaged at 0:0: the event is missing"),
+        ("DELETE FROM event WHERE position = 98", "damaged at 0:98: the event is missing"),
     ];
     for (tampering, expected) in cases {
         let (_directory, path) = events(100).await;
         tamper(&path, tampering);
         let error = refused(&path);
-        assert!(
-            matches!(error, OpenError::Check(ReadError::Corrupt { .. })),
-            "{tampering}: {error:?}"
-        );
+        assert!(matches!(error, OpenError::Check(ReadError::Corrupt { .. })), "{tampering}: {error:?}");
         let reason = error.source().unwrap().to_string();
         assert!(reason.ends_with(expected), "{tampering}: {reason}");
     }
@@ -170,21 +125,10 @@ async fn tampering_between_the_ends_shows_when_it_is_read() {
         let ledger = open(&path);
         for limit in [ALL, Limit { events: 21, ..ALL }] {
             let error = ledger.read(0, 10, limit).await.unwrap_err();
-            let ReadError::Corrupt {
-                partition: 0,
-                position,
-                ..
-            } = error
-            else {
-                panic!("{tampering}: {error:?}")
-            };
+            let ReadError::Corrupt { partition: 0, position, .. } = error else { panic!("{tampering}: {error:?}") };
             assert_eq!(position, damaged, "{tampering}");
         }
-        assert_eq!(
-            ledger.read(0, 40, ALL).await.unwrap().len(),
-            60,
-            "{tampering}: what is intact can be read"
-        );
+        assert_eq!(ledger.read(0, 40, ALL).await.unwrap().len(), 60, "{tampering}: what is intact can be read");
     }
 }
 
@@ -200,34 +144,19 @@ async fn a_file_that_is_no_ledger_is_refused_with_what_is_wrong() {
             let bytes = fs::read(path).unwrap();
             fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
         }),
-        (
-            "belongs to something else: its application_id is 0x1",
-            |path| {
-                Connection::open(path)
-                    .unwrap()
-                    .pragma_update(None, "application_id", 1)
-                    .unwrap();
-            },
-        ),
-        (
-            "is of a newer regledger: its schema is version 99, this one knows 1",
-            |path| {
-                Connection::open(path)
-                    .unwrap()
-                    .pragma_update(None, "user_version", 99)
-                    .unwrap();
-            },
-        ),
+        ("belongs to something else: its application_id is 0x1", |path| {
+            Connection::open(path).unwrap().pragma_update(None, "application_id", 1).unwrap();
+        }),
+        ("is of a newer regledger: its schema is version 99, this one knows 1", |path| {
+            Connection::open(path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        }),
     ];
     for (expected, damage) in cases {
         let (_directory, path) = three_events().await;
         damage(&path);
         let error = refused(&path);
         let reason = error.source().unwrap().to_string();
-        assert!(
-            matches!(error, OpenError::Database(_)) && reason.contains(expected),
-            "{expected}: {reason}"
-        );
+        assert!(matches!(error, OpenError::Database(_)) && reason.contains(expected), "{expected}: {reason}");
     }
 }
 
@@ -270,10 +199,7 @@ impl Faults {
 
 fn faulty(faults: &Faults) -> (TempDir, SqliteLedger) {
     let directory = TempDir::new().unwrap();
-    let options = Options {
-        commit: faults.commit(),
-        ..Options::default()
-    };
+    let options = Options { commit: faults.commit(), ..Options::default() };
     let ledger = SqliteLedger::open(&directory.path().join("ledger.db"), options).unwrap();
     (directory, ledger)
 }
@@ -298,11 +224,7 @@ async fn events(n: usize) -> (TempDir, PathBuf) {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("ledger.db");
     let ledger = open(&path);
-    let entry = |n| Entry {
-        partition: 0,
-        directory: false,
-        bytes: format!("event {n}").into(),
-    };
+    let entry = |n| Entry { partition: 0, directory: false, bytes: format!("event {n}").into() };
     ledger.append((0..n).map(entry).collect()).await.unwrap();
     ledger.close().await;
     (directory, path)
@@ -317,26 +239,14 @@ fn tamper(path: &Path, statement: &str) {
 }
 
 async fn append(ledger: &SqliteLedger, text: &'static str) -> Result<Vec<Place>, AppendError> {
-    ledger
-        .append(vec![Entry {
-            partition: 0,
-            directory: false,
-            bytes: Bytes::from_static(text.as_bytes()),
-        }])
-        .await
+    ledger.append(vec![Entry { partition: 0, directory: false, bytes: Bytes::from_static(text.as_bytes()) }]).await
 }
 
 fn at(position: u64) -> Vec<Place> {
-    vec![Place {
-        partition: 0,
-        position,
-    }]
+    vec![Place { partition: 0, position }]
 }
 
 async fn texts(ledger: &SqliteLedger) -> Vec<String> {
     let events = ledger.read(0, 0, ALL).await.unwrap();
-    events
-        .iter()
-        .map(|event| String::from_utf8(event.bytes.to_vec()).unwrap())
-        .collect()
+    events.iter().map(|event| String::from_utf8(event.bytes.to_vec()).unwrap()).collect()
 }

@@ -42,17 +42,12 @@ impl Store {
     /// When the last change up to a place was recorded.
     async fn time_at(&self, at: Place) -> Result<Option<Timestamp>, StoreError> {
         let first = pack_place(Place { position: 0, ..at });
-        let end = pack_place(Place {
-            position: at.position.saturating_add(1),
-            ..at
-        });
+        let end = pack_place(Place { position: at.position.saturating_add(1), ..at });
         let sql = "SELECT recorded_time FROM change WHERE place >= ?1 AND place < ?2
             ORDER BY place DESC LIMIT 1";
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(sql)?;
-            let last = statement
-                .query_row([first, end], |row| row.get(0))
-                .optional()?;
+            let last = statement.query_row([first, end], |row| row.get(0)).optional()?;
             Ok(last.map(time))
         })
         .await

@@ -47,13 +47,8 @@ impl Store {
     ) -> Result<Vec<StoredChange>, StoreError> {
         let (from, until) = (pack(partition, from.0, from.1), pack(partition, until, 0));
         self.read(move |connection| {
-            let sql =
-                format!("{SELECT} WHERE c.place >= ?1 AND c.place < ?2 ORDER BY c.place LIMIT ?3");
-            select(
-                connection,
-                &sql,
-                params![from, until, integer(limit as u64)],
-            )
+            let sql = format!("{SELECT} WHERE c.place >= ?1 AND c.place < ?2 ORDER BY c.place LIMIT ?3");
+            select(connection, &sql, params![from, until, integer(limit as u64)])
         })
         .await
     }
@@ -70,9 +65,7 @@ impl Store {
     ) -> Result<Vec<StoredChange>, StoreError> {
         let from = from.map_or(0, |(at, ordinal)| pack(at.partition, at.position, ordinal));
         self.read(move |connection| {
-            let sql = format!(
-                "{SELECT} WHERE d.kind = ?1 AND d.id = ?2 AND c.place >= ?3 ORDER BY c.place LIMIT ?4"
-            );
+            let sql = format!("{SELECT} WHERE d.kind = ?1 AND d.id = ?2 AND c.place >= ?3 ORDER BY c.place LIMIT ?4");
             let limit = integer(limit as u64);
             select(connection, &sql, params![row.kind.as_str(), row.id, from, limit])
         })
@@ -83,11 +76,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn position_at(
-        &self,
-        partition: u32,
-        time: Timestamp,
-    ) -> Result<Option<u64>, StoreError> {
+    pub async fn position_at(&self, partition: u32, time: Timestamp) -> Result<Option<u64>, StoreError> {
         let time = nanoseconds(time);
         let end = self.cursor(partition).await?.next;
         self.read(move |connection| {
@@ -107,30 +96,15 @@ impl Store {
 }
 
 /// When the first change from a position on was recorded.
-fn first_recorded(
-    connection: &Connection,
-    partition: u32,
-    from: u64,
-    until: u64,
-) -> rusqlite::Result<Option<i64>> {
-    let sql =
-        "SELECT recorded_time FROM change WHERE place >= ?1 AND place < ?2 ORDER BY place LIMIT 1";
+fn first_recorded(connection: &Connection, partition: u32, from: u64, until: u64) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT recorded_time FROM change WHERE place >= ?1 AND place < ?2 ORDER BY place LIMIT 1";
     let range = [pack(partition, from, 0), pack(partition, until, 0)];
-    connection
-        .prepare_cached(sql)?
-        .query_row(range, |row| row.get(0))
-        .optional()
+    connection.prepare_cached(sql)?.query_row(range, |row| row.get(0)).optional()
 }
 
-fn select(
-    connection: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<Vec<StoredChange>, StoreError> {
+fn select(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<StoredChange>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
-    let changes = statement
-        .query_map(params, stored)?
-        .collect::<Result<_, _>>()?;
+    let changes = statement.query_map(params, stored)?.collect::<Result<_, _>>()?;
     Ok(changes)
 }
 

@@ -56,17 +56,9 @@ impl Store {
         after: Option<Place>,
         limit: usize,
     ) -> Result<Vec<ListedClient>, StoreError> {
-        let range = Range {
-            after: after.map_or(-1, pack_place),
-            below: i64::MAX,
-        };
+        let range = Range { after: after.map_or(-1, pack_place), below: i64::MAX };
         self.read(move |connection| {
-            Listing {
-                rows: Rows::Now,
-                filter: &filter,
-                id: None,
-            }
-            .page(connection, range, limit)
+            Listing { rows: Rows::Now, filter: &filter, id: None }.page(connection, range, limit)
         })
         .await
     }
@@ -84,11 +76,7 @@ impl Store {
     ) -> Result<Vec<ListedClient>, StoreError> {
         let heads = self.heads_as_of(as_of).await?;
         self.read(move |connection| {
-            let listing = Listing {
-                rows: Rows::Then,
-                filter: &filter,
-                id: None,
-            };
+            let listing = Listing { rows: Rows::Then, filter: &filter, id: None };
             listing.page_below(connection, &heads, after, limit)
         })
         .await
@@ -99,17 +87,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn client(&self, id: String) -> Result<Option<ListedClient>, StoreError> {
-        let range = Range {
-            after: -1,
-            below: i64::MAX,
-        };
+        let range = Range { after: -1, below: i64::MAX };
         self.read(move |connection| {
             let filter = &ClientFilter::default();
-            let listing = Listing {
-                rows: Rows::Now,
-                filter,
-                id: Some(&id),
-            };
+            let listing = Listing { rows: Rows::Now, filter, id: Some(&id) };
             Ok(listing.page(connection, range, 1)?.pop())
         })
         .await
@@ -119,19 +100,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn client_as_of(
-        &self,
-        id: String,
-        as_of: AsOf,
-    ) -> Result<Option<ListedClient>, StoreError> {
+    pub async fn client_as_of(&self, id: String, as_of: AsOf) -> Result<Option<ListedClient>, StoreError> {
         let heads = self.heads_as_of(as_of).await?;
         self.read(move |connection| {
             let filter = &ClientFilter::default();
-            let listing = Listing {
-                rows: Rows::Then,
-                filter,
-                id: Some(&id),
-            };
+            let listing = Listing { rows: Rows::Then, filter, id: Some(&id) };
             Ok(listing.page_below(connection, &heads, None, 1)?.pop())
         })
         .await
@@ -142,8 +115,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn counts(&self) -> Result<Vec<ClientCount>, StoreError> {
-        let sql =
-            "SELECT integration, state, count(*) FROM document INDEXED BY document_by_integration
+        let sql = "SELECT integration, state, count(*) FROM document INDEXED BY document_by_integration
             WHERE kind = 'client' GROUP BY integration, state";
         self.read(move |connection| {
             let count = |row: &rusqlite::Row<'_>| {
@@ -188,8 +160,7 @@ const LATEST: &str = "NOT EXISTS (SELECT 1 FROM document later INDEXED BY docume
     WHERE later.kind = 'client' AND later.tenant = d.tenant AND later.integration = d.integration
     AND later.place > d.place AND later.place < ?2)";
 
-const DOMAIN: &str =
-    "(SELECT i.domain FROM document i WHERE i.kind = 'integration' AND i.id = d.integration)";
+const DOMAIN: &str = "(SELECT i.domain FROM document i WHERE i.kind = 'integration' AND i.id = d.integration)";
 
 /// The last change of a row within the range.
 const CHANGE: &str = "JOIN change c ON c.place = (SELECT place FROM change
@@ -207,18 +178,9 @@ impl Listing<'_> {
         let after = after.map_or(-1, pack_place);
         let mut found = Vec::new();
         for (partition, head) in (0..).zip(heads) {
-            let first = pack_place(Place {
-                partition,
-                position: 0,
-            });
-            let below = pack_place(Place {
-                partition,
-                position: *head,
-            });
-            let range = Range {
-                after: after.max(first - 1),
-                below,
-            };
+            let first = pack_place(Place { partition, position: 0 });
+            let below = pack_place(Place { partition, position: *head });
+            let range = Range { after: after.max(first - 1), below };
             if range.after < range.below {
                 found.extend(self.page(connection, range, limit - found.len())?);
             }
@@ -226,17 +188,9 @@ impl Listing<'_> {
         Ok(found)
     }
 
-    fn page(
-        &self,
-        connection: &Connection,
-        range: Range,
-        limit: usize,
-    ) -> Result<Vec<ListedClient>, StoreError> {
+    fn page(&self, connection: &Connection, range: Range, limit: usize) -> Result<Vec<ListedClient>, StoreError> {
         let filter = self.filter;
-        let seen = filter
-            .integrations
-            .as_ref()
-            .map(|names| serde_json::json!(names).to_string());
+        let seen = filter.integrations.as_ref().map(|names| serde_json::json!(names).to_string());
         let state = filter.state.map(ClientState::as_str);
         let limit = integer(limit as u64);
         let mut statement = connection.prepare_cached(&self.sql())?;
@@ -260,10 +214,7 @@ impl Listing<'_> {
 
     /// The one integration that is asked for or may be seen.
     fn integration(&self) -> Option<&str> {
-        match (
-            &self.filter.integration,
-            self.filter.integrations.as_deref(),
-        ) {
+        match (&self.filter.integration, self.filter.integrations.as_deref()) {
             (None, Some([only])) => Some(only),
             (asked, _) => asked.as_deref(),
         }
@@ -302,10 +253,7 @@ impl Listing<'_> {
         let conditions: String = [
             (self.id.is_some(), "d.id = ?8"),
             (self.integration().is_some(), "d.integration = ?3"),
-            (
-                filter.integrations.is_some(),
-                "d.integration IN (SELECT value FROM json_each(?4))",
-            ),
+            (filter.integrations.is_some(), "d.integration IN (SELECT value FROM json_each(?4))"),
             (filter.tenant.is_some(), "d.tenant = ?5"),
             (filter.department.is_some(), department),
             (filter.state.is_some(), state),
@@ -330,14 +278,8 @@ impl Listing<'_> {
             Rows::Then => serde_json::from_slice(body).map(|change: InChange| change.data.client),
         };
         let mut client = client.map_err(|error| {
-            let Place {
-                partition,
-                position,
-            } = at;
-            StoreError::unreadable(
-                format!("the client registered at {partition}:{position}"),
-                error,
-            )
+            let Place { partition, position } = at;
+            StoreError::unreadable(format!("the client registered at {partition}:{position}"), error)
         })?;
         client.domain = row.get(2)?;
         client.latest = Some(row.get(3)?);

@@ -64,13 +64,7 @@ impl WrittenRow {
     /// If the row cannot be written as JSON, which only a failing allocation could cause.
     pub fn new(key: &RowKey, row: &Row) -> Result<Self, serde_json::Error> {
         let columns = row.columns();
-        let Place {
-            partition,
-            position,
-        } = Place {
-            partition: columns.partition,
-            position: columns.position,
-        };
+        let Place { partition, position } = Place { partition: columns.partition, position: columns.position };
         Ok(Self {
             key: key.clone(),
             place: pack(partition, position, 0),
@@ -99,19 +93,11 @@ impl Checked {
             return Err(malformed("there is no such partition"));
         }
         if commit.next < commit.expected || commit.next > MAX_POSITION {
-            return Err(malformed(
-                "the cursor would move back, or beyond the last position",
-            ));
+            return Err(malformed("the cursor would move back, or beyond the last position"));
         }
         let batch = commit.expected..commit.next;
-        let places = commit
-            .changes
-            .iter()
-            .map(|change| (change.position, change.ordinal));
-        if !places
-            .clone()
-            .all(|(position, ordinal)| batch.contains(&position) && ordinal <= MAX_ORDINAL)
-        {
+        let places = commit.changes.iter().map(|change| (change.position, change.ordinal));
+        if !places.clone().all(|(position, ordinal)| batch.contains(&position) && ordinal <= MAX_ORDINAL) {
             return Err(malformed("a change lies outside the batch"));
         }
         if !places.is_sorted_by(|a, b| a < b) {
@@ -126,9 +112,5 @@ impl Checked {
 
 fn subjects(commit: &Commit) -> Option<Vec<usize>> {
     let rows: HashMap<&RowKey, usize> = commit.rows.iter().map(|row| &row.key).zip(0..).collect();
-    commit
-        .changes
-        .iter()
-        .map(|change| rows.get(&change.row).copied())
-        .collect()
+    commit.changes.iter().map(|change| rows.get(&change.row).copied()).collect()
 }

@@ -121,10 +121,7 @@ pub enum CommitError {
 
 impl StoreError {
     pub(crate) fn unreadable(what: String, source: impl Error + Send + Sync + 'static) -> Self {
-        Self::Unreadable {
-            what,
-            source: Arc::new(source),
-        }
+        Self::Unreadable { what, source: Arc::new(source) }
     }
 }
 
@@ -132,11 +129,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let damage = sqlite::is_damage(&error);
         let source: Cause = Arc::new(error);
-        if damage {
-            Self::Damaged { source }
-        } else {
-            Self::Unavailable { source }
-        }
+        if damage { Self::Damaged { source } } else { Self::Unavailable { source } }
     }
 }
 
@@ -146,14 +139,10 @@ impl From<WriteError> for CommitError {
             WriteError::Rejected { source } => Self::Rejected { source },
             WriteError::Damaged { source } => Self::Damaged { source },
             WriteError::Closed => Self::Closed,
-            full @ WriteError::Full => Self::Rejected {
-                source: Arc::new(full),
-            },
+            full @ WriteError::Full => Self::Rejected { source: Arc::new(full) },
             WriteError::Unknown { source } => Self::Unknown { source },
             // Of what this version does not know, it does not know either whether it was written.
-            other => Self::Unknown {
-                source: Arc::new(other),
-            },
+            other => Self::Unknown { source: Arc::new(other) },
         }
     }
 }

@@ -22,10 +22,7 @@ pub(crate) fn pack_place(place: Place) -> i64 {
 /// The place that was [packed](pack_place).
 pub(crate) fn unpack_place(packed: i64) -> Place {
     let (partition, position, _) = unpack(packed);
-    Place {
-        partition,
-        position,
-    }
+    Place { partition, position }
 }
 
 /// Partition, position and ordinal as one integer that is ordered as they are. What lies beyond the limits, as in a question
@@ -71,9 +68,6 @@ mod tests {
         assert_eq!(pack(7, u64::MAX, u16::MAX), last);
         assert!(pack(8, 0, 0) > last);
         assert_eq!(pack(MAX_PARTITIONS, 0, 0), i64::MAX);
-        assert_eq!(
-            pack(MAX_PARTITIONS - 1, MAX_POSITION, MAX_ORDINAL),
-            i64::MAX
-        );
+        assert_eq!(pack(MAX_PARTITIONS - 1, MAX_POSITION, MAX_ORDINAL), i64::MAX);
     }
 }

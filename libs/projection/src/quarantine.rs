@@ -48,9 +48,7 @@ impl Store {
             AND (?2 IS NULL OR integration IN (SELECT value FROM json_each(?2)))
             AND (?3 IS NULL OR state = ?3) ORDER BY place LIMIT ?4";
         self.read(move |connection| {
-            let seen = filter
-                .integrations
-                .map(|names| serde_json::json!(names).to_string());
+            let seen = filter.integrations.map(|names| serde_json::json!(names).to_string());
             let state = filter.state.map(QuarantineState::as_str);
             let after = after.map_or(-1, pack_place);
             let mut statement = connection.prepare_cached(sql)?;
@@ -73,9 +71,7 @@ impl Store {
             AND unixepoch(body ->> '$.message.expires_time') > ?1";
         self.read(move |connection| {
             let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-            let held = connection
-                .prepare_cached(sql)?
-                .query_row([now.as_second()], count)?;
+            let held = connection.prepare_cached(sql)?.query_row([now.as_second()], count)?;
             Ok(held.cast_unsigned())
         })
         .await
@@ -86,14 +82,8 @@ fn listed(row: &rusqlite::Row<'_>) -> Result<ListedMessage, StoreError> {
     let at = unpack_place(row.get(0)?);
     let body = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
     let InRow { message } = serde_json::from_slice(body).map_err(|error| {
-        let Place {
-            partition,
-            position,
-        } = at;
-        StoreError::unreadable(
-            format!("the message that came at {partition}:{position}"),
-            error,
-        )
+        let Place { partition, position } = at;
+        StoreError::unreadable(format!("the message that came at {partition}:{position}"), error)
     })?;
     Ok(ListedMessage { at, message })
 }

@@ -67,30 +67,17 @@ impl Store {
             secure_delete: false,
         };
         let connection = database.open()?;
-        let (owner, next) =
-            prepare(&connection, ledger, partitions).map_err(|source| OpenError::Identify {
-                path: path.to_owned(),
-                source,
-            })?;
+        let (owner, next) = prepare(&connection, ledger, partitions)
+            .map_err(|source| OpenError::Identify { path: path.to_owned(), source })?;
         drop(connection);
         if owner != ledger {
             let (path, expected) = (path.to_owned(), ledger.to_owned());
-            return Err(OpenError::OtherLedger {
-                path,
-                found: owner,
-                expected,
-            });
+            return Err(OpenError::OtherLedger { path, found: owner, expected });
         }
         let (publish, heads) = watch::channel(next);
         let writer = Writer::start("state", database.clone(), options, Committer::new(publish))?;
         let readers = Readers::open(&database, readers)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                readers,
-                writer,
-                heads,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { readers, writer, heads }) })
     }
 
     /// How far a partition has been folded.
@@ -101,22 +88,14 @@ impl Store {
         let found = self
             .read(move |connection| {
                 let sql = "SELECT next, ledger_time FROM cursor WHERE partition = ?1";
-                let cursor =
-                    |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
-                Ok(connection
-                    .prepare_cached(sql)?
-                    .query_row([partition], cursor)
-                    .optional()?)
+                let cursor = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+                Ok(connection.prepare_cached(sql)?.query_row([partition], cursor).optional()?)
             })
             .await?;
         let (next, time) = found.ok_or(StoreError::NoSuchPartition { partition })?;
-        let ledger_time = time.parse().map_err(|error: jiff::Error| {
-            StoreError::unreadable(format!("cursor {partition}"), error)
-        })?;
-        Ok(Cursor {
-            next: next.cast_unsigned(),
-            ledger_time,
-        })
+        let ledger_time =
+            time.parse().map_err(|error: jiff::Error| StoreError::unreadable(format!("cursor {partition}"), error))?;
+        Ok(Cursor { next: next.cast_unsigned(), ledger_time })
     }
 
     /// The rows of these names; `None` says that there is no such row.
@@ -144,8 +123,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn row(&self, key: RowKey) -> Result<Option<Row>, StoreError> {
-        self.read(move |connection| read_row(connection, &key))
-            .await
+        self.read(move |connection| read_row(connection, &key)).await
     }
 
     /// Writes rows, changes and cursor of a partition: all of it is visible when this returns `Ok`.
@@ -157,10 +135,7 @@ impl Store {
         let checked = Checked::new(commit, self.partitions())?;
         match self.inner.writer.write(checked).await? {
             Some(_) => Ok(()),
-            None => Err(CommitError::Fenced {
-                partition,
-                expected,
-            }),
+            None => Err(CommitError::Fenced { partition, expected }),
         }
     }
 
@@ -194,16 +169,9 @@ impl Store {
 }
 
 /// Claims a new store for a ledger and gives every partition a cursor; returns whose store it is and where the cursors stand.
-fn prepare(
-    connection: &Connection,
-    ledger: &str,
-    partitions: u32,
-) -> rusqlite::Result<(String, Vec<u64>)> {
+fn prepare(connection: &Connection, ledger: &str, partitions: u32) -> rusqlite::Result<(String, Vec<u64>)> {
     let transaction = connection.unchecked_transaction()?;
-    transaction.execute(
-        "INSERT OR IGNORE INTO ledger (one, id) VALUES (1, ?1)",
-        [ledger],
-    )?;
+    transaction.execute("INSERT OR IGNORE INTO ledger (one, id) VALUES (1, ?1)", [ledger])?;
     let owner = transaction.query_row("SELECT id FROM ledger", [], |row| row.get(0))?;
     for partition in 0..partitions {
         transaction.execute(
@@ -224,8 +192,7 @@ fn read_row(connection: &Connection, key: &RowKey) -> Result<Option<Row>, StoreE
         return Ok(None);
     };
     let body = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
-    let row = Row::from_json(key.kind, body).map_err(|error| {
-        StoreError::unreadable(format!("{} {}", key.kind.as_str(), key.id), error)
-    })?;
+    let row = Row::from_json(key.kind, body)
+        .map_err(|error| StoreError::unreadable(format!("{} {}", key.kind.as_str(), key.id), error))?;
     Ok(Some(row))
 }

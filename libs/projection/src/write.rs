@@ -11,19 +11,16 @@ use tokio::sync::watch;
 use crate::commit::{Checked, WrittenRow};
 use crate::place::pack;
 
-const MOVE_CURSOR: &str =
-    "UPDATE cursor SET next = ?3, ledger_time = ?4 WHERE partition = ?1 AND next = ?2";
+const MOVE_CURSOR: &str = "UPDATE cursor SET next = ?3, ledger_time = ?4 WHERE partition = ?1 AND next = ?2";
 const FIND: &str = "SELECT number, domain, state FROM document WHERE kind = ?1 AND id = ?2";
-const INSERT: &str =
-    "INSERT INTO document (kind, id, place, domain, integration, tenant, state, body)
+const INSERT: &str = "INSERT INTO document (kind, id, place, domain, integration, tenant, state, body)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const UPDATE: &str = "UPDATE document SET body = ?2 WHERE number = ?1";
 const UPDATE_COLUMNS: &str = "UPDATE document SET domain = ?2, state = ?3 WHERE number = ?1";
 const TERMS: &str = "SELECT term FROM term WHERE document = ?1";
 const ADD_TERM: &str = "INSERT INTO term (document, term) VALUES (?1, ?2)";
 const REMOVE_TERM: &str = "DELETE FROM term WHERE document = ?1 AND term = ?2";
-const CHANGE: &str =
-    "INSERT INTO change (place, document, type, recorded_time, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+const CHANGE: &str = "INSERT INTO change (place, document, type, recorded_time, body) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// A rebuild writes rows all over the table. With SQLite's own 2 MB of cache and 16 MB of log, most of their pages would be
 /// written several times in one transaction, and once more after each. These are a connection's own, and cost nothing to repeat.
@@ -44,16 +41,9 @@ impl Committer {
 }
 
 impl Work<Checked, Moved> for Committer {
-    fn apply(
-        &mut self,
-        transaction: &Transaction<'_>,
-        commits: &[Checked],
-    ) -> rusqlite::Result<Vec<Moved>> {
+    fn apply(&mut self, transaction: &Transaction<'_>, commits: &[Checked]) -> rusqlite::Result<Vec<Moved>> {
         transaction.execute_batch(ROOM)?;
-        commits
-            .iter()
-            .map(|checked| apply(transaction, checked))
-            .collect()
+        commits.iter().map(|checked| apply(transaction, checked)).collect()
     }
 
     fn committed(&mut self, _connection: &Connection, moved: &[Moved]) {
@@ -68,19 +58,16 @@ impl Work<Checked, Moved> for Committer {
 
     fn reopened(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let found = heads(connection, self.heads.borrow().len())?;
-        self.heads
-            .send_if_modified(|heads| std::mem::replace(heads, found.clone()) != found);
+        self.heads.send_if_modified(|heads| std::mem::replace(heads, found.clone()) != found);
         Ok(())
     }
 }
 
 /// The first position of each partition that has not been folded.
 pub(crate) fn heads(connection: &Connection, partitions: usize) -> rusqlite::Result<Vec<u64>> {
-    let mut statement =
-        connection.prepare("SELECT next FROM cursor ORDER BY partition LIMIT ?1")?;
+    let mut statement = connection.prepare("SELECT next FROM cursor ORDER BY partition LIMIT ?1")?;
     let rows = statement.query_map([integer(partitions as u64)], |row| row.get(0))?;
-    rows.map(|next: rusqlite::Result<i64>| next.map(i64::cast_unsigned))
-        .collect()
+    rows.map(|next: rusqlite::Result<i64>| next.map(i64::cast_unsigned)).collect()
 }
 
 fn apply(transaction: &Transaction<'_>, checked: &Checked) -> rusqlite::Result<Moved> {
@@ -95,11 +82,7 @@ fn apply(transaction: &Transaction<'_>, checked: &Checked) -> rusqlite::Result<M
     if moved == 0 {
         return Ok(None);
     }
-    let numbers = commit
-        .rows
-        .iter()
-        .map(|row| write_row(transaction, row))
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let numbers = commit.rows.iter().map(|row| write_row(transaction, row)).collect::<rusqlite::Result<Vec<_>>>()?;
     let mut insert = transaction.prepare_cached(CHANGE)?;
     for (change, subject) in commit.changes.iter().zip(subjects) {
         insert.execute(params![
@@ -119,21 +102,16 @@ fn write_row(transaction: &Transaction<'_>, row: &WrittenRow) -> rusqlite::Resul
     let found = transaction
         .prepare_cached(FIND)?
         .query_row(params![kind, row.key.id], |found| {
-            let same =
-                found.get_ref(1)? == text(&row.domain) && found.get_ref(2)? == text(&row.state);
+            let same = found.get_ref(1)? == text(&row.domain) && found.get_ref(2)? == text(&row.state);
             Ok((found.get(0)?, same))
         })
         .optional()?;
     let Some((number, same)) = found else {
         return insert_row(transaction, kind, row);
     };
-    transaction
-        .prepare_cached(UPDATE)?
-        .execute(params![number, Json(&row.body)])?;
+    transaction.prepare_cached(UPDATE)?.execute(params![number, Json(&row.body)])?;
     if !same {
-        transaction
-            .prepare_cached(UPDATE_COLUMNS)?
-            .execute(params![number, row.domain, row.state])?;
+        transaction.prepare_cached(UPDATE_COLUMNS)?.execute(params![number, row.domain, row.state])?;
     }
     let known = transaction
         .prepare_cached(TERMS)?
@@ -143,11 +121,7 @@ fn write_row(transaction: &Transaction<'_>, row: &WrittenRow) -> rusqlite::Resul
     Ok(number)
 }
 
-fn insert_row(
-    transaction: &Transaction<'_>,
-    kind: &str,
-    row: &WrittenRow,
-) -> rusqlite::Result<i64> {
+fn insert_row(transaction: &Transaction<'_>, kind: &str, row: &WrittenRow) -> rusqlite::Result<i64> {
     transaction.prepare_cached(INSERT)?.execute(params![
         kind,
         row.key.id,
@@ -171,12 +145,8 @@ fn write_terms(
 ) -> rusqlite::Result<()> {
     let terms: BTreeSet<i64> = terms.iter().copied().collect();
     let write = |sql, term: &i64| transaction.prepare_cached(sql)?.execute([number, *term]);
-    terms
-        .difference(known)
-        .try_for_each(|term| write(ADD_TERM, term).map(drop))?;
-    known
-        .difference(&terms)
-        .try_for_each(|term| write(REMOVE_TERM, term).map(drop))
+    terms.difference(known).try_for_each(|term| write(ADD_TERM, term).map(drop))?;
+    known.difference(&terms).try_for_each(|term| write(REMOVE_TERM, term).map(drop))
 }
 
 /// JSON that serde wrote, so UTF-8, as SQLite's text.
@@ -189,9 +159,7 @@ impl ToSql for Json<'_> {
 }
 
 fn text(value: &Option<String>) -> ValueRef<'_> {
-    value
-        .as_deref()
-        .map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
+    value.as_deref().map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
 }
 
 /// SQLite's integers are signed; no position comes near the limit.

@@ -58,10 +58,7 @@ async fn the_store_of_another_ledger_is_refused_and_left_alone() {
     let path = dir.path().join("state.db");
     open(&path, "ours").close().await;
     let refused = Store::open(&path, "theirs", PARTITIONS, 2, Options::default());
-    let Err(OpenError::OtherLedger {
-        found, expected, ..
-    }) = refused
-    else {
+    let Err(OpenError::OtherLedger { found, expected, .. }) = refused else {
         panic!("opened");
     };
     assert_eq!((found.as_str(), expected.as_str()), ("ours", "theirs"));
@@ -85,17 +82,11 @@ fn failing(fail: &Arc<AtomicBool>, persists: bool) -> Options {
             connection.execute_batch("COMMIT")?;
         }
         if fails {
-            return Err(rusqlite::Error::SqliteFailure(
-                ffi::Error::new(ffi::SQLITE_IOERR),
-                None,
-            ));
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), None));
         }
         Ok(())
     };
-    Options {
-        commit: Arc::new(commit),
-        ..Options::default()
-    }
+    Options { commit: Arc::new(commit), ..Options::default() }
 }
 
 /// Commits one event where the disk fails; returns how far the cursor and its watchers then are.
@@ -108,20 +99,13 @@ async fn commit_once_failing(persists: bool) -> (u64, u64, usize) {
     let commit = story.notice(Notice::default()).clone();
     fail.store(true, Ordering::SeqCst);
     let result = store.commit(commit.clone()).await;
-    assert!(
-        matches!(result, Err(CommitError::Unknown { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(CommitError::Unknown { .. })), "{result:?}");
     let next = store.cursor(0).await.unwrap().next;
     let told = store.watch().borrow()[0];
     let changes = store.changes(0, (0, 0), u64::MAX, 10).await.unwrap().len();
     // Repeating it tells: it is taken if it was not written, and fenced if it was.
     let again = store.commit(commit).await;
-    assert_eq!(
-        matches!(again, Err(CommitError::Fenced { .. })),
-        persists,
-        "{again:?}"
-    );
+    assert_eq!(matches!(again, Err(CommitError::Fenced { .. })), persists, "{again:?}");
     assert_eq!(store.cursor(0).await.unwrap().next, 1);
     (next, told, changes)
 }

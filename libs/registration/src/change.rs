@@ -176,32 +176,17 @@ impl Change {
         Self::client_with(kind, client, |_| ())
     }
 
-    pub(crate) fn client_with(
-        kind: ChangeType,
-        client: &Client,
-        fill: impl FnOnce(&mut ClientData),
-    ) -> Self {
-        let mut data = ClientData {
-            client: Box::new(client.clone()),
-            fields: None,
-            departments: None,
-            drift: None,
-        };
+    pub(crate) fn client_with(kind: ChangeType, client: &Client, fill: impl FnOnce(&mut ClientData)) -> Self {
+        let mut data = ClientData { client: Box::new(client.clone()), fields: None, departments: None, drift: None };
         fill(&mut data);
-        Self {
-            kind,
-            row: RowKey::new(Kind::Client, &client.id),
-            data: Data::Client(data),
-        }
+        Self { kind, row: RowKey::new(Kind::Client, &client.id), data: Data::Client(data) }
     }
 
     pub(crate) fn integration_of(kind: ChangeType, integration: &Integration) -> Self {
         Self {
             kind,
             row: RowKey::new(Kind::Integration, &integration.name),
-            data: Data::Integration {
-                integration: Box::new(integration.clone()),
-            },
+            data: Data::Integration { integration: Box::new(integration.clone()) },
         }
     }
 }

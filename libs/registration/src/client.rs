@@ -43,25 +43,13 @@ pub struct Registration {
     /// OpenID autodiscovery URL; null if the integration does not use OpenID.
     pub openid_autodiscovery_url: Option<String>,
     /// Department ids that have enabled this integration.
-    #[serde(
-        default,
-        deserialize_with = "integers",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "integers", skip_serializing_if = "Option::is_none")]
     pub departments: Option<Vec<i64>>,
     /// Id of the department that enabled this integration.
-    #[serde(
-        default,
-        deserialize_with = "some_integer",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "some_integer", skip_serializing_if = "Option::is_none")]
     pub added_department: Option<i64>,
     /// Id of the department that disabled this integration.
-    #[serde(
-        default,
-        deserialize_with = "some_integer",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "some_integer", skip_serializing_if = "Option::is_none")]
     pub removed_department: Option<i64>,
     /// The fields that the source's schema does not name, sealed together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,11 +72,7 @@ fn some_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64
 
 fn integers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<i64>>, D::Error> {
     let numbers = Vec::<&RawValue>::deserialize(deserializer)?;
-    numbers
-        .into_iter()
-        .map(exact)
-        .collect::<Result<_, _>>()
-        .map(Some)
+    numbers.into_iter().map(exact).collect::<Result<_, _>>().map(Some)
 }
 
 /// The data of a reveal: who saw what is the event's `actor` and `subject`.

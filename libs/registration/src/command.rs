@@ -51,19 +51,12 @@ pub enum Refusal {
 
 impl Command {
     pub(crate) fn columns(&self) -> Columns<'_> {
-        Columns {
-            partition: self.partition,
-            position: self.position,
-            ..Columns::default()
-        }
+        Columns { partition: self.partition, position: self.position, ..Columns::default() }
     }
 }
 
 /// The row in which the outcome of a command will stand.
 pub fn row_key(attributes: &Attributes) -> RowKey {
-    let id = attributes
-        .idempotency_key
-        .clone()
-        .unwrap_or_else(|| attributes.id.to_string());
+    let id = attributes.idempotency_key.clone().unwrap_or_else(|| attributes.id.to_string());
     RowKey::new(Kind::Command, id)
 }

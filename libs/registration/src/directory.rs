@@ -14,8 +14,8 @@ mod integration;
 mod token;
 
 pub use self::integration::{
-    Allow, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow,
-    IntegrationSpec, IntegrationUpdate, Notify, PreviousKey, Source,
+    Allow, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec, IntegrationUpdate,
+    Notify, PreviousKey, Source,
 };
 pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
 
@@ -53,11 +53,7 @@ pub struct Domain {
 
 impl Domain {
     pub(crate) fn columns(&self) -> Columns<'_> {
-        Columns {
-            domain: Some(&self.name),
-            position: self.position,
-            ..Columns::default()
-        }
+        Columns { domain: Some(&self.name), position: self.position, ..Columns::default() }
     }
 }
 
@@ -121,9 +117,7 @@ impl Directory {
     /// Names of the integrations that a limited token sees, also deleted ones; none if it sees all.
     pub fn seen_by(&self, token: &Token) -> Option<Vec<String>> {
         let seen = self.rows.of(Kind::Integration).filter_map(|row| match row {
-            Row::Integration(row) if token.sees(&row.integration) => {
-                Some(row.integration.name.clone())
-            }
+            Row::Integration(row) if token.sees(&row.integration) => Some(row.integration.name.clone()),
             _ => None,
         });
         (!token.is_unrestricted()).then(|| seen.collect())

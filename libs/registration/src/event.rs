@@ -12,9 +12,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
-use crate::directory::{
-    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, TokenCreate,
-};
+use crate::directory::{IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, TokenCreate};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
 
 /// The largest ledger entry in bytes: the entry bundles of C2SP tlog-tiles prefix 16 bits of length.
@@ -182,10 +180,7 @@ pub struct Nothing {}
 
 /// What an event says. Rows are named by the event itself, so that the fold can be given just those.
 #[derive(Clone, Debug)]
-#[allow(
-    missing_docs,
-    reason = "each variant is the event type of the same name"
-)]
+#[allow(missing_docs, reason = "each variant is the event type of the same name")]
 pub enum Body {
     LedgerCreate(LedgerCreate),
     IntegrationCreate(IntegrationCreate),
@@ -214,10 +209,7 @@ impl Event {
             return Err(EventError::UnknownType(wire.kind.into_owned()));
         };
         let body = Body::parse(kind, wire.data).map_err(EventError::Unreadable)?;
-        Ok(Self {
-            attributes: wire.into_attributes(),
-            body,
-        })
+        Ok(Self { attributes: wire.into_attributes(), body })
     }
 }
 
@@ -244,9 +236,7 @@ impl Body {
             EventType::LedgerCreate => Self::LedgerCreate(serde_json::from_str(data)?),
             EventType::IntegrationCreate => Self::IntegrationCreate(serde_json::from_str(data)?),
             EventType::IntegrationUpdate => Self::IntegrationUpdate(serde_json::from_str(data)?),
-            EventType::IntegrationRotateHookup => {
-                Self::IntegrationRotateHookup(serde_json::from_str(data)?)
-            }
+            EventType::IntegrationRotateHookup => Self::IntegrationRotateHookup(serde_json::from_str(data)?),
             EventType::IntegrationDelete => Self::IntegrationDelete,
             EventType::TokenCreate => Self::TokenCreate(serde_json::from_str(data)?),
             EventType::TokenRevoke => Self::TokenRevoke,
@@ -265,11 +255,7 @@ impl Body {
 ///
 /// # Errors
 /// If an attribute cannot be written as JSON, which only a failing allocation could cause.
-pub fn encode(
-    attributes: &Attributes,
-    kind: EventType,
-    data: &RawValue,
-) -> Result<Vec<u8>, serde_json::Error> {
+pub fn encode(attributes: &Attributes, kind: EventType, data: &RawValue) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Wire {
         specversion: "1.0".into(),
         id: attributes.id,

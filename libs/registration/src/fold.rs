@@ -31,12 +31,7 @@ impl Placed {
     pub fn after(before: Timestamp, partition: u32, position: u64, event: Event) -> Self {
         let attributes = &event.attributes;
         let recorded_time = before.max(attributes.recorded_time.unwrap_or(attributes.time));
-        Self {
-            partition,
-            position,
-            recorded_time,
-            event,
-        }
+        Self { partition, position, recorded_time, event }
     }
 
     /// The rows that the fold of this event needs to know.
@@ -46,26 +41,20 @@ impl Placed {
         let command = || command_key(attributes);
         match &self.event.body {
             Body::LedgerCreate(_) => {
-                vec![
-                    RowKey::new(Kind::Ledger, ""),
-                    RowKey::new(Kind::Domain, DEFAULT_DOMAIN),
-                ]
+                vec![RowKey::new(Kind::Ledger, ""), RowKey::new(Kind::Domain, DEFAULT_DOMAIN)]
             }
             Body::IntegrationCreate(create) => vec![
                 command(),
                 RowKey::new(Kind::Integration, &create.integration.name),
                 RowKey::new(Kind::Domain, &create.integration.domain),
             ],
-            Body::IntegrationUpdate(_)
-            | Body::IntegrationRotateHookup(_)
-            | Body::IntegrationDelete => vec![command(), subject(Kind::Integration)],
+            Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
+                vec![command(), subject(Kind::Integration)]
+            }
             Body::TokenCreate(create) => vec![
                 command(),
                 subject(Kind::Token),
-                RowKey::new(
-                    Kind::Domain,
-                    create.token.domain.as_deref().unwrap_or(DEFAULT_DOMAIN),
-                ),
+                RowKey::new(Kind::Domain, create.token.domain.as_deref().unwrap_or(DEFAULT_DOMAIN)),
             ],
             Body::TokenRevoke => vec![command(), subject(Kind::Token)],
             Body::ProvetRegistration(_) => self.client_key().into_iter().collect(),

@@ -103,21 +103,13 @@ struct Document<'a> {
 impl<'a> Document<'a> {
     fn new(bytes: &'a [u8]) -> Result<Self, Malformed> {
         if bytes.starts_with(b"\xEF\xBB\xBF") {
-            return Err(Malformed {
-                problem: Problem::ByteOrderMark,
-                line: 1,
-                column: 1,
-            });
+            return Err(Malformed { problem: Problem::ByteOrderMark, line: 1, column: 1 });
         }
         match str::from_utf8(bytes) {
             Ok(text) => Ok(Self { text }),
             Err(error) => {
                 let (line, column) = position(&bytes[..error.valid_up_to()]);
-                Err(Malformed {
-                    problem: Problem::Encoding,
-                    line,
-                    column,
-                })
+                Err(Malformed { problem: Problem::Encoding, line, column })
             }
         }
     }
@@ -126,11 +118,7 @@ impl<'a> Document<'a> {
     /// grammar allows.
     fn outermost(&self) -> Result<&'a RawValue, Malformed> {
         serde_json::from_str(self.text).map_err(|error| Malformed {
-            problem: if error.is_eof() {
-                Problem::Truncated
-            } else {
-                Problem::Syntax
-            },
+            problem: if error.is_eof() { Problem::Truncated } else { Problem::Syntax },
             line: error.line().max(1),
             column: error.column().max(1),
         })
@@ -169,12 +157,8 @@ impl<'a> Document<'a> {
     }
 
     fn array(&self, part: &'a str, depth: usize) -> Result<Value, Malformed> {
-        let items: Vec<&'a RawValue> =
-            serde_json::from_str(part).map_err(|_| self.refuse(Problem::Syntax, part))?;
-        items
-            .into_iter()
-            .map(|item| self.value(item.get(), depth))
-            .collect()
+        let items: Vec<&'a RawValue> = serde_json::from_str(part).map_err(|_| self.refuse(Problem::Syntax, part))?;
+        items.into_iter().map(|item| self.value(item.get(), depth)).collect()
     }
 
     fn string(&self, part: &str) -> Result<Value, Malformed> {
@@ -186,16 +170,9 @@ impl<'a> Document<'a> {
 
     /// Names a part of the text as what is wrong.
     fn refuse(&self, problem: Problem, part: &str) -> Malformed {
-        let offset = part
-            .as_ptr()
-            .addr()
-            .saturating_sub(self.text.as_ptr().addr());
+        let offset = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
         let (line, column) = position(&self.text.as_bytes()[..offset.min(self.text.len())]);
-        Malformed {
-            problem,
-            line,
-            column,
-        }
+        Malformed { problem, line, column }
     }
 }
 
@@ -211,12 +188,7 @@ fn number(lexeme: &str) -> Value {
 /// Line and column, from 1, of the byte that follows.
 fn position(before: &[u8]) -> (usize, usize) {
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let column = before
-        .iter()
-        .rev()
-        .take_while(|&&byte| byte != b'\n')
-        .count()
-        + 1;
+    let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
     (line, column)
 }
 

@@ -78,9 +78,8 @@ pub enum Rejection {
 /// [`Rejection`], with everything that is wrong.
 pub fn parse(body: &[u8]) -> Result<Notice<'_>, Rejection> {
     let (mut document, members) = json::parse_with_members(body)?;
-    let (mut known, unknown): (Members<'_>, Members<'_>) = members
-        .into_iter()
-        .partition(|(name, _)| KNOWN.contains(&name.as_ref()));
+    let (mut known, unknown): (Members<'_>, Members<'_>) =
+        members.into_iter().partition(|(name, _)| KNOWN.contains(&name.as_ref()));
     let (tenant, client_id) =
         check::check(&document, &known).map_err(|violations| Rejection::Invalid { violations })?;
     let client_secret = match document.get_mut("client_secret").map(Value::take) {
@@ -91,13 +90,7 @@ pub fn parse(body: &[u8]) -> Result<Notice<'_>, Rejection> {
         *lexeme = RawValue::NULL;
     }
     let unknown = (!unknown.is_empty()).then(|| SecretString::from(object(&unknown)));
-    Ok(Notice {
-        tenant,
-        client_id,
-        client_secret,
-        unknown,
-        known,
-    })
+    Ok(Notice { tenant, client_id, client_secret, unknown, known })
 }
 
 impl Notice<'_> {
@@ -106,16 +99,8 @@ impl Notice<'_> {
     ///
     /// # Errors
     /// If it cannot be written, which only a failing allocation could cause.
-    pub fn data(
-        &self,
-        secret: Option<&Sealed>,
-        unknown: Option<&Sealed>,
-    ) -> Result<Box<RawValue>, serde_json::Error> {
-        to_raw_value(&Data {
-            known: &self.known,
-            secret,
-            unknown,
-        })
+    pub fn data(&self, secret: Option<&Sealed>, unknown: Option<&Sealed>) -> Result<Box<RawValue>, serde_json::Error> {
+        to_raw_value(&Data { known: &self.known, secret, unknown })
     }
 }
 
@@ -148,13 +133,9 @@ impl Serialize for Data<'_> {
 
 /// Writes members as a JSON object, their values as they were written.
 fn object(members: &Members<'_>) -> String {
-    let member = |(name, lexeme): &(Cow<'_, str>, &RawValue)| {
-        format!("{}:{}", Value::from(name.as_ref()), lexeme.get())
-    };
-    format!(
-        "{{{}}}",
-        members.iter().map(member).collect::<Vec<_>>().join(",")
-    )
+    let member =
+        |(name, lexeme): &(Cow<'_, str>, &RawValue)| format!("{}:{}", Value::from(name.as_ref()), lexeme.get());
+    format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// A partition and a position in it, written `0:17`. Places of one partition are ordered as its events are.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// The partition, from 0.
     pub partition: u32,
@@ -35,10 +33,7 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, PlaceSyntax> {
         let (partition, position) = text.split_once(':').ok_or(PlaceSyntax)?;
         let partition = decimal(partition)?.try_into().map_err(|_| PlaceSyntax)?;
-        Ok(Self {
-            partition,
-            position: decimal(position)?,
-        })
+        Ok(Self { partition, position: decimal(position)? })
     }
 }
 
@@ -74,20 +69,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_place_is_refused() {
-        for text in [
-            "",
-            "0",
-            ":",
-            "0:",
-            ":0",
-            "0:+1",
-            "-1:0",
-            "0: 1",
-            "0:1:2",
-            "4294967296:0",
-            "0:18446744073709551616",
-            "0:٣",
-        ] {
+        for text in
+            ["", "0", ":", "0:", ":0", "0:+1", "-1:0", "0: 1", "0:1:2", "4294967296:0", "0:18446744073709551616", "0:٣"]
+        {
             assert_eq!(text.parse::<Place>(), Err(PlaceSyntax), "{text:?}");
         }
     }

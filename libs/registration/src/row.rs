@@ -51,10 +51,7 @@ pub struct RowKey {
 impl RowKey {
     /// Names a row.
     pub fn new(kind: Kind, id: impl Into<String>) -> Self {
-        Self {
-            kind,
-            id: id.into(),
-        }
+        Self { kind, id: id.into() }
     }
 }
 
@@ -177,13 +174,7 @@ impl Rows {
 
     /// Makes known what the store holds; `None` says that it holds no such row.
     pub fn know(&mut self, key: RowKey, row: Option<Row>) {
-        self.held.insert(
-            key,
-            Held {
-                row,
-                written: false,
-            },
-        );
+        self.held.insert(key, Held { row, written: false });
     }
 
     /// The row, if there is one.
@@ -193,10 +184,7 @@ impl Rows {
 
     /// Writes a row.
     pub fn put(&mut self, key: RowKey, row: Row) {
-        let held = self.held.entry(key.clone()).or_insert(Held {
-            row: None,
-            written: false,
-        });
+        let held = self.held.entry(key.clone()).or_insert(Held { row: None, written: false });
         held.row = Some(row);
         if !held.written {
             held.written = true;
@@ -218,9 +206,7 @@ impl Rows {
 
     /// The rows written since [`settle`](Self::settle) was last called, each once.
     pub fn written(&self) -> impl Iterator<Item = (&RowKey, &Row)> {
-        self.written
-            .iter()
-            .filter_map(|key| Some((key, self.get(key)?)))
+        self.written.iter().filter_map(|key| Some((key, self.get(key)?)))
     }
 
     /// Says that what was written is in the store now.
@@ -240,10 +226,7 @@ impl Rows {
 
     /// Every row held of a kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Row> {
-        self.held
-            .iter()
-            .filter(move |(key, _)| key.kind == kind)
-            .filter_map(|(_, h)| h.row.as_ref())
+        self.held.iter().filter(move |(key, _)| key.kind == kind).filter_map(|(_, h)| h.row.as_ref())
     }
 }
 

@@ -28,14 +28,8 @@ const FIELDS: [(&str, &str); 9] = [
     ("authorization_grant_type", r#""client_credentials""#),
     ("client_type", r#""confidential""#),
     ("redirect_uris", r#""https://example.com/callback""#),
-    (
-        "token_url",
-        r#""https://provetcloud.com/1234/oauth2/token/""#,
-    ),
-    (
-        "authorize_url",
-        r#""https://provetcloud.com/1234/oauth2/authorize/""#,
-    ),
+    ("token_url", r#""https://provetcloud.com/1234/oauth2/token/""#),
+    ("authorize_url", r#""https://provetcloud.com/1234/oauth2/authorize/""#),
     ("openid_autodiscovery_url", "null"),
 ];
 
@@ -50,11 +44,7 @@ pub(crate) struct Story {
 impl Story {
     /// An empty partition.
     pub(crate) fn untold() -> Self {
-        Self {
-            rows: Rows::default(),
-            ledger_time: Timestamp::MIN,
-            next: 0,
-        }
+        Self { rows: Rows::default(), ledger_time: Timestamp::MIN, next: 0 }
     }
 
     /// A partition with a directory.
@@ -79,17 +69,12 @@ impl Story {
     pub(crate) fn tell(&mut self, line: &str) -> String {
         let (placed, changes) = self.fold(line);
         let mut said: Vec<String> = changes.iter().map(describe).collect();
-        match self.rows.get(&RowKey::new(
-            Kind::Command,
-            row_key(&placed.event.attributes).id,
-        )) {
-            Some(Row::Command(command)) if command.position == placed.position => {
-                match &command.outcome {
-                    Outcome::Refused { reason } => said.push(format!("refused: {reason:?}")),
-                    Outcome::Applied { .. } if said.is_empty() => said.push("applied".to_owned()),
-                    Outcome::Applied { .. } => {}
-                }
-            }
+        match self.rows.get(&RowKey::new(Kind::Command, row_key(&placed.event.attributes).id)) {
+            Some(Row::Command(command)) if command.position == placed.position => match &command.outcome {
+                Outcome::Refused { reason } => said.push(format!("refused: {reason:?}")),
+                Outcome::Applied { .. } if said.is_empty() => said.push("applied".to_owned()),
+                Outcome::Applied { .. } => {}
+            },
             _ if said.is_empty() => said.push("nothing".to_owned()),
             _ => {}
         }
@@ -159,9 +144,7 @@ pub(crate) fn entry(position: u64, line: &str) -> Vec<u8> {
 
 /// The id of an integration: fixed by its name, so that notices need not know where it was made.
 fn integration_id(name: &str) -> Uuid {
-    let number = name
-        .bytes()
-        .fold(0_u128, |number, byte| number << 8 | u128::from(byte));
+    let number = name.bytes().fold(0_u128, |number, byte| number << 8 | u128::from(byte));
     Uuid::from_u128(number)
 }
 
@@ -183,9 +166,7 @@ struct Words<'a>(Vec<&'a str>);
 impl<'a> Words<'a> {
     /// What stands after `name=`.
     fn value(&self, name: &str) -> Option<&'a str> {
-        self.0
-            .iter()
-            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        self.0.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// The second that stands after `name=`.
@@ -211,9 +192,7 @@ impl<'a> Words<'a> {
             id: Uuid::from_u64_pair(1, position),
             source: format!("/integrations/{}", self.integration()),
             subject,
-            time: self
-                .second("at")
-                .unwrap_or_else(|| second(position.cast_signed())),
+            time: self.second("at").unwrap_or_else(|| second(position.cast_signed())),
             recorded_time: self.second("released"),
             integration_id: Some(integration_id(self.integration())),
             idempotency_key: self.value("key").map(str::to_owned),
@@ -226,26 +205,18 @@ impl<'a> Words<'a> {
     fn command(&self) -> (EventType, Value) {
         let (name, domain) = (self.name(), self.value("domain"));
         let reason = json!({"reason": "a test"});
-        let released =
-            |superseded: bool| json!({"partition": 0, "position": 0, "superseded": superseded});
+        let released = |superseded: bool| json!({"partition": 0, "position": 0, "superseded": superseded});
         match self.verb() {
-            "genesis" => (
-                EventType::LedgerCreate,
-                json!({"ledger": name, "partitions": 1}),
-            ),
+            "genesis" => (EventType::LedgerCreate, json!({"ledger": name, "partitions": 1})),
             "create" => {
                 let spec = json!({"name": name, "source": "provet", "notify": {"kind": "hookup"},
                     "domain": domain.unwrap_or("default")});
                 let data = json!({"integration": spec, "hookup_key_hash": "h0"});
                 (EventType::IntegrationCreate, data)
             }
-            "update" => (
-                EventType::IntegrationUpdate,
-                json!({"owner": self.value("owner")}),
-            ),
+            "update" => (EventType::IntegrationUpdate, json!({"owner": self.value("owner")})),
             "rotate" => {
-                let data =
-                    json!({"hookup_key_hash": self.value("hash"), "grace_until": second(500)});
+                let data = json!({"hookup_key_hash": self.value("hash"), "grace_until": second(500)});
                 (EventType::IntegrationRotateHookup, data)
             }
             "delete" => (EventType::IntegrationDelete, json!({})),
@@ -274,11 +245,7 @@ impl<'a> Words<'a> {
     fn body(&self) -> String {
         let field = |(name, lexeme)| (name, self.value(name).unwrap_or(lexeme));
         let mut fields: Vec<(&str, &str)> = FIELDS.into_iter().map(field).collect();
-        let secret = if self.value("secret") == Some("null") {
-            "null"
-        } else {
-            r#""hunter2""#
-        };
+        let secret = if self.value("secret") == Some("null") { "null" } else { r#""hunter2""# };
         fields.push(("client_secret", secret));
         for word in &self.0 {
             match word.as_bytes()[0] {
@@ -288,9 +255,7 @@ impl<'a> Words<'a> {
                 _ => {}
             }
         }
-        let members = fields
-            .iter()
-            .map(|(name, lexeme)| format!("{name:?}:{lexeme}"));
+        let members = fields.iter().map(|(name, lexeme)| format!("{name:?}:{lexeme}"));
         format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     }
 

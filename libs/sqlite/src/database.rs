@@ -15,8 +15,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAGE_BYTES: u32 = 16 * 1024;
 
 /// What [`Writer`](crate::Writer) writes to while writes fail, to see whether they work again.
-const PROBE_TABLE: &str =
-    "CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), room BLOB NOT NULL) STRICT;";
+const PROBE_TABLE: &str = "CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), room BLOB NOT NULL) STRICT;";
 
 /// A SQLite file that belongs to regledger.
 #[derive(Clone, Debug)]
@@ -75,9 +74,7 @@ pub enum OpenError {
         source: rusqlite::Error,
     },
     /// The file is a database, but not this one.
-    #[error(
-        "{path} belongs to something else: its application_id is {found:#x}, not {expected:#x}"
-    )]
+    #[error("{path} belongs to something else: its application_id is {found:#x}, not {expected:#x}")]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -87,9 +84,7 @@ pub enum OpenError {
         expected: i32,
     },
     /// The file was written by a later version of regledger.
-    #[error(
-        "{path} is of a newer regledger: its schema is version {found}, this one knows {known}"
-    )]
+    #[error("{path} is of a newer regledger: its schema is version {found}, this one knows {known}")]
     Newer {
         /// The file.
         path: PathBuf,
@@ -130,10 +125,7 @@ impl OpenError {
 /// trying again is of no use.
 #[must_use]
 pub fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 impl Database {
@@ -143,16 +135,12 @@ impl Database {
     /// # Errors
     /// Whatever [`OpenError`] lists, except [`OpenError::Older`].
     pub fn open(&self) -> Result<Connection, OpenError> {
-        create(&self.path).map_err(|source| OpenError::Create {
-            path: self.path.clone(),
-            source,
-        })?;
+        create(&self.path).map_err(|source| OpenError::Create { path: self.path.clone(), source })?;
         let mut connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let version = self.identify(&connection)?;
         self.configure(&connection)?;
         if version < self.known() {
-            self.migrate(&mut connection)
-                .map_err(|source| self.sqlite("bring up to date the schema", source))?;
+            self.migrate(&mut connection).map_err(|source| self.sqlite("bring up to date the schema", source))?;
         }
         Ok(connection)
     }
@@ -189,32 +177,19 @@ impl Database {
     /// The schema version of a file that is ours or still empty.
     fn identify(&self, connection: &Connection) -> Result<u32, OpenError> {
         let read = || {
-            let application: i32 =
-                connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-            let empty: bool = connection.query_row(
-                "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)",
-                [],
-                |row| row.get(0),
-            )?;
+            let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+            let empty: bool =
+                connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?;
             Ok((application, empty, schema_version(connection)?))
         };
-        let (found, empty, version) =
-            read().map_err(|source| self.sqlite("read the header", source))?;
+        let (found, empty, version) = read().map_err(|source| self.sqlite("read the header", source))?;
         let known = self.known();
         let unclaimed = found == 0 && empty;
         if found != self.application_id && !unclaimed {
-            return Err(OpenError::Foreign {
-                path: self.path.clone(),
-                found,
-                expected: self.application_id,
-            });
+            return Err(OpenError::Foreign { path: self.path.clone(), found, expected: self.application_id });
         }
         if version > known {
-            return Err(OpenError::Newer {
-                path: self.path.clone(),
-                found: version,
-                known,
-            });
+            return Err(OpenError::Newer { path: self.path.clone(), found: version, known });
         }
         Ok(version)
     }
@@ -222,11 +197,7 @@ impl Database {
     fn demand_current(&self, connection: &Connection) -> Result<(), OpenError> {
         let found = self.identify(connection)?;
         if found < self.known() {
-            return Err(OpenError::Older {
-                path: self.path.clone(),
-                found,
-                known: self.known(),
-            });
+            return Err(OpenError::Older { path: self.path.clone(), found, known: self.known() });
         }
         Ok(())
     }
@@ -236,15 +207,11 @@ impl Database {
             connection.pragma_update(None, "page_size", PAGE_BYTES)?;
             connection.pragma_update(None, "synchronous", self.synchronous.pragma())?;
             connection.pragma_update(None, "secure_delete", self.secure_delete)?;
-            connection
-                .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))
         };
         let mode = set().map_err(|source| self.sqlite("set up a connection", source))?;
         if mode != "wal" {
-            return Err(OpenError::NoWal {
-                path: self.path.clone(),
-                mode,
-            });
+            return Err(OpenError::NoWal { path: self.path.clone(), mode });
         }
         Ok(())
     }
@@ -274,11 +241,7 @@ impl Database {
         if is_damage(&source) {
             OpenError::Damaged { path, source }
         } else {
-            OpenError::Sqlite {
-                operation,
-                path,
-                source,
-            }
+            OpenError::Sqlite { operation, path, source }
         }
     }
 }
@@ -299,11 +262,7 @@ fn schema_version(connection: &Connection) -> rusqlite::Result<u32> {
 /// Creates an empty file that only its owner can read; SQLite gives its companions the same mode.
 fn create(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match file {
         Ok(file) => {
             file.sync_all()?;
@@ -316,9 +275,6 @@ fn create(path: &Path) -> io::Result<()> {
 
 /// Makes a new file's name as durable as what will be written to it.
 fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(parent)?.sync_all()
 }

@@ -29,16 +29,9 @@ impl Readers {
     /// # Errors
     /// As [`Database::open_readonly`].
     pub fn open(database: &Database, n: usize) -> Result<Self, OpenError> {
-        let idle = (0..n.max(1))
-            .map(|_| database.open_readonly())
-            .collect::<Result<Vec<_>, _>>()?;
+        let idle = (0..n.max(1)).map(|_| database.open_readonly()).collect::<Result<Vec<_>, _>>()?;
         let free = Arc::new(Semaphore::new(idle.len()));
-        Ok(Self {
-            pool: Arc::new(Pool {
-                free,
-                idle: Mutex::new(idle),
-            }),
-        })
+        Ok(Self { pool: Arc::new(Pool { free, idle: Mutex::new(idle) }) })
     }
 
     /// Runs `read` with a connection, off the asynchronous threads. Keep it short: while it reads,
@@ -46,21 +39,12 @@ impl Readers {
     ///
     /// # Errors
     /// What `read` returns; `SQLITE_INTERRUPT` if the runtime shuts down before `read` could start.
-    pub async fn with<T, E>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
+    pub async fn with<T, E>(&self, read: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<rusqlite::Error> + Send + 'static,
     {
-        let permit = self
-            .pool
-            .free
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|_| interrupted())?;
+        let permit = self.pool.free.clone().acquire_owned().await.map_err(|_| interrupted())?;
         let lease = Lease::take(self.pool.clone(), permit);
         let reading = spawn_blocking(move || lease.run(read));
         match reading.await {
@@ -84,21 +68,12 @@ struct Lease {
 impl Lease {
     fn take(pool: Arc<Pool>, permit: OwnedSemaphorePermit) -> Self {
         let connection = pool.idle.lock().pop();
-        Self {
-            pool,
-            connection,
-            _permit: permit,
-        }
+        Self { pool, connection, _permit: permit }
     }
 
-    fn run<T, E: From<rusqlite::Error>>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
+    fn run<T, E: From<rusqlite::Error>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         // Always there: a permit stands for a connection.
-        self.connection
-            .as_ref()
-            .map_or_else(|| Err(interrupted().into()), read)
+        self.connection.as_ref().map_or_else(|| Err(interrupted().into()), read)
     }
 }
 

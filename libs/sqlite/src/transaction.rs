@@ -72,18 +72,13 @@ impl WriteError {
     pub(crate) fn rejected(failure: Failure) -> Self {
         let damage = match &failure {
             Failure::Reopen(error) => error.is_damage(),
-            Failure::Recover(error)
-            | Failure::Begin(error)
-            | Failure::Apply(error)
-            | Failure::Commit(error) => is_damage(error),
+            Failure::Recover(error) | Failure::Begin(error) | Failure::Apply(error) | Failure::Commit(error) => {
+                is_damage(error)
+            }
             Failure::Died => false,
         };
         let source = Arc::new(failure);
-        if damage {
-            Self::Damaged { source }
-        } else {
-            Self::Rejected { source }
-        }
+        if damage { Self::Damaged { source } } else { Self::Rejected { source } }
     }
 
     /// Judges an error of COMMIT itself.
@@ -91,9 +86,7 @@ impl WriteError {
         if leaves_nothing(&error) || is_damage(&error) {
             return Self::rejected(Failure::Commit(error));
         }
-        Self::Unknown {
-            source: Arc::new(Failure::Commit(error)),
-        }
+        Self::Unknown { source: Arc::new(Failure::Commit(error)) }
     }
 }
 
@@ -102,10 +95,7 @@ impl WriteError {
 /// error may come after it.
 fn leaves_nothing(error: &rusqlite::Error) -> bool {
     use ErrorCode::{ConstraintViolation, DatabaseBusy, DatabaseLocked, DiskFull};
-    matches!(
-        error.sqlite_error_code(),
-        Some(DiskFull | DatabaseBusy | DatabaseLocked | ConstraintViolation)
-    )
+    matches!(error.sqlite_error_code(), Some(DiskFull | DatabaseBusy | DatabaseLocked | ConstraintViolation))
 }
 
 /// The real [`Commit`].

@@ -53,15 +53,7 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
         report: watch::Sender<Option<String>>,
         work: W,
     ) -> Self {
-        Self {
-            database,
-            connection: Some(connection),
-            options,
-            requests,
-            report,
-            work,
-            crowded: false,
-        }
+        Self { database, connection: Some(connection), options, requests, report, work, crowded: false }
     }
 
     pub(crate) fn run(mut self) {
@@ -131,20 +123,14 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
             }
         }
         self.crowded = batch.len() > 1;
-        batch
-            .into_iter()
-            .map(|request| (request.op, request.reply))
-            .unzip()
+        batch.into_iter().map(|request| (request.op, request.reply)).unzip()
     }
 
     /// Tries whether writing works again: with as much as the largest entry of a ledger, so that a
     /// disk with room for only a few bytes does not pass for healthy.
     fn probe(&mut self) -> Result<(), WriteError> {
         let result = self.transact(|_, transaction| {
-            transaction.execute(
-                "INSERT OR REPLACE INTO probe (one, room) VALUES (1, zeroblob(65536))",
-                [],
-            )
+            transaction.execute("INSERT OR REPLACE INTO probe (one, room) VALUES (1, zeroblob(65536))", [])
         });
         self.note(&result)
     }
@@ -157,9 +143,7 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
             Some(connection) => connection,
             None => self.reopen()?,
         };
-        let result = transact(&connection, &self.options.commit, |transaction| {
-            body(&mut self.work, transaction)
-        });
+        let result = transact(&connection, &self.options.commit, |transaction| body(&mut self.work, transaction));
         self.connection = Some(connection);
         result
     }
@@ -194,10 +178,7 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
     }
 
     fn reopen(&mut self) -> Result<Connection, WriteError> {
-        let connection = self
-            .database
-            .reopen()
-            .map_err(|error| WriteError::rejected(Failure::Reopen(error)))?;
+        let connection = self.database.reopen().map_err(|error| WriteError::rejected(Failure::Reopen(error)))?;
         restart_log(&connection)
             .and_then(|()| self.work.reopened(&connection))
             .map_err(|error| WriteError::rejected(Failure::Recover(error)))?;
@@ -205,19 +186,14 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
     }
 
     fn recovered(&self) {
-        if self
-            .report
-            .send_if_modified(|reason| reason.take().is_some())
-        {
+        if self.report.send_if_modified(|reason| reason.take().is_some()) {
             tracing::info!(database.path = %self.database.path.display(), "writing works again");
         }
     }
 
     fn failing(&self, error: &WriteError) {
         let reason = explain(error);
-        let news = self
-            .report
-            .send_if_modified(|known| known.replace(reason.clone()).as_ref() != Some(&reason));
+        let news = self.report.send_if_modified(|known| known.replace(reason.clone()).as_ref() != Some(&reason));
         if news {
             tracing::error!(database.path = %self.database.path.display(), reason, "writing fails");
         }
@@ -248,8 +224,7 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
 /// later commit behind them would sync well and yet be cut off by recovery, which stops at the
 /// first damaged frame.
 fn restart_log(connection: &Connection) -> rusqlite::Result<()> {
-    let busy: bool =
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy {
         let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
         return Err(rusqlite::Error::SqliteFailure(
@@ -263,13 +238,8 @@ fn restart_log(connection: &Connection) -> rusqlite::Result<()> {
 fn answer<Out>(replies: Vec<Reply<Out>>, result: Result<Vec<Out>, WriteError>) {
     // Who has stopped waiting is not told.
     match result {
-        Ok(outs) => replies
-            .into_iter()
-            .zip(outs)
-            .for_each(|(reply, out)| drop(reply.send(Ok(out)))),
-        Err(error) => replies
-            .into_iter()
-            .for_each(|reply| drop(reply.send(Err(error.clone())))),
+        Ok(outs) => replies.into_iter().zip(outs).for_each(|(reply, out)| drop(reply.send(Ok(out)))),
+        Err(error) => replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone())))),
     }
 }
 
@@ -280,11 +250,7 @@ fn explain(error: &WriteError) -> String {
     while let Some(error) = cause {
         line = format!("{line}: {error}");
         // What lies below would only repeat SQLite's message.
-        cause = if error.is::<rusqlite::Error>() {
-            None
-        } else {
-            error.source()
-        };
+        cause = if error.is::<rusqlite::Error>() { None } else { error.source() };
     }
     line
 }

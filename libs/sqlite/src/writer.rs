@@ -63,13 +63,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            queue: 1024,
-            batch: 256,
-            probe_every: Duration::from_secs(1),
-            commit: Arc::new(commit),
-            observe: None,
-        }
+        Self { queue: 1024, batch: 256, probe_every: Duration::from_secs(1), commit: Arc::new(commit), observe: None }
     }
 }
 
@@ -104,11 +98,7 @@ impl<Op: Send + 'static, Out: Send + 'static> Writer<Op, Out> {
             .name(name.to_owned())
             .spawn(move || worker.run())
             .map_err(|source| OpenError::Create { path, source })?;
-        Ok(Self {
-            queue: RwLock::new(Some(queue)),
-            thread: Mutex::new(Some(thread)),
-            health,
-        })
+        Ok(Self { queue: RwLock::new(Some(queue)), thread: Mutex::new(Some(thread)), health })
     }
 
     /// Writes `op`; it is committed when this returns `Ok`. Never waits for room in the queue. Once
@@ -119,11 +109,7 @@ impl<Op: Send + 'static, Out: Send + 'static> Writer<Op, Out> {
     pub async fn write(&self, op: Op) -> Result<Out, WriteError> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Request { op, reply })?;
-        answer.await.unwrap_or_else(|_| {
-            Err(WriteError::Unknown {
-                source: Arc::new(Failure::Died),
-            })
-        })
+        answer.await.unwrap_or_else(|_| Err(WriteError::Unknown { source: Arc::new(Failure::Died) }))
     }
 
     /// `None` while writing works, else why it does not. It ends (`changed()` is an error) when the

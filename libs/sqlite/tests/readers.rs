@@ -21,28 +21,16 @@ async fn a_read_sees_what_was_committed_before_it() {
 #[tokio::test]
 async fn a_read_cannot_write() {
     let (_directory, _file, readers) = open(1);
-    let written = readers
-        .with(|file| file.execute("INSERT INTO a VALUES (1)", []))
-        .await;
-    assert_eq!(
-        written.unwrap_err().sqlite_error_code(),
-        Some(ErrorCode::ReadOnly)
-    );
+    let written = readers.with(|file| file.execute("INSERT INTO a VALUES (1)", [])).await;
+    assert_eq!(written.unwrap_err().sqlite_error_code(), Some(ErrorCode::ReadOnly));
 }
 
 #[tokio::test]
 async fn a_read_that_panics_gives_its_connection_back() {
     let (_directory, _file, readers) = open(1);
     let shared = readers.clone();
-    let panicking = tokio::spawn(async move {
-        shared
-            .with::<(), rusqlite::Error>(|_| panic!("in a read"))
-            .await
-    });
-    assert!(
-        panicking.await.unwrap_err().is_panic(),
-        "the panic continues in the caller"
-    );
+    let panicking = tokio::spawn(async move { shared.with::<(), rusqlite::Error>(|_| panic!("in a read")).await });
+    assert!(panicking.await.unwrap_err().is_panic(), "the panic continues in the caller");
     assert_eq!(count(&readers).await, 0);
 }
 
@@ -74,10 +62,7 @@ async fn as_many_reads_run_at_a_time_as_there_are_connections() {
 }
 
 async fn count(readers: &Readers) -> i64 {
-    readers
-        .with(|file| file.query_row("SELECT count(*) FROM a", [], |row| row.get(0)))
-        .await
-        .unwrap()
+    readers.with(|file| file.query_row("SELECT count(*) FROM a", [], |row| row.get(0))).await.unwrap()
 }
 
 fn open(n: usize) -> (TempDir, Connection, Readers) {

@@ -22,11 +22,7 @@ type Answer<'w> = Pin<Box<dyn Future<Output = Result<i64, WriteError>> + Send + 
 
 #[tokio::test]
 async fn concurrent_writers_share_a_commit() {
-    for (batch, expected) in [
-        (256, [1, 64].as_slice()),
-        (16, &[1, 16, 16, 16, 16]),
-        (1, &[1; 65]),
-    ] {
+    for (batch, expected) in [(256, [1, 64].as_slice()), (16, &[1, 16, 16, 16, 16]), (1, &[1; 65])] {
         let file = File::new();
         let gate = Gate::default();
         let sizes = Arc::new(Mutex::new(Vec::new()));
@@ -35,11 +31,7 @@ async fn concurrent_writers_share_a_commit() {
             seen.lock().push(ops.len());
             insert(transaction, ops)
         };
-        let options = Options {
-            batch,
-            commit: gate.commit(),
-            ..Options::default()
-        };
+        let options = Options { batch, commit: gate.commit(), ..Options::default() };
         let writer = Writer::start("writer", file.database(), options, work).unwrap();
         let mut answers = vec![queued(&writer, 0)];
         gate.reached();
@@ -49,11 +41,7 @@ async fn concurrent_writers_share_a_commit() {
             assert_eq!(answer.await.unwrap(), n * 10, "each gets its own result");
         }
         assert_eq!(*sizes.lock(), expected, "at most {batch} in a batch");
-        assert_eq!(
-            file.rows(),
-            (0..65).collect::<Vec<_>>(),
-            "in the order of the calls"
-        );
+        assert_eq!(file.rows(), (0..65).collect::<Vec<_>>(), "in the order of the calls");
     }
 }
 
@@ -75,11 +63,7 @@ async fn nobody_is_answered_before_the_commit() {
 async fn a_full_queue_answers_at_once() {
     let file = File::new();
     let gate = Gate::default();
-    let options = Options {
-        queue: 2,
-        commit: gate.commit(),
-        ..Options::default()
-    };
+    let options = Options { queue: 2, commit: gate.commit(), ..Options::default() };
     let writer = Writer::start("writer", file.database(), options, apply).unwrap();
     let committing = queued(&writer, 1);
     gate.reached();
@@ -103,12 +87,7 @@ async fn closing_writes_what_is_queued_and_refuses_the_rest() {
     gate.reached();
     let waiting: Vec<_> = (1..20).map(|n| queued(&writer, n)).collect();
     let mut closing: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(writer.close());
-    assert!(
-        closing
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-            .is_pending()
-    );
+    assert!(closing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(matches!(writer.write(20).await, Err(WriteError::Closed)));
     gate.open();
     closing.await;
@@ -118,10 +97,7 @@ async fn closing_writes_what_is_queued_and_refuses_the_rest() {
         answer.await.unwrap();
     }
     assert!(writer.health().changed().await.is_err(), "the health ends");
-    assert!(
-        !file.path.with_extension("db-wal").exists(),
-        "the file stands alone"
-    );
+    assert!(!file.path.with_extension("db-wal").exists(), "the file stands alone");
 }
 
 #[tokio::test]
@@ -135,11 +111,7 @@ async fn a_write_is_made_also_when_its_caller_has_gone() {
     gate.open();
     first.await.unwrap();
     drop(writer);
-    assert_eq!(
-        file.rows(),
-        [1, 2],
-        "dropping the writer waits for what is queued"
-    );
+    assert_eq!(file.rows(), [1, 2], "dropping the writer waits for what is queued");
 }
 
 #[tokio::test]
@@ -149,21 +121,13 @@ async fn a_commit_that_failed_leaves_nothing() {
         let faults = Faults::default();
         let writer = file.writer(faults.commit());
         writer.write(1).await.unwrap();
-        faults.set(Some(Fault {
-            code,
-            persists: false,
-        }));
+        faults.set(Some(Fault { code, persists: false }));
         let error = writer.write(2).await.unwrap_err();
-        let WriteError::Rejected { source } = &error else {
-            panic!("{code}: {error:?}")
-        };
+        let WriteError::Rejected { source } = &error else { panic!("{code}: {error:?}") };
         assert!(matches!(**source, Failure::Commit(_)), "{code}: {source:?}");
         assert_eq!(file.rows(), [1], "{code}");
         let reason = writer.health().borrow().clone().unwrap();
-        assert!(
-            reason.contains("nothing was written: cannot commit the transaction: "),
-            "{reason}"
-        );
+        assert!(reason.contains("nothing was written: cannot commit the transaction: "), "{reason}");
         faults.set(None);
         writer.write(3).await.unwrap();
         assert_eq!(*writer.health().borrow(), None, "{code}");
@@ -177,28 +141,14 @@ async fn a_commit_that_failed_at_the_disk_may_have_persisted() {
         let file = File::new();
         let faults = Faults::default();
         let rows = Arc::new(AtomicI64::new(-1));
-        let options = Options {
-            commit: faults.commit(),
-            ..Options::default()
-        };
-        let writer =
-            Writer::start("writer", file.database(), options, Counting(rows.clone())).unwrap();
+        let options = Options { commit: faults.commit(), ..Options::default() };
+        let writer = Writer::start("writer", file.database(), options, Counting(rows.clone())).unwrap();
         writer.write(1).await.unwrap();
-        faults.set(Some(Fault {
-            code: ffi::SQLITE_IOERR_FSYNC,
-            persists,
-        }));
+        faults.set(Some(Fault { code: ffi::SQLITE_IOERR_FSYNC, persists }));
         let error = writer.write(2).await.unwrap_err();
-        assert!(
-            matches!(error, WriteError::Unknown { .. }),
-            "persists {persists}: {error:?}"
-        );
+        assert!(matches!(error, WriteError::Unknown { .. }), "persists {persists}: {error:?}");
         let reread = rows.load(Ordering::SeqCst);
-        assert_eq!(
-            reread,
-            expected.len() as i64 - 1,
-            "persists {persists}: reread before the answer"
-        );
+        assert_eq!(reread, expected.len() as i64 - 1, "persists {persists}: reread before the answer");
         faults.set(None);
         writer.write(3).await.unwrap();
         assert_eq!(file.rows(), expected, "persists {persists}");
@@ -226,12 +176,8 @@ async fn a_full_file_is_rejected_until_there_is_room() {
             Err(error) => break error,
         }
     };
-    let WriteError::Rejected { source } = &error else {
-        panic!("{error:?}")
-    };
-    let Failure::Apply(cause) = &**source else {
-        panic!("{source:?}")
-    };
+    let WriteError::Rejected { source } = &error else { panic!("{error:?}") };
+    let Failure::Apply(cause) = &**source else { panic!("{source:?}") };
     assert_eq!(cause.sqlite_error_code(), Some(ErrorCode::DiskFull));
     assert_eq!(file.rows(), written);
     pages.store(1_000_000, Ordering::SeqCst);
@@ -244,22 +190,12 @@ async fn an_idle_writer_notices_by_itself_that_writing_works_again() {
     for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_FSYNC] {
         let file = File::new();
         let faults = Faults::default();
-        let options = Options {
-            probe_every: Duration::from_millis(1),
-            commit: faults.commit(),
-            ..Options::default()
-        };
+        let options = Options { probe_every: Duration::from_millis(1), commit: faults.commit(), ..Options::default() };
         let writer = Writer::start("writer", file.database(), options, apply).unwrap();
-        faults.set(Some(Fault {
-            code,
-            persists: false,
-        }));
+        faults.set(Some(Fault { code, persists: false }));
         writer.write(1).await.unwrap_err();
         until(&mut faults.failed.subscribe(), |failed| *failed > 3).await;
-        assert!(
-            writer.health().borrow().is_some(),
-            "{code}: several probes have failed"
-        );
+        assert!(writer.health().borrow().is_some(), "{code}: several probes have failed");
         faults.set(None);
         until(&mut writer.health(), Option::is_none).await;
         assert_eq!(file.rows(), [0; 0], "{code}: a probe is no write");
@@ -274,19 +210,11 @@ async fn a_file_that_has_gone_is_waited_for_and_never_made_anew() {
     writer.write(1).await.unwrap();
     let away = file.path.with_extension("away");
     fs::rename(&file.path, &away).unwrap();
-    faults.set(Some(Fault {
-        code: ffi::SQLITE_IOERR_FSYNC,
-        persists: false,
-    }));
-    assert!(matches!(
-        writer.write(2).await,
-        Err(WriteError::Unknown { .. })
-    ));
+    faults.set(Some(Fault { code: ffi::SQLITE_IOERR_FSYNC, persists: false }));
+    assert!(matches!(writer.write(2).await, Err(WriteError::Unknown { .. })));
     faults.set(None);
     let error = writer.write(3).await.unwrap_err();
-    let WriteError::Rejected { source } = &error else {
-        panic!("{error:?}")
-    };
+    let WriteError::Rejected { source } = &error else { panic!("{error:?}") };
     assert!(matches!(**source, Failure::Reopen(_)), "{source:?}");
     assert!(!file.path.exists());
     fs::rename(&away, &file.path).unwrap();
@@ -301,30 +229,12 @@ async fn damage_is_final() {
         let faults = Faults::default();
         let writer = file.writer(faults.commit());
         let mut health = writer.health();
-        faults.set(Some(Fault {
-            code,
-            persists: false,
-        }));
-        assert!(
-            matches!(writer.write(1).await, Err(WriteError::Damaged { .. })),
-            "{code}"
-        );
+        faults.set(Some(Fault { code, persists: false }));
+        assert!(matches!(writer.write(1).await, Err(WriteError::Damaged { .. })), "{code}");
         faults.set(None);
-        assert!(
-            matches!(writer.write(2).await, Err(WriteError::Damaged { .. })),
-            "{code}: from now on"
-        );
-        assert!(
-            health
-                .borrow_and_update()
-                .as_ref()
-                .unwrap()
-                .starts_with("the database is damaged: ")
-        );
-        assert!(
-            health.changed().await.is_err(),
-            "{code}: the health has ended"
-        );
+        assert!(matches!(writer.write(2).await, Err(WriteError::Damaged { .. })), "{code}: from now on");
+        assert!(health.borrow_and_update().as_ref().unwrap().starts_with("the database is damaged: "));
+        assert!(health.changed().await.is_err(), "{code}: the health has ended");
         writer.close().await;
     }
 }
@@ -340,14 +250,8 @@ async fn damage_that_shows_when_the_file_is_opened_again_is_final() {
     });
     let writer = file.writer(commit);
     let mut health = writer.health();
-    assert!(matches!(
-        writer.write(1).await,
-        Err(WriteError::Unknown { .. })
-    ));
-    assert!(matches!(
-        writer.write(2).await,
-        Err(WriteError::Damaged { .. })
-    ));
+    assert!(matches!(writer.write(1).await, Err(WriteError::Unknown { .. })));
+    assert!(matches!(writer.write(2).await, Err(WriteError::Damaged { .. })));
     health.borrow_and_update();
     assert!(health.changed().await.is_err(), "the health has ended");
 }
@@ -355,15 +259,11 @@ async fn damage_that_shows_when_the_file_is_opened_again_is_final() {
 #[tokio::test]
 async fn a_panic_ends_the_writer() {
     let file = File::new();
-    let panicking = |_: &Transaction<'_>, _: &[i64]| -> rusqlite::Result<Vec<i64>> {
-        panic!("in a transaction")
-    };
+    let panicking = |_: &Transaction<'_>, _: &[i64]| -> rusqlite::Result<Vec<i64>> { panic!("in a transaction") };
     let writer = Writer::start("writer", file.database(), Options::default(), panicking).unwrap();
     let mut health = writer.health();
     let error = writer.write(1).await.unwrap_err();
-    let WriteError::Unknown { source } = &error else {
-        panic!("{error:?}")
-    };
+    let WriteError::Unknown { source } = &error else { panic!("{error:?}") };
     assert!(matches!(**source, Failure::Died), "{source:?}");
     assert!(health.changed().await.is_err(), "the health has ended");
     assert!(matches!(writer.write(2).await, Err(WriteError::Closed)));
@@ -381,10 +281,7 @@ impl File {
     fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("x.db");
-        let file = Self {
-            _directory: directory,
-            path,
-        };
+        let file = Self { _directory: directory, path };
         drop(file.database().open().unwrap());
         file
     }
@@ -400,10 +297,7 @@ impl File {
     }
 
     fn writer(&self, commit: Commit) -> Writer<i64, i64> {
-        let options = Options {
-            commit,
-            ..Options::default()
-        };
+        let options = Options { commit, ..Options::default() };
         Writer::start("writer", self.database(), options, apply).unwrap()
     }
 
@@ -426,9 +320,7 @@ fn apply(transaction: &Transaction<'_>, ops: &[i64]) -> rusqlite::Result<Vec<i64
 /// The result of an operation is ten times it.
 fn insert(transaction: &Transaction<'_>, ops: &[i64]) -> rusqlite::Result<Vec<i64>> {
     let mut statement = transaction.prepare_cached("INSERT INTO a VALUES (?1)")?;
-    ops.iter()
-        .map(|op| statement.execute([op]).map(|_| op * 10))
-        .collect()
+    ops.iter().map(|op| statement.execute([op]).map(|_| op * 10)).collect()
 }
 
 /// Keeps the number of rows that it found when the file was opened again.
@@ -456,11 +348,7 @@ struct Gate {
 impl Default for Gate {
     fn default() -> Self {
         let ((arrive, reached), (open, opened)) = (channel(), channel());
-        Self {
-            reached: Mutex::new(reached),
-            open,
-            ends: Mutex::new(Some((arrive, opened))),
-        }
+        Self { reached: Mutex::new(reached), open, ends: Mutex::new(Some((arrive, opened))) }
     }
 }
 
@@ -478,10 +366,7 @@ impl Gate {
     }
 
     fn reached(&self) {
-        self.reached
-            .lock()
-            .recv_timeout(Duration::from_secs(30))
-            .unwrap();
+        self.reached.lock().recv_timeout(Duration::from_secs(30)).unwrap();
     }
 
     fn open(&self) {
@@ -535,14 +420,9 @@ fn queued<'w>(writer: &'w Writer<i64, i64>, op: i64) -> Answer<'w> {
 }
 
 fn poll(answer: &mut Answer<'_>) -> Poll<Result<i64, WriteError>> {
-    answer
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
+    answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
 async fn until<T>(watched: &mut watch::Receiver<T>, wanted: impl FnMut(&T) -> bool) {
-    timeout(Duration::from_secs(30), watched.wait_for(wanted))
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(Duration::from_secs(30), watched.wait_for(wanted)).await.unwrap().unwrap();
 }

@@ -19,11 +19,7 @@ pub(crate) struct Cache {
 impl Cache {
     /// Makes room for `capacity` keys.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            generation: capacity.div_ceil(2),
-            young: HashMap::new(),
-            old: HashMap::new(),
-        }
+        Self { generation: capacity.div_ceil(2), young: HashMap::new(), old: HashMap::new() }
     }
 
     pub(crate) fn get(&mut self, tenant: &str) -> Option<DataKey> {
@@ -51,11 +47,7 @@ mod tests {
 
     fn key(tenant: &str) -> DataKey {
         let subject = Subject::Tenant(tenant.to_owned());
-        DataKey::new(
-            format!("key of {tenant}"),
-            subject,
-            Cipher::new(&[7; 32]).unwrap(),
-        )
+        DataKey::new(format!("key of {tenant}"), subject, Cipher::new(&[7; 32]).unwrap())
     }
 
     #[test]
@@ -65,10 +57,7 @@ mod tests {
             let tenant = format!("tenant {n}");
             cache.put(tenant.clone(), key(&tenant));
             assert!(cache.young.len() + cache.old.len() <= 10, "after {tenant}");
-            assert_eq!(
-                cache.get(&tenant).unwrap().kid(),
-                format!("key of {tenant}")
-            );
+            assert_eq!(cache.get(&tenant).unwrap().kid(), format!("key of {tenant}"));
         }
     }
 

@@ -35,13 +35,8 @@ impl Cipher {
         // Room for the tag from the start: a buffer that grew would leave a copy of the plaintext behind.
         let mut bytes = Vec::with_capacity(plaintext.len() + TAG_BYTES);
         bytes.extend_from_slice(plaintext);
-        let nonce = self
-            .0
-            .seal_in_place_append_tag(Aad::from(binding), &mut bytes)?;
-        Ok(Ciphertext {
-            nonce: *nonce.as_ref(),
-            bytes,
-        })
+        let nonce = self.0.seal_in_place_append_tag(Aad::from(binding), &mut bytes)?;
+        Ok(Ciphertext { nonce: *nonce.as_ref(), bytes })
     }
 
     /// Decrypts what was sealed with the same `binding`.
@@ -53,10 +48,7 @@ impl Cipher {
     ) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
         let nonce = Nonce::try_assume_unique_for_key(nonce)?;
         let mut bytes = Zeroizing::new(ciphertext);
-        let plaintext = self
-            .0
-            .open_in_place(nonce, Aad::from(binding), &mut bytes)?
-            .len();
+        let plaintext = self.0.open_in_place(nonce, Aad::from(binding), &mut bytes)?.len();
         bytes.truncate(plaintext);
         Ok(bytes)
     }
@@ -103,13 +95,7 @@ mod tests {
 
     #[test]
     fn parts_that_run_together_alike_are_framed_differently() {
-        let lists: [&[&[u8]]; 5] = [
-            &[b"ab", b"c"],
-            &[b"a", b"bc"],
-            &[b"abc"],
-            &[b"abc", b""],
-            &[b"", b"abc"],
-        ];
+        let lists: [&[&[u8]]; 5] = [&[b"ab", b"c"], &[b"a", b"bc"], &[b"abc"], &[b"abc", b""], &[b"", b"abc"]];
         for (i, one) in lists.iter().enumerate() {
             for other in &lists[i + 1..] {
                 assert_ne!(framed(one), framed(other), "{one:?} and {other:?}");
@@ -128,10 +114,7 @@ mod tests {
             "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662898015ad",
             "b094dac5d93471bdec1a502270e3cc6c"
         ));
-        let opened =
-            Cipher::new(&key)
-                .unwrap()
-                .open(&[], &hex("cafebabefacedbaddecaf888"), ciphertext);
+        let opened = Cipher::new(&key).unwrap().open(&[], &hex("cafebabefacedbaddecaf888"), ciphertext);
         assert_eq!(&opened.unwrap()[..4], &hex("d9313225"));
     }
 }

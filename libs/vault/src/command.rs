@@ -14,35 +14,16 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// Runs a program and gives what it wrote to its standard output. A key fits into the pipe many times over, so it is read when
 /// the program has ended; one that writes more than the pipe holds does not end.
-pub(crate) fn output(
-    program: &str,
-    arguments: &[String],
-    deadline: Duration,
-) -> Result<Zeroizing<Vec<u8>>, KekError> {
-    let failed = |source| KekError::Command {
-        program: program.to_owned(),
-        source,
-    };
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+pub(crate) fn output(program: &str, arguments: &[String], deadline: Duration) -> Result<Zeroizing<Vec<u8>>, KekError> {
+    let failed = |source| KekError::Command { program: program.to_owned(), source };
+    let mut child =
+        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
     let status = wait(&mut child, deadline).map_err(failed)?;
-    let status = status.ok_or_else(|| KekError::CommandTimedOut {
-        program: program.to_owned(),
-    })?;
+    let status = status.ok_or_else(|| KekError::CommandTimedOut { program: program.to_owned() })?;
     if !status.success() {
-        return Err(KekError::CommandFailed {
-            program: program.to_owned(),
-            status,
-        });
+        return Err(KekError::CommandFailed { program: program.to_owned(), status });
     }
-    let stdout = child
-        .stdout
-        .take()
-        .ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
+    let stdout = child.stdout.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
     read_some(stdout).map_err(failed)
 }
 
@@ -72,10 +53,7 @@ mod tests {
     fn a_command_that_does_not_end_is_killed() {
         for script in ["exec tail -f /dev/null", "exec yes"] {
             let error = run(script, POLL * 5).unwrap_err();
-            assert!(
-                matches!(error, KekError::CommandTimedOut { .. }),
-                "{script}: {error}"
-            );
+            assert!(matches!(error, KekError::CommandTimedOut { .. }), "{script}: {error}");
         }
     }
 

@@ -38,11 +38,7 @@ struct Inner {
 
 impl DataKey {
     pub(crate) fn new(kid: String, subject: Subject, cipher: Cipher) -> Self {
-        Self(Arc::new(Inner {
-            kid,
-            subject,
-            cipher,
-        }))
+        Self(Arc::new(Inner { kid, subject, cipher }))
     }
 
     /// Its id, which the envelopes name.
@@ -55,16 +51,8 @@ impl DataKey {
         &self.0.subject
     }
 
-    pub(crate) fn seal(
-        &self,
-        ledger: &str,
-        context: &Context<'_>,
-        plaintext: &[u8],
-    ) -> Result<Envelope, Unspecified> {
-        let sealed = self
-            .0
-            .cipher
-            .seal(&self.binding(ledger, context), plaintext)?;
+    pub(crate) fn seal(&self, ledger: &str, context: &Context<'_>, plaintext: &[u8]) -> Result<Envelope, Unspecified> {
+        let sealed = self.0.cipher.seal(&self.binding(ledger, context), plaintext)?;
         Ok(Envelope {
             alg: ALGORITHM.to_owned(),
             kid: self.kid().to_owned(),
@@ -83,17 +71,10 @@ impl DataKey {
         if envelope.alg != ALGORITHM {
             return Err(UnsealError::Tampered);
         }
-        let decoded = |text: &str| {
-            BASE64
-                .decode(text.as_bytes())
-                .map_err(|_| UnsealError::Tampered)
-        };
+        let decoded = |text: &str| BASE64.decode(text.as_bytes()).map_err(|_| UnsealError::Tampered);
         let (nonce, sealed) = (decoded(&envelope.nonce)?, decoded(&envelope.ct)?);
         let binding = self.binding(ledger, context);
-        self.0
-            .cipher
-            .open(&binding, &nonce, sealed)
-            .map_err(|Unspecified| UnsealError::Tampered)
+        self.0.cipher.open(&binding, &nonce, sealed).map_err(|Unspecified| UnsealError::Tampered)
     }
 
     fn binding(&self, ledger: &str, context: &Context<'_>) -> Vec<u8> {

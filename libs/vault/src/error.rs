@@ -25,9 +25,7 @@ pub enum KekError {
         path: PathBuf,
     },
     /// Others than the file's owner may open it.
-    #[error(
-        "the key file {path} has mode {mode:03o}; others than its owner must not have access: chmod 600 {path}"
-    )]
+    #[error("the key file {path} has mode {mode:03o}; others than its owner must not have access: chmod 600 {path}")]
     Exposed {
         /// The file.
         path: PathBuf,

@@ -18,19 +18,13 @@ pub(crate) struct Fingerprinter {
 impl Fingerprinter {
     /// Puts keys to use, each with its id.
     pub(crate) fn new<'k>(keys: impl IntoIterator<Item = (String, &'k [u8])>) -> Self {
-        let keys = keys
-            .into_iter()
-            .map(|(id, key)| (id, Key::new(HMAC_SHA256, key)))
-            .collect();
+        let keys = keys.into_iter().map(|(id, key)| (id, Key::new(HMAC_SHA256, key))).collect();
         Self { keys }
     }
 
     /// One fingerprint for each key, `<key id>:<base64>`.
     pub(crate) fn fingerprint(&self, tenant: &str, secret: &[u8]) -> Vec<String> {
-        self.keys
-            .iter()
-            .map(|(id, key)| format!("{id}:{}", digest(key, tenant, secret)))
-            .collect()
+        self.keys.iter().map(|(id, key)| format!("{id}:{}", digest(key, tenant, secret))).collect()
     }
 }
 
@@ -52,9 +46,7 @@ mod tests {
     use super::*;
 
     fn of(keys: &[(&str, [u8; 32])], tenant: &str, secret: &str) -> Vec<String> {
-        let keys = keys
-            .iter()
-            .map(|(id, key)| ((*id).to_owned(), key.as_slice()));
+        let keys = keys.iter().map(|(id, key)| ((*id).to_owned(), key.as_slice()));
         Fingerprinter::new(keys).fingerprint(tenant, secret.as_bytes())
     }
 
@@ -63,18 +55,12 @@ mod tests {
         let keys = [("k1", [1; 32])];
         let one = of(&keys, "provetcloud.com/1", "secret");
         assert_eq!(one, of(&keys, "provetcloud.com/1", "secret"));
-        for (tenant, secret) in [
-            ("provetcloud.com/2", "secret"),
-            ("provetcloud.com/1", "Secret"),
-            ("provetcloud.com/1s", "ecret"),
-        ] {
+        for (tenant, secret) in
+            [("provetcloud.com/2", "secret"), ("provetcloud.com/1", "Secret"), ("provetcloud.com/1s", "ecret")]
+        {
             assert_ne!(one, of(&keys, tenant, secret), "{tenant} {secret}");
         }
-        assert_ne!(
-            one,
-            of(&[("k1", [2; 32])], "provetcloud.com/1", "secret"),
-            "another key"
-        );
+        assert_ne!(one, of(&[("k1", [2; 32])], "provetcloud.com/1", "secret"), "another key");
     }
 
     #[test]
@@ -82,9 +68,6 @@ mod tests {
         let (old, new) = (("k1", [1; 32]), ("k2", [2; 32]));
         let both = of(&[old, new], "t", "s");
         assert_eq!(both, [of(&[old], "t", "s"), of(&[new], "t", "s")].concat());
-        assert!(
-            both[0].starts_with("k1:") && both[1].starts_with("k2:"),
-            "{both:?}"
-        );
+        assert!(both[0].starts_with("k1:") && both[1].starts_with("k2:"), "{both:?}");
     }
 }

@@ -39,15 +39,10 @@ impl Kek {
     pub fn from_file(path: &Path) -> Result<Self, KekError> {
         let (file, mode, owner) = open(path)?;
         if mode & forbidden(owner, geteuid().as_raw()) != 0 {
-            return Err(KekError::Exposed {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(KekError::Exposed { path: path.to_owned(), mode });
         }
         let text = read_some(file).map_err(|source| failed("read", path, source))?;
-        Self::parse(&text).ok_or_else(|| KekError::NotAKey {
-            origin: path.display().to_string(),
-        })
+        Self::parse(&text).ok_or_else(|| KekError::NotAKey { origin: path.display().to_string() })
     }
 
     /// Runs a command (program and arguments, no shell) and reads the key from its standard output. It has 60 seconds, and its
@@ -59,9 +54,7 @@ impl Kek {
     pub fn from_command(argv: &[String]) -> Result<Self, KekError> {
         let (program, arguments) = argv.split_first().ok_or(KekError::NoCommand)?;
         let text = command::output(program, arguments, COMMAND_DEADLINE)?;
-        Self::parse(&text).ok_or_else(|| KekError::NotAKey {
-            origin: program.clone(),
-        })
+        Self::parse(&text).ok_or_else(|| KekError::NotAKey { origin: program.clone() })
     }
 
     /// Makes a file with a new key, mode 0600, and gives the key. The file appears at once and whole, so that of several
@@ -79,9 +72,7 @@ impl Kek {
     }
 
     fn new(key: &[u8; KEY_BYTES]) -> Self {
-        Self(SecretBox::init_with_mut(|secret: &mut [u8; KEY_BYTES]| {
-            secret.copy_from_slice(key)
-        }))
+        Self(SecretBox::init_with_mut(|secret: &mut [u8; KEY_BYTES]| secret.copy_from_slice(key)))
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
@@ -93,9 +84,7 @@ impl Kek {
         // Decoding wants room for the byte that padding stands for.
         let mut bytes = Zeroizing::new([0; KEY_BYTES + 1]);
         let length = BASE64.decode_mut(line, bytes.as_mut()).ok()?;
-        <&[u8; KEY_BYTES]>::try_from(&bytes[..length])
-            .ok()
-            .map(Self::new)
+        <&[u8; KEY_BYTES]>::try_from(&bytes[..length]).ok().map(Self::new)
     }
 
     pub(crate) fn expose(&self) -> &[u8] {
@@ -118,11 +107,7 @@ impl Draft {
         name.push(format!(".{}", random_id().map_err(|_| KekError::Random)?));
         let draft = Self(name.into());
         let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&draft.0)?;
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.0)?;
             file.write_all(text)?;
             file.sync_all()
         };
@@ -133,9 +118,7 @@ impl Draft {
     /// Gives the file its name, unless there is such a file.
     fn publish(&self, path: &Path) -> Result<(), KekError> {
         fs::hard_link(&self.0, path).map_err(|source| match source.kind() {
-            ErrorKind::AlreadyExists => KekError::Exists {
-                path: path.to_owned(),
-            },
+            ErrorKind::AlreadyExists => KekError::Exists { path: path.to_owned() },
             _ => failed("name", path, source),
         })?;
         sync_parent(path).map_err(|source| failed("sync the folder of", path, source))
@@ -157,14 +140,10 @@ fn forbidden(owner: u32, we: u32) -> u32 {
 /// The open file, its permission bits and its owner, which are those of the very file that is read.
 fn open(path: &Path) -> Result<(File, u32, u32), KekError> {
     let file = File::open(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => KekError::Missing {
-            path: path.to_owned(),
-        },
+        ErrorKind::NotFound => KekError::Missing { path: path.to_owned() },
         _ => failed("open", path, source),
     })?;
-    let metadata = file
-        .metadata()
-        .map_err(|source| failed("look at", path, source))?;
+    let metadata = file.metadata().map_err(|source| failed("look at", path, source))?;
     Ok((file, metadata.permissions().mode() & 0o777, metadata.uid()))
 }
 
@@ -176,18 +155,12 @@ pub(crate) fn read_some(from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn failed(operation: &'static str, path: &Path, source: io::Error) -> KekError {
-    KekError::File {
-        operation,
-        path: path.to_owned(),
-        source,
-    }
+    KekError::File { operation, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -208,11 +181,7 @@ mod tests {
             (0, 1000, 0o444, false),
         ];
         for (owner, we, mode, accepted) in cases {
-            assert_eq!(
-                mode & forbidden(owner, we) == 0,
-                accepted,
-                "{owner} {we} {mode:o}"
-            );
+            assert_eq!(mode & forbidden(owner, we) == 0, accepted, "{owner} {we} {mode:o}");
         }
     }
 }

@@ -68,22 +68,13 @@ pub(crate) struct Belonging {
 
 /// Whose keys these are; None if nothing has been put into the store yet.
 pub(crate) fn belonging(connection: &Connection) -> rusqlite::Result<Option<Belonging>> {
-    let read = |row: &Row<'_>| {
-        Ok(Belonging {
-            ledger: row.get(0)?,
-            kek_check: row.get(1)?,
-        })
-    };
-    connection
-        .query_row("SELECT ledger, kek_check FROM store", [], read)
-        .optional()
+    let read = |row: &Row<'_>| Ok(Belonging { ledger: row.get(0)?, kek_check: row.get(1)? });
+    connection.query_row("SELECT ledger, kek_check FROM store", [], read).optional()
 }
 
 /// Whether there is any data key.
 pub(crate) fn has_keys(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT EXISTS (SELECT 1 FROM data_key)", [], |row| {
-        row.get(0)
-    })
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM data_key)", [], |row| row.get(0))
 }
 
 /// A wrapped fingerprint key.
@@ -120,12 +111,7 @@ pub(crate) fn establish(
 pub(crate) fn fingerprint_keys(connection: &Connection) -> rusqlite::Result<Vec<FingerprintRow>> {
     connection
         .prepare("SELECT kid, wrapped FROM fingerprint_key ORDER BY ordinal")?
-        .query_map([], |row| {
-            Ok(FingerprintRow {
-                kid: row.get(0)?,
-                wrapped: row.get(1)?,
-            })
-        })?
+        .query_map([], |row| Ok(FingerprintRow { kid: row.get(0)?, wrapped: row.get(1)? }))?
         .collect()
 }
 
@@ -189,9 +175,7 @@ pub(crate) fn find(
 /// The key that an envelope names.
 pub(crate) fn by_kid(connection: &Connection, kid: &str) -> rusqlite::Result<Option<KeyRow>> {
     connection
-        .prepare_cached(
-            "SELECT kid, kind, name, made, expires, wrapped FROM data_key WHERE kid = ?1",
-        )?
+        .prepare_cached("SELECT kid, kind, name, made, expires, wrapped FROM data_key WHERE kid = ?1")?
         .query_row([kid], KeyRow::read)
         .optional()
 }
@@ -199,12 +183,10 @@ pub(crate) fn by_kid(connection: &Connection, kid: &str) -> rusqlite::Result<Opt
 /// Puts new keys into the store and gives them back; where the subject has got a key meanwhile, gives that one.
 pub(crate) fn make(connection: &Connection, rows: &[KeyRow]) -> rusqlite::Result<Vec<KeyRow>> {
     rows.iter()
-        .map(
-            |row| match find(connection, &row.kind, &row.name, row.expires)? {
-                Some(earlier) => Ok(earlier),
-                None => insert(connection, row).map(|()| row.clone()),
-            },
-        )
+        .map(|row| match find(connection, &row.kind, &row.name, row.expires)? {
+            Some(earlier) => Ok(earlier),
+            None => insert(connection, row).map(|()| row.clone()),
+        })
         .collect()
 }
 
@@ -214,14 +196,7 @@ fn insert(connection: &Connection, row: &KeyRow) -> rusqlite::Result<()> {
             "INSERT INTO data_key (kid, kind, name, made, expires, wrapped)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![
-            row.kid,
-            row.kind,
-            row.name,
-            row.made,
-            row.expires,
-            row.wrapped
-        ])?;
+        .execute(params![row.kid, row.kind, row.name, row.made, row.expires, row.wrapped])?;
     Ok(())
 }
 
@@ -251,7 +226,6 @@ pub(crate) fn expire(connection: &Connection, now: i64) -> rusqlite::Result<u64>
 /// Moves the write-ahead log into the database and empties it. False if a reader was in the way for [`LOG_PATIENCE`].
 pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(LOG_PATIENCE)?;
-    let busy: bool =
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     Ok(!busy)
 }

@@ -12,11 +12,7 @@ use crate::store::{self, Belonging, FingerprintRow};
 use crate::wrapping::Wrapping;
 
 /// Opens a key store, or makes it, and gives what its keys are unwrapped with and the ledger's fingerprint keys.
-pub(crate) fn unlock(
-    database: &Database,
-    kek: &Kek,
-    ledger: &str,
-) -> Result<(Wrapping, Fingerprinter), OpenError> {
+pub(crate) fn unlock(database: &Database, kek: &Kek, ledger: &str) -> Result<(Wrapping, Fingerprinter), OpenError> {
     let wrapping = Wrapping::derive(kek, ledger)?;
     let mut connection = database.open()?;
     let belonging = settle(database, &mut connection, &wrapping, ledger)?;
@@ -35,16 +31,11 @@ fn settle(
 ) -> Result<Belonging, OpenError> {
     let failed = |source| failed(database, source);
     let behavior = TransactionBehavior::Immediate;
-    let transaction = connection
-        .transaction_with_behavior(behavior)
-        .map_err(failed)?;
+    let transaction = connection.transaction_with_behavior(behavior).map_err(failed)?;
     if let Some(belonging) = store::belonging(&transaction).map_err(failed)? {
         return Ok(belonging);
     }
-    let belonging = Belonging {
-        ledger: ledger.to_owned(),
-        kek_check: wrapping.check().to_owned(),
-    };
+    let belonging = Belonging { ledger: ledger.to_owned(), kek_check: wrapping.check().to_owned() };
     let fingerprint = new_fingerprint_key(wrapping)?;
     establish(transaction, &belonging, &fingerprint).map_err(failed)?;
     Ok(belonging)
@@ -59,20 +50,11 @@ fn establish(
     transaction.commit()
 }
 
-fn admit(
-    database: &Database,
-    belonging: &Belonging,
-    wrapping: &Wrapping,
-    ledger: &str,
-) -> Result<(), OpenError> {
+fn admit(database: &Database, belonging: &Belonging, wrapping: &Wrapping, ledger: &str) -> Result<(), OpenError> {
     let path = || database.path.clone();
     if belonging.ledger != ledger {
         let (found, expected) = (belonging.ledger.clone(), ledger.to_owned());
-        return Err(OpenError::OtherLedger {
-            path: path(),
-            found,
-            expected,
-        });
+        return Err(OpenError::OtherLedger { path: path(), found, expected });
     }
     if belonging.kek_check != wrapping.check() {
         return Err(OpenError::WrongKek { path: path() });
@@ -81,10 +63,7 @@ fn admit(
 }
 
 fn new_fingerprint_key(wrapping: &Wrapping) -> Result<FingerprintRow, Unspecified> {
-    let mut row = FingerprintRow {
-        kid: random_id()?,
-        wrapped: Vec::new(),
-    };
+    let mut row = FingerprintRow { kid: random_id()?, wrapped: Vec::new() };
     row.wrapped = wrapping.wrap(&row.binding(), &*random_key()?)?;
     Ok(row)
 }
@@ -101,14 +80,9 @@ fn fingerprinter(wrapping: &Wrapping, rows: &[FingerprintRow]) -> Option<Fingerp
 }
 
 fn failed(database: &Database, source: rusqlite::Error) -> OpenError {
-    OpenError::Store {
-        path: database.path.clone(),
-        source,
-    }
+    OpenError::Store { path: database.path.clone(), source }
 }
 
 fn damaged(database: &Database) -> OpenError {
-    OpenError::Damaged {
-        path: database.path.clone(),
-    }
+    OpenError::Damaged { path: database.path.clone() }
 }

@@ -58,10 +58,7 @@ impl Vault {
     /// # Errors
     /// [`OpenError::Database`] or [`OpenError::Store`].
     pub fn ledger_of(path: &Path) -> Result<Option<String>, OpenError> {
-        let failed = |source| OpenError::Store {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| OpenError::Store { path: path.to_owned(), source };
         if !path.exists() {
             return Ok(None);
         }
@@ -76,10 +73,7 @@ impl Vault {
     /// [`OpenError::Database`] or [`OpenError::Store`].
     pub fn was_used(path: &Path) -> Result<bool, OpenError> {
         let connection = store::database(path).open()?;
-        store::has_keys(&connection).map_err(|source| OpenError::Store {
-            path: path.to_owned(),
-            source,
-        })
+        store::has_keys(&connection).map_err(|source| OpenError::Store { path: path.to_owned(), source })
     }
 
     /// Opens the key store at `path`, or makes it, for the ledger with this id. Blocks.
@@ -98,15 +92,7 @@ impl Vault {
         let writer = Writer::start("keys", database.clone(), options, make)?;
         let ledger = ledger.to_owned();
         let tenants = Mutex::new(Cache::new(CACHED_KEYS));
-        Ok(Self(Arc::new(Inner {
-            ledger,
-            wrapping,
-            fingerprinter,
-            tenants,
-            database,
-            readers,
-            writer,
-        })))
+        Ok(Self(Arc::new(Inner { ledger, wrapping, fingerprinter, tenants, database, readers, writer })))
     }
 
     /// The key to seal with for a subject. It is made at the first call, and durable when this returns.
@@ -127,12 +113,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Cryptography`].
-    pub fn seal(
-        &self,
-        key: &DataKey,
-        context: &Context<'_>,
-        plaintext: &[u8],
-    ) -> Result<Envelope, VaultError> {
+    pub fn seal(&self, key: &DataKey, context: &Context<'_>, plaintext: &[u8]) -> Result<Envelope, VaultError> {
         Ok(key.seal(&self.0.ledger, context, plaintext)?)
     }
 
@@ -171,11 +152,7 @@ impl Vault {
             let expired = store::expire(&connection, now.as_millisecond());
             let expired = expired.map_err(VaultError::Expire)?;
             let emptied = store::empty_log(&connection).map_err(VaultError::Expire)?;
-            if emptied {
-                Ok(expired)
-            } else {
-                Err(VaultError::Lingering)
-            }
+            if emptied { Ok(expired) } else { Err(VaultError::Lingering) }
         });
         match expiring.await {
             Ok(expired) => expired,
@@ -194,10 +171,7 @@ impl Vault {
     /// it is no backup.
     pub async fn backup_to(&self, path: &Path) -> Result<(), VaultError> {
         let path = path.to_owned();
-        self.0
-            .readers
-            .with(move |connection| backup(connection, path))
-            .await
+        self.0.readers.with(move |connection| backup(connection, path)).await
     }
 
     /// None while keys can be made, else why not. It ends when that is final, as [`Writer::health`] does.
@@ -247,14 +221,8 @@ impl Vault {
 
     fn unwrap(&self, subject: &Subject, row: &KeyRow) -> Result<DataKey, VaultError> {
         let key = self.0.wrapping.open(&row.binding(), &row.wrapped);
-        let key = key.map_err(|Unspecified| VaultError::Damaged {
-            kid: row.kid.clone(),
-        })?;
-        Ok(DataKey::new(
-            row.kid.clone(),
-            subject.clone(),
-            Cipher::new(&key)?,
-        ))
+        let key = key.map_err(|Unspecified| VaultError::Damaged { kid: row.kid.clone() })?;
+        Ok(DataKey::new(row.kid.clone(), subject.clone(), Cipher::new(&key)?))
     }
 
     /// The key that an envelope names, if it is one of the subject's.
@@ -263,14 +231,8 @@ impl Vault {
             return Ok(key);
         }
         let id = kid.to_owned();
-        let read = self
-            .0
-            .readers
-            .with(move |connection| store::by_kid(connection, &id));
-        let row = read
-            .await
-            .map_err(VaultError::Read)?
-            .ok_or(UnsealError::NoKey)?;
+        let read = self.0.readers.with(move |connection| store::by_kid(connection, &id));
+        let row = read.await.map_err(VaultError::Read)?.ok_or(UnsealError::NoKey)?;
         if !row.is_of(subject) {
             return Err(UnsealError::Tampered);
         }
@@ -280,9 +242,7 @@ impl Vault {
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vault")
-            .field("ledger", &self.0.ledger)
-            .finish_non_exhaustive()
+        f.debug_struct("Vault").field("ledger", &self.0.ledger).finish_non_exhaustive()
     }
 }
 
@@ -291,15 +251,8 @@ fn make(transaction: &Transaction<'_>, rows: &[KeyRow]) -> rusqlite::Result<Vec<
 }
 
 fn backup(connection: &Connection, path: PathBuf) -> Result<(), VaultError> {
-    let create = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path);
-    create.map_err(|source| VaultError::Backup {
-        path: path.clone(),
-        source,
-    })?;
+    let create = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    create.map_err(|source| VaultError::Backup { path: path.clone(), source })?;
     let mut copy = Connection::open(&path)?;
     // All pages in one step: between two steps another key might be made, and SQLite would start again.
     match Backup::new(connection, &mut copy)?.step(-1)? {

@@ -26,10 +26,7 @@ impl Wrapping {
         let mut check = [0; KEY_BYTES];
         expand(kek, ledger, b"regledger key wrapping v1", &mut key)?;
         expand(kek, ledger, b"regledger key check v1", &mut check)?;
-        Ok(Self {
-            cipher: Cipher::new(key.as_slice())?,
-            check,
-        })
+        Ok(Self { cipher: Cipher::new(key.as_slice())?, check })
     }
 
     /// The check value of the key-encryption key: tells it from another one, and nothing else about it.
@@ -38,21 +35,13 @@ impl Wrapping {
     }
 
     /// Wraps a key, so that it unwraps only with the same `binding`: nonce, ciphertext, tag.
-    pub(crate) fn wrap(
-        &self,
-        binding: &[u8],
-        key: &[u8; KEY_BYTES],
-    ) -> Result<Vec<u8>, Unspecified> {
+    pub(crate) fn wrap(&self, binding: &[u8], key: &[u8; KEY_BYTES]) -> Result<Vec<u8>, Unspecified> {
         let sealed = self.cipher.seal(binding, key)?;
         Ok([sealed.nonce.as_slice(), &sealed.bytes].concat())
     }
 
     /// Unwraps a key that was wrapped with the same `binding`.
-    pub(crate) fn open(
-        &self,
-        binding: &[u8],
-        wrapped: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+    pub(crate) fn open(&self, binding: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
         let (nonce, sealed) = wrapped.split_at_checked(NONCE_LEN).ok_or(Unspecified)?;
         self.cipher.open(binding, nonce, sealed.to_vec())
     }
@@ -72,12 +61,7 @@ impl KeyType for KeyLength {
     }
 }
 
-fn expand(
-    kek: &Kek,
-    ledger: &str,
-    purpose: &[u8],
-    out: &mut [u8; KEY_BYTES],
-) -> Result<(), Unspecified> {
+fn expand(kek: &Kek, ledger: &str, purpose: &[u8], out: &mut [u8; KEY_BYTES]) -> Result<(), Unspecified> {
     let derived = Salt::new(HKDF_SHA256, ledger.as_bytes()).extract(kek.expose());
     derived.expand(&[purpose], KeyLength)?.fill(out)
 }

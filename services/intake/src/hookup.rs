@@ -73,9 +73,7 @@ impl Intake {
         let known = directory.integration(name).map(|row| &row.integration);
         let source = known.map_or("unknown", |integration| integration.source.as_str());
         let name = known.map_or("unknown", |integration| &integration.name);
-        self.notifications
-            .with_label_values(&[source, name, outcome])
-            .inc();
+        self.notifications.with_label_values(&[source, name, outcome]).inc();
     }
 
     async fn take(
@@ -94,9 +92,7 @@ impl Intake {
             time: self.admission.now(),
             released: None,
         };
-        let checked = delivery
-            .check_address(sender)
-            .and_then(|()| Prepared::check(delivery));
+        let checked = delivery.check_address(sender).and_then(|()| Prepared::check(delivery));
         match checked {
             Ok(prepared) => Ok(self.admission.record(prepared).await?),
             Err(refused) => Err(self.quarantine(delivery, refused).await?),
@@ -104,11 +100,7 @@ impl Intake {
     }
 
     /// The problem to answer with, once the notification is kept.
-    async fn quarantine(
-        &self,
-        delivery: Delivery<'_>,
-        refused: Refused,
-    ) -> Result<Problem, Problem> {
+    async fn quarantine(&self, delivery: Delivery<'_>, refused: Refused) -> Result<Problem, Problem> {
         let id = self.admission.quarantine(delivery, &refused).await?;
         Ok(Problem::from(refused).quarantined(id))
     }
@@ -116,15 +108,8 @@ impl Intake {
 
 /// Provet documents no media type, so only those that say that it is something else are refused.
 fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
-    let declared = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = declared
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default();
+    let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = declared.unwrap_or_default().split(';').next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
     let refused = essence == "application/x-www-form-urlencoded"
         || essence.starts_with("multipart/")
@@ -132,10 +117,7 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
         || essence == "text/xml"
         || essence.ends_with("+xml");
     if refused {
-        return Err(Problem::new(
-            ProblemType::UnsupportedMediaType,
-            "Send the notification as application/json.",
-        ));
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, "Send the notification as application/json."));
     }
     Ok(())
 }

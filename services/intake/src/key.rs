@@ -30,11 +30,8 @@ impl Throttle {
             self.0.retain_recent();
         }
         self.0.check_key(&sender::group(sender)).map_err(|_| {
-            Problem::new(
-                ProblemType::TooManyRequests,
-                "Too many wrong addresses were tried from here; slow down.",
-            )
-            .retry_after(5)
+            Problem::new(ProblemType::TooManyRequests, "Too many wrong addresses were tried from here; slow down.")
+                .retry_after(5)
         })
     }
 }
@@ -46,12 +43,7 @@ impl Intake {
     /// # Errors
     /// 404 for an unknown integration or a wrong key, indistinguishably; 429 for too many of these;
     /// 503 if the directory cannot be read.
-    pub(crate) async fn integration(
-        &self,
-        name: &str,
-        key: &str,
-        sender: IpAddr,
-    ) -> Result<IntegrationRow, Problem> {
+    pub(crate) async fn integration(&self, name: &str, key: &str, sender: IpAddr) -> Result<IntegrationRow, Problem> {
         let hash = hash_of(key);
         let now = self.admission.now();
         if let Some(found) = with_key(&self.directory.read(), name, &hash, now) {
@@ -70,17 +62,10 @@ impl Intake {
 const NOBODYS: &str = "____________________________________________";
 
 /// Compares in constant time, and does so too where there is no such integration.
-fn with_key(
-    directory: &Directory,
-    name: &str,
-    hash: &str,
-    now: Timestamp,
-) -> Option<IntegrationRow> {
+fn with_key(directory: &Directory, name: &str, hash: &str, now: Timestamp) -> Option<IntegrationRow> {
     let row = directory.integration(name);
     let current = row.map_or(NOBODYS, |row| &row.hookup_key_hash);
-    let previous = row
-        .and_then(|row| row.previous_key.as_ref())
-        .filter(|key| now < key.until);
+    let previous = row.and_then(|row| row.previous_key.as_ref()).filter(|key| now < key.until);
     let is_current = is_equal(current, hash);
     let is_previous = is_equal(previous.map_or(NOBODYS, |key| &key.hash), hash);
     row.filter(|_| is_current || is_previous).cloned()

@@ -41,30 +41,20 @@ impl Intake {
         metrics: &Registry,
     ) -> Result<Self, prometheus::Error> {
         let notifications = IntCounterVec::new(
-            Opts::new(
-                "regledger_notifications_total",
-                "Notifications, by what became of them.",
-            ),
+            Opts::new("regledger_notifications_total", "Notifications, by what became of them."),
             &["source", "integration", "outcome"],
         )?;
         metrics.register(Box::new(notifications.clone()))?;
         let wrong_keys = key::Throttle::new(wrong_keys_per_minute);
-        Ok(Self {
-            admission,
-            directory,
-            proxies,
-            wrong_keys,
-            notifications,
-        })
+        Ok(Self { admission, directory, proxies, wrong_keys, notifications })
     }
 }
 
 /// Adds the inbound routes.
 pub fn routes(intake: web::Data<Intake>) -> impl FnOnce(&mut ServiceConfig) + Clone {
     move |config| {
-        config.app_data(intake).service(resource(
-            "/hookup/{integration}/{key}",
-            [(Method::POST, web::to(hookup::receive))],
-        ));
+        config
+            .app_data(intake)
+            .service(resource("/hookup/{integration}/{key}", [(Method::POST, web::to(hookup::receive))]));
     }
 }

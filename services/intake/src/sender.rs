@@ -8,13 +8,9 @@ use ipnet::IpNet;
 /// The address of the sender: the peer, or behind trusted proxies the last address in
 /// `X-Forwarded-For` that is not one of them. What an untrusted peer claims is not believed.
 pub(crate) fn address(request: &HttpRequest, proxies: &[IpNet]) -> IpAddr {
-    let peer = request
-        .peer_addr()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let forwarded = request.headers().get_all("x-forwarded-for");
-    let claims = forwarded
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|v| v.split(','));
+    let claims = forwarded.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
     let chain: Vec<&str> = claims.map(str::trim).collect();
     resolve(peer, &chain, proxies)
 }
@@ -61,11 +57,7 @@ mod tests {
         let proxies = ["10.0.0.0/8".parse().unwrap()];
         for (peer, chain, expected) in cases {
             let found = resolve(peer.parse().unwrap(), &chain, &proxies);
-            assert_eq!(
-                found,
-                expected.parse::<IpAddr>().unwrap(),
-                "{peer} {chain:?}"
-            );
+            assert_eq!(found, expected.parse::<IpAddr>().unwrap(), "{peer} {chain:?}");
         }
     }
 

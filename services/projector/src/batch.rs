@@ -21,14 +21,7 @@ pub(crate) struct Batch {
 impl Batch {
     /// An empty batch that begins where the store stands.
     pub(crate) fn new(partition: u32, cursor: Cursor) -> Self {
-        Self {
-            partition,
-            begin: cursor,
-            end: cursor,
-            changes: Vec::new(),
-            bodies: Vec::new(),
-            ends: Vec::new(),
-        }
+        Self { partition, begin: cursor, end: cursor, changes: Vec::new(), bodies: Vec::new(), ends: Vec::new() }
     }
 
     /// Where the cursor will stand after the batch.
@@ -45,22 +38,11 @@ impl Batch {
     pub(crate) fn read(&self, recorded: &[Recorded]) -> (Vec<Placed>, Option<Unreadable>) {
         let mut events: Vec<Placed> = Vec::with_capacity(recorded.len());
         let mut before = self.end.ledger_time;
-        for Recorded {
-            partition,
-            position,
-            bytes,
-        } in recorded
-        {
+        for Recorded { partition, position, bytes } in recorded {
             let event = match Event::parse(bytes) {
                 Ok(event) => event,
                 Err(source) => {
-                    return (
-                        events,
-                        Some(Unreadable {
-                            position: *position,
-                            source,
-                        }),
-                    );
+                    return (events, Some(Unreadable { position: *position, source }));
                 }
             };
             let placed = Placed::after(before, *partition, *position, event);
@@ -91,10 +73,7 @@ impl Batch {
                     body: Bytes::new(),
                 });
             }
-            self.end = Cursor {
-                next: placed.position + 1,
-                ledger_time: placed.recorded_time,
-            };
+            self.end = Cursor { next: placed.position + 1, ledger_time: placed.recorded_time };
         }
         Ok(())
     }
@@ -129,10 +108,7 @@ pub(crate) struct Unreadable {
 
 /// The rows that the fold of these events needs to know and `rows` does not hold.
 pub(crate) fn unknown(events: &[Placed], rows: &Rows) -> Vec<RowKey> {
-    let keys = events
-        .iter()
-        .flat_map(Placed::rows)
-        .filter(|key| !rows.holds(key));
+    let keys = events.iter().flat_map(Placed::rows).filter(|key| !rows.holds(key));
     let mut keys: Vec<RowKey> = keys.collect();
     keys.sort_unstable();
     keys.dedup();

@@ -19,10 +19,7 @@ struct Notes {
 impl Board {
     pub(crate) fn new(partitions: u32) -> Self {
         let notes = vec![Notes::default(); partitions as usize];
-        Self {
-            partitions: Mutex::new(notes),
-            status: watch::Sender::new(None),
-        }
+        Self { partitions: Mutex::new(notes), status: watch::Sender::new(None) }
     }
 
     pub(crate) fn status(&self) -> watch::Receiver<Option<String>> {
@@ -43,8 +40,7 @@ impl Board {
         });
         let all = all.collect::<Vec<_>>().join("; ");
         let status = (!all.is_empty()).then_some(all);
-        self.status
-            .send_if_modified(|known| std::mem::replace(known, status.clone()) != status);
+        self.status.send_if_modified(|known| std::mem::replace(known, status.clone()) != status);
         news
     }
 
@@ -56,9 +52,6 @@ impl Board {
     }
 
     pub(crate) fn waiting_since(&self, partition: u32) -> Option<Timestamp> {
-        self.partitions
-            .lock()
-            .get(partition as usize)?
-            .waiting_since
+        self.partitions.lock().get(partition as usize)?.waiting_since
     }
 }

@@ -91,9 +91,9 @@ impl Obstacle {
 
     pub(crate) fn commit(partition: u32, source: CommitError) -> Self {
         match source {
-            CommitError::Fenced { .. }
-            | CommitError::Rejected { .. }
-            | CommitError::Unknown { .. } => Self::Passing(explain(&source)),
+            CommitError::Fenced { .. } | CommitError::Rejected { .. } | CommitError::Unknown { .. } => {
+                Self::Passing(explain(&source))
+            }
             source => Self::Lasting(ProjectorError::Commit { partition, source }),
         }
     }

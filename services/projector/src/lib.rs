@@ -56,13 +56,7 @@ impl Projector {
         let board = Arc::new(Board::new(ledger.partitions()));
         let now: Now = Arc::new(now);
         Metrics::register(&*ledger, &store, board.clone(), now.clone(), metrics)?;
-        Ok(Self {
-            ledger,
-            store,
-            ledger_id: ledger_id.into(),
-            board,
-            now,
-        })
+        Ok(Self { ledger, store, ledger_id: ledger_id.into(), board, now })
     }
 
     /// `None` while every partition moves, else which do not, and why.

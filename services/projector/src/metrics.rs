@@ -31,16 +31,9 @@ impl Metrics {
         registry: &Registry,
     ) -> Result<(), ProjectorError> {
         let watch = |partition| ledger.watch(partition).map_err(|error| (partition, error));
-        let heads = (0..ledger.partitions())
-            .map(watch)
-            .collect::<Result<_, _>>();
+        let heads = (0..ledger.partitions()).map(watch).collect::<Result<_, _>>();
         let heads =
-            heads.map_err(
-                |(partition, source): (u32, ReadError)| ProjectorError::Ledger {
-                    partition,
-                    source,
-                },
-            )?;
+            heads.map_err(|(partition, source): (u32, ReadError)| ProjectorError::Ledger { partition, source })?;
         let metrics = Self {
             heads,
             projected: store.watch(),
@@ -76,17 +69,9 @@ impl Metrics {
         for ((head, next), partition) in self.heads.iter().zip(projected).zip(0..) {
             let head = *head.borrow();
             let label = partition.to_string();
-            self.ledger_position
-                .with_label_values(&[&label])
-                .set(last(head));
-            self.projection_position
-                .with_label_values(&[&label])
-                .set(last(next));
-            let lag = if next < head {
-                self.lag_seconds(partition)
-            } else {
-                0.0
-            };
+            self.ledger_position.with_label_values(&[&label]).set(last(head));
+            self.projection_position.with_label_values(&[&label]).set(last(next));
+            let lag = if next < head { self.lag_seconds(partition) } else { 0.0 };
             self.lag.with_label_values(&[&label]).set(lag);
         }
     }
@@ -106,21 +91,11 @@ fn last(next: u64) -> i64 {
 
 impl Collector for Metrics {
     fn desc(&self) -> Vec<&Desc> {
-        [
-            self.ledger_position.desc(),
-            self.projection_position.desc(),
-            self.lag.desc(),
-        ]
-        .concat()
+        [self.ledger_position.desc(), self.projection_position.desc(), self.lag.desc()].concat()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         self.observe();
-        [
-            self.ledger_position.collect(),
-            self.projection_position.collect(),
-            self.lag.collect(),
-        ]
-        .concat()
+        [self.ledger_position.collect(), self.projection_position.collect(), self.lag.collect()].concat()
     }
 }

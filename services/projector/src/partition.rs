@@ -18,10 +18,7 @@ use crate::{Now, Projector, ProjectorError};
 
 /// What is committed at once, at most. More would cost less for each event: a row that is written often in a batch is stored
 /// once. But nothing of a batch is visible before all of it is.
-const CHUNK: Limit = Limit {
-    events: 8192,
-    bytes: 16 << 20,
-};
+const CHUNK: Limit = Limit { events: 8192, bytes: 16 << 20 };
 
 /// Events worked on before others get their turn on this thread, a millisecond or so; few enough to stay in its caches.
 const TURN: usize = 128;
@@ -64,10 +61,7 @@ impl Partition {
         let mut head = self
             .ledger
             .watch(self.number)
-            .map_err(|source| ProjectorError::Ledger {
-                partition: self.number,
-                source,
-            })?;
+            .map_err(|source| ProjectorError::Ledger { partition: self.number, source })?;
         let mut pause = FIRST_PAUSE;
         while !stop.is_cancelled() {
             head.borrow_and_update();
@@ -135,22 +129,14 @@ impl Partition {
         let head = head.map_err(|error| Obstacle::ledger(partition, error))?;
         if cursor.next > head {
             let next = cursor.next;
-            return Err(Obstacle::Lasting(ProjectorError::BeyondHead {
-                partition,
-                next,
-                head,
-            }));
+            return Err(Obstacle::Lasting(ProjectorError::BeyondHead { partition, next, head }));
         }
         self.cursor = Some(cursor);
         Ok(cursor)
     }
 
     /// Folds and commits events, up to the first that cannot be understood.
-    async fn project(
-        &mut self,
-        cursor: Cursor,
-        recorded: &[Recorded],
-    ) -> Result<Option<Unreadable>, Obstacle> {
+    async fn project(&mut self, cursor: Cursor, recorded: &[Recorded]) -> Result<Option<Unreadable>, Obstacle> {
         let mut batch = Batch::new(self.number, cursor);
         let mut unreadable = None;
         for some in recorded.chunks(TURN) {
@@ -205,19 +191,12 @@ impl Partition {
 
     fn obstructed(&self, reason: String) {
         if self.board.note(self.number, Some(reason.clone())) {
-            tracing::warn!(
-                ledger.partition = self.number,
-                reason,
-                "projecting is interrupted"
-            );
+            tracing::warn!(ledger.partition = self.number, reason, "projecting is interrupted");
         }
     }
 
     fn stands_still(&self, position: u64, reason: &str) {
-        let (partition, note) = (
-            self.number,
-            format!("stands still at position {position}: {reason}"),
-        );
+        let (partition, note) = (self.number, format!("stands still at position {position}: {reason}"));
         if self.board.note(partition, Some(note)) {
             tracing::error!(
                 ledger.partition = partition,

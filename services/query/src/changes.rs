@@ -74,19 +74,9 @@ pub async fn follow(request: HttpRequest, query: Data<Query>) -> Result<HttpResp
     let access = query.gate.admit(&request, Scope::ChangesRead).await?;
     let asked = Parameters::parse(request.query_string())?;
     query.wait_for(asked.min_position.as_deref()).await?;
-    let filter = Filter::new(
-        asked.types.clone(),
-        asked.integration.clone(),
-        asked.tenant.clone(),
-        &access,
-    )?;
-    let last_event_id = request
-        .headers()
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok());
-    let given = last_event_id
-        .filter(|id| !id.is_empty())
-        .or(asked.after.as_deref());
+    let filter = Filter::new(asked.types.clone(), asked.integration.clone(), asked.tenant.clone(), &access)?;
+    let last_event_id = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
+    let given = last_event_id.filter(|id| !id.is_empty()).or(asked.after.as_deref());
     let cursor = query.cursor(given, asked.from.as_deref()).await?;
     let with_snapshot = given.is_none() && asked.from.as_deref() == Some("snapshot");
     if wants_json(&request) && with_snapshot {
@@ -114,9 +104,7 @@ impl Parameters {
                 "min_position" => parameters.min_position = Some(value),
                 "type" => parameters.types.push(value),
                 "limit" => {
-                    let limit = value
-                        .parse()
-                        .map_err(|_| Problem::query("`limit` must be a number."))?;
+                    let limit = value.parse().map_err(|_| Problem::query("`limit` must be a number."))?;
                     parameters.limit = Some(limit);
                 }
                 _ => {
@@ -131,13 +119,8 @@ impl Parameters {
 }
 
 fn wants_json(request: &HttpRequest) -> bool {
-    let accept = request
-        .headers()
-        .get(ACCEPT)
-        .and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| {
-        accept.contains("application/json") && !accept.contains("text/event-stream")
-    })
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("application/json") && !accept.contains("text/event-stream"))
 }
 
 impl Query {
@@ -158,8 +141,8 @@ impl Query {
     }
 
     async fn resume(&self, word: &str, ledger: &str) -> Result<Cursor, Problem> {
-        let cursor = Cursor::decode(word)
-            .map_err(|_| Problem::query("This is no cursor; use one that the stream gave."))?;
+        let cursor =
+            Cursor::decode(word).map_err(|_| Problem::query("This is no cursor; use one that the stream gave."))?;
         if cursor.ledger != ledger || cursor.next.len() != self.ledger.partitions() as usize {
             return Err(gone("The cursor belongs to another ledger."));
         }
@@ -176,13 +159,7 @@ impl Query {
         Ok(cursor)
     }
 
-    fn stream(
-        &self,
-        filter: Filter,
-        access: &Access,
-        cursor: Cursor,
-        with_snapshot: bool,
-    ) -> HttpResponse {
+    fn stream(&self, filter: Filter, access: &Access, cursor: Cursor, with_snapshot: bool) -> HttpResponse {
         let token = access.token.id.clone();
         let subscriber = Subscriber::new(self.feed.clone(), filter, token, cursor, with_snapshot);
         HttpResponse::Ok()
@@ -207,22 +184,14 @@ impl Query {
         let heads = self.store.watch().borrow().clone();
         let mut more = false;
         for _ in 0..CHUNKS_PER_PAGE {
-            more = self
-                .fill(&mut items, limit, filter, &mut cursor, &heads)
-                .await?;
+            more = self.fill(&mut items, limit, filter, &mut cursor, &heads).await?;
             if !more || items.len() == limit {
                 break;
             }
         }
         let cursor = cursor.encode();
         let next = more.then(|| api::next_path(request, &cursor));
-        Ok(HttpResponse::Ok()
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .json(ChangesPage {
-                items,
-                next,
-                cursor,
-            }))
+        Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(ChangesPage { items, next, cursor }))
     }
 
     /// Reads one chunk; false once there is nothing more.
@@ -235,20 +204,12 @@ impl Query {
         heads: &[u64],
     ) -> Result<bool, Problem> {
         for (partition, head) in (0..).zip(heads) {
-            let from = cursor
-                .next
-                .get(partition as usize)
-                .copied()
-                .unwrap_or_default();
+            let from = cursor.next.get(partition as usize).copied().unwrap_or_default();
             if from.position >= *head {
                 continue;
             }
             let from = (from.position, from.ordinal);
-            let changes = self
-                .store
-                .changes(partition, from, *head, CHUNK)
-                .await
-                .map_err(unreadable)?;
+            let changes = self.store.changes(partition, from, *head, CHUNK).await.map_err(unreadable)?;
             let at_end = changes.len() < CHUNK;
             for change in changes {
                 if items.len() == limit {
@@ -280,8 +241,6 @@ pub(crate) fn json(change: &StoredChange) -> Box<RawValue> {
 fn gone(why: &str) -> Problem {
     Problem::new(
         ProblemType::CursorGone,
-        format!(
-            "{why} Begin anew with from=snapshot: it gives the rows as they are, then the changes."
-        ),
+        format!("{why} Begin anew with from=snapshot: it gives the rows as they are, then the changes."),
     )
 }

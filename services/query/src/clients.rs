@@ -69,16 +69,9 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<
     };
     let listed = match parameters.as_of.as_deref() {
         None => query.store.clients(filter, after, limit + 1).await,
-        Some(when) => {
-            query
-                .store
-                .clients_as_of(as_of(when)?, filter, after, limit + 1)
-                .await
-        }
+        Some(when) => query.store.clients_as_of(as_of(when)?, filter, after, limit + 1).await,
     };
-    let page = Page::of(listed.map_err(unreadable)?, limit, &request, |last| {
-        last.at.to_string()
-    });
+    let page = Page::of(listed.map_err(unreadable)?, limit, &request, |last| last.at.to_string());
     Ok(Json(page.map(|listed| listed.client)))
 }
 
@@ -100,11 +93,7 @@ pub struct ShowParameters {
 #[utoipa::path(get, path = "/v1/clients/{id}", tag = "clients", operation_id = "getClient",
     security(("bearer" = ["clients:read"])), params(("id" = String, Path, description = "Id of the client"), ShowParameters),
     responses((status = 200, description = "The client", body = ref("#/components/schemas/Client"))))]
-pub async fn show(
-    request: HttpRequest,
-    query: Data<Query>,
-    id: Path<String>,
-) -> Result<Json<Client>, Problem> {
+pub async fn show(request: HttpRequest, query: Data<Query>, id: Path<String>) -> Result<Json<Client>, Problem> {
     let access = query.gate.admit(&request, Scope::ClientsRead).await?;
     let parameters: ShowParameters = read_query(&request)?;
     query.wait_for(parameters.min_position.as_deref()).await?;
@@ -145,14 +134,9 @@ pub async fn history(
     let limit = limit(parameters.limit)?;
     let from = parameters.after.as_deref().map(parse_change).transpose()?;
     let key = RowKey::new(Kind::Client, id.into_inner());
-    let changes = query
-        .store
-        .history(key, from, limit + 1)
-        .await
-        .map_err(unreadable)?;
-    let page = Page::of(changes, limit, &request, |last| {
-        format!("{}:{}.{}", last.partition, last.position, last.ordinal + 1)
-    });
+    let changes = query.store.history(key, from, limit + 1).await.map_err(unreadable)?;
+    let page =
+        Page::of(changes, limit, &request, |last| format!("{}:{}.{}", last.partition, last.position, last.ordinal + 1));
     Ok(Json(page.map(|change| json(&change))))
 }
 
@@ -165,20 +149,13 @@ pub async fn history(
         ("id" = String, Path, description = "Id of the client"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
     responses((status = 200, description = "The client", body = ref("#/components/schemas/Client"))))]
-pub async fn retire(
-    request: HttpRequest,
-    query: Data<Query>,
-    id: Path<String>,
-) -> Result<Json<Client>, Problem> {
+pub async fn retire(request: HttpRequest, query: Data<Query>, id: Path<String>) -> Result<Json<Client>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let client = query.client(&access, &id, None).await?;
     let source = format!("/integrations/{}", client.integration);
-    let intent = Intent::new(EventType::ClientRetire, source, &access.token)
-        .about(&client.id)
-        .in_partition(client.partition);
-    query
-        .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
-        .await?;
+    let intent =
+        Intent::new(EventType::ClientRetire, source, &access.token).about(&client.id).in_partition(client.partition);
+    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
     query.client(&access, &id, None).await.map(Json)
 }
 
@@ -189,9 +166,7 @@ impl Query {
             Some(at) => self.store.client_as_of(id.to_owned(), at).await,
         };
         let found: Option<ListedClient> = found.map_err(unreadable)?;
-        let client = found
-            .map(|listed| listed.client)
-            .filter(|c| access.sees(&c.integration));
+        let client = found.map(|listed| listed.client).filter(|c| access.sees(&c.integration));
         client.ok_or_else(Problem::not_found)
     }
 
@@ -208,23 +183,17 @@ fn as_of(when: &str) -> Result<AsOf, Problem> {
     if let Ok(time) = when.parse::<Timestamp>() {
         return Ok(AsOf::Time(time));
     }
-    let place = when
-        .parse::<Place>()
-        .or_else(|_| format!("0:{when}").parse());
-    place.map(AsOf::Position).map_err(|_| {
-        Problem::query("`as_of` must be an RFC 3339 time, a position or PARTITION:POSITION.")
-    })
+    let place = when.parse::<Place>().or_else(|_| format!("0:{when}").parse());
+    place
+        .map(AsOf::Position)
+        .map_err(|_| Problem::query("`as_of` must be an RFC 3339 time, a position or PARTITION:POSITION."))
 }
 
 fn parse_place(after: &str) -> Result<Place, Problem> {
-    after
-        .parse()
-        .map_err(|_| Problem::query("`after` must be taken from a page's `next`."))
+    after.parse().map_err(|_| Problem::query("`after` must be taken from a page's `next`."))
 }
 
 fn parse_change(after: &str) -> Result<(Place, u16), Problem> {
-    let parts = after
-        .split_once('.')
-        .and_then(|(p, o)| Some((p.parse().ok()?, o.parse().ok()?)));
+    let parts = after.split_once('.').and_then(|(p, o)| Some((p.parse().ok()?, o.parse().ok()?)));
     parts.ok_or_else(|| Problem::query("`after` must be taken from a page's `next`."))
 }

@@ -48,14 +48,10 @@ impl Query {
         if !self.is_projected(submitted.place).await {
             return Err(outcome_unknown(submitted.place));
         }
-        let command = self
-            .command(&submitted.outcome.id)
-            .await?
-            .ok_or_else(|| outcome_unknown(submitted.place))?;
+        let command = self.command(&submitted.outcome.id).await?.ok_or_else(|| outcome_unknown(submitted.place))?;
         // What the answer says must be so for the next request to this process too.
         let _ = self.gate.directory().catch_up().await;
-        let is_own = (command.partition, command.position)
-            == (submitted.place.partition, submitted.place.position);
+        let is_own = (command.partition, command.position) == (submitted.place.partition, submitted.place.position);
         match repetition {
             Some(repetition) if !is_own => repeated(&command, &repetition),
             _ => done(&command, false),
@@ -103,10 +99,7 @@ impl Query {
             )
             .retry_after(1));
         }
-        Ok(InProgress {
-            query: self,
-            id: id.to_owned(),
-        })
+        Ok(InProgress { query: self, id: id.to_owned() })
     }
 }
 
@@ -123,10 +116,7 @@ impl Drop for InProgress<'_> {
 
 /// A state store that cannot be read right now.
 pub(crate) fn unreadable(error: projection::StoreError) -> Problem {
-    tracing::warn!(
-        error = &error as &dyn std::error::Error,
-        "the state store cannot be read"
-    );
+    tracing::warn!(error = &error as &dyn std::error::Error, "the state store cannot be read");
     Problem::unavailable("The state store cannot be read; try again, /readyz says what is wrong.")
 }
 
@@ -143,17 +133,12 @@ fn repetition(
         .to_str()
         .ok()
         .filter(|key| (1..=255).contains(&key.len()))
-        .ok_or_else(|| {
-            Problem::query("The Idempotency-Key must be 1 to 255 visible ASCII characters.")
-        })?;
+        .ok_or_else(|| Problem::query("The Idempotency-Key must be 1 to 255 visible ASCII characters."))?;
     let asked = serde_json::to_vec(asked).unwrap_or_default();
     let operation = format!("{} {}", request.method(), request.path());
     // The directory is folded without the other events, so the keys of both are kept apart.
     let holder = format!("{} {}", access.token.id, kind.is_directory());
-    Ok(Some(Repetition {
-        id: idempotency_id(&holder, key),
-        fingerprint: fingerprint(&operation, &asked),
-    }))
+    Ok(Some(Repetition { id: idempotency_id(&holder, key), fingerprint: fingerprint(&operation, &asked) }))
 }
 
 fn repeated(command: &Command, repetition: &Repetition) -> Result<Done, Problem> {
@@ -168,19 +153,14 @@ fn repeated(command: &Command, repetition: &Repetition) -> Result<Done, Problem>
 
 fn done(command: &Command, is_repeated: bool) -> Result<Done, Problem> {
     match &command.outcome {
-        Outcome::Applied { id } => Ok(Done {
-            id: id.clone(),
-            is_repeated,
-        }),
+        Outcome::Applied { id } => Ok(Done { id: id.clone(), is_repeated }),
         Outcome::Refused { reason } => Err(match reason {
-            Refusal::NameTaken => Problem::new(
-                ProblemType::Conflict,
-                "The name is in use, or reserved for what had it; choose another.",
-            ),
-            Refusal::DomainNotFound => Problem::new(
-                ProblemType::Conflict,
-                "There is no such domain; `default` exists from the start.",
-            ),
+            Refusal::NameTaken => {
+                Problem::new(ProblemType::Conflict, "The name is in use, or reserved for what had it; choose another.")
+            }
+            Refusal::DomainNotFound => {
+                Problem::new(ProblemType::Conflict, "There is no such domain; `default` exists from the start.")
+            }
             Refusal::NotFound => Problem::not_found(),
         }),
     }

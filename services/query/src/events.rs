@@ -41,25 +41,15 @@ pub struct EventParameters {
     responses((status = 200, description = "One CloudEvent per line", body = String, content_type = "application/x-ndjson"),
         (status = 404, description = "There is no such partition")))]
 pub async fn read(request: HttpRequest, query: Data<Query>) -> Result<HttpResponse, Problem> {
-    query
-        .gate
-        .admit(&request, Scope::EventsRead)
-        .await?
-        .unrestricted()?;
+    query.gate.admit(&request, Scope::EventsRead).await?.unrestricted()?;
     let asked: EventParameters = read_query(&request)?;
     query.wait_for(asked.min_position.as_deref()).await?;
-    let limit = Limit {
-        events: limit(asked.limit)?,
-        bytes: MAX_BYTES,
-    };
+    let limit = Limit { events: limit(asked.limit)?, bytes: MAX_BYTES };
     let read = query.ledger.read(asked.partition, asked.from, limit).await;
     let entries = read.map_err(|error| match error {
         ReadError::NoSuchPartition { .. } => Problem::not_found(),
         error => {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the ledger cannot be read"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "the ledger cannot be read");
             Problem::unavailable("The ledger cannot be read; try again.")
         }
     })?;
@@ -68,7 +58,5 @@ pub async fn read(request: HttpRequest, query: Data<Query>) -> Result<HttpRespon
         lines.extend_from_slice(&entry.bytes);
         lines.extend_from_slice(b"\n");
     }
-    Ok(HttpResponse::Ok()
-        .content_type("application/x-ndjson")
-        .body(lines.freeze()))
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").body(lines.freeze()))
 }

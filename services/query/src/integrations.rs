@@ -7,8 +7,7 @@ use admission::{Capability, Intent};
 use api::{Access, Page, PageParameters, Problem, limit, read_json, read_query};
 use jiff::SignedDuration;
 use registration::directory::{
-    Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec,
-    IntegrationUpdate, Scope,
+    Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec, IntegrationUpdate, Scope,
 };
 use registration::event::{EventType, Nothing};
 use registration::quarantine::Violation;
@@ -75,10 +74,7 @@ fn a_day() -> u32 {
 #[utoipa::path(get, path = "/v1/integrations", tag = "directory", operation_id = "listIntegrations",
     security(("bearer" = ["admin"])), params(PageParameters),
     responses((status = 200, description = "A page of integrations", body = ref("#/components/schemas/IntegrationPage"))))]
-pub async fn list(
-    request: HttpRequest,
-    query: Data<Query>,
-) -> Result<Json<Page<Integration>>, Problem> {
+pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<Integration>>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let asked: PageParameters = read_query(&request)?;
     query.wait_for(asked.min_position.as_deref()).await?;
@@ -87,12 +83,9 @@ pub async fn list(
     let directory = query.gate.directory().read();
     let rows = directory.integrations().into_iter();
     let seen = rows.filter(|row| row.position >= after && access.token.sees(&row.integration));
-    let page = Page::of(
-        seen.take(limit + 1).collect(),
-        limit,
-        &request,
-        |row: &&IntegrationRow| (row.position + 1).to_string(),
-    );
+    let page = Page::of(seen.take(limit + 1).collect(), limit, &request, |row: &&IntegrationRow| {
+        (row.position + 1).to_string()
+    });
     Ok(Json(page.map(|row| row.integration.clone())))
 }
 
@@ -104,11 +97,7 @@ pub async fn list(
     security(("bearer" = ["admin"])), params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
     request_body(content = ref("#/components/schemas/IntegrationSpec"), content_type = "application/json"),
     responses((status = 201, description = "The integration and its hookup URL", body = ref("#/components/schemas/IntegrationCreated"))))]
-pub async fn create(
-    request: HttpRequest,
-    query: Data<Query>,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
+pub async fn create(request: HttpRequest, query: Data<Query>, payload: Payload) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let spec: IntegrationSpec = read_json(payload).await?;
     refuse(spec.violations())?;
@@ -116,19 +105,11 @@ pub async fn create(
     let key = capability("")?;
     let name = spec.name.clone();
     let intent = intent(EventType::IntegrationCreate, &name, &access);
-    let data = IntegrationCreate {
-        integration: spec.clone(),
-        hookup_key_hash: key.hash,
-    };
-    let done = query
-        .carry_out(&request, &access, intent, &spec, &data)
-        .await?;
+    let data = IntegrationCreate { integration: spec.clone(), hookup_key_hash: key.hash };
+    let done = query.carry_out(&request, &access, intent, &spec, &data).await?;
     let integration = query.integration(&access, &done.id)?.integration;
     let hookup = query.hookup_url(&request, &name, key.secret, done.is_repeated);
-    Ok(HttpResponse::Created().json(IntegrationCreated {
-        integration,
-        hookup,
-    }))
+    Ok(HttpResponse::Created().json(IntegrationCreated { integration, hookup }))
 }
 
 /// Shows an integration.
@@ -138,11 +119,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/v1/integrations/{name}", tag = "directory", operation_id = "getIntegration",
     security(("bearer" = ["admin"])), params(("name" = String, Path, description = "Name of the integration")),
     responses((status = 200, description = "The integration", body = ref("#/components/schemas/Integration"))))]
-pub async fn show(
-    request: HttpRequest,
-    query: Data<Query>,
-    name: Path<String>,
-) -> Result<Json<Integration>, Problem> {
+pub async fn show(request: HttpRequest, query: Data<Query>, name: Path<String>) -> Result<Json<Integration>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     Ok(Json(query.integration(&access, &name)?.integration))
 }
@@ -168,9 +145,7 @@ pub async fn update(
     refuse(update.violations())?;
     let row = query.integration(&access, &name)?;
     let intent = intent(EventType::IntegrationUpdate, &name, &access).of(row.integration.id);
-    query
-        .carry_out(&request, &access, intent, &update, &update)
-        .await?;
+    query.carry_out(&request, &access, intent, &update, &update).await?;
     Ok(Json(query.integration(&access, &name)?.integration))
 }
 
@@ -183,24 +158,15 @@ pub async fn update(
         ("name" = String, Path, description = "Name of the integration"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
     responses((status = 204, description = "Deleted")))]
-pub async fn remove(
-    request: HttpRequest,
-    query: Data<Query>,
-    name: Path<String>,
-) -> Result<HttpResponse, Problem> {
+pub async fn remove(request: HttpRequest, query: Data<Query>, name: Path<String>) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let kind = EventType::IntegrationDelete;
-    if query
-        .was_carried_out(&request, &access, kind, &Nothing {})
-        .await?
-    {
+    if query.was_carried_out(&request, &access, kind, &Nothing {}).await? {
         return Ok(HttpResponse::NoContent().finish());
     }
     let row = query.integration(&access, &name)?;
     let intent = intent(kind, &name, &access).of(row.integration.id);
-    query
-        .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
-        .await?;
+    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -225,66 +191,33 @@ pub async fn rotate_hookup(
     let row = query.integration(&access, &name)?;
     refuse(rotate.violations())?;
     let seconds = rotate.grace_seconds;
-    let until = query
-        .admission
-        .now()
-        .saturating_add(SignedDuration::from_secs(seconds.into()));
+    let until = query.admission.now().saturating_add(SignedDuration::from_secs(seconds.into()));
     let key = capability("")?;
-    let data = IntegrationRotateHookup {
-        hookup_key_hash: key.hash,
-        grace_until: until.unwrap_or(jiff::Timestamp::MAX),
-    };
+    let data =
+        IntegrationRotateHookup { hookup_key_hash: key.hash, grace_until: until.unwrap_or(jiff::Timestamp::MAX) };
     let intent = intent(EventType::IntegrationRotateHookup, &name, &access).of(row.integration.id);
-    let done = query
-        .carry_out(&request, &access, intent, &rotate, &data)
-        .await?;
-    Ok(Json(query.hookup_url(
-        &request,
-        &name,
-        key.secret,
-        done.is_repeated,
-    )))
+    let done = query.carry_out(&request, &access, intent, &rotate, &data).await?;
+    Ok(Json(query.hookup_url(&request, &name, key.secret, done.is_repeated)))
 }
 
 impl Query {
     fn integration(&self, access: &Access, name: &str) -> Result<IntegrationRow, Problem> {
         let directory = self.gate.directory().read();
-        let row = directory
-            .integration(name)
-            .filter(|row| access.token.sees(&row.integration));
+        let row = directory.integration(name).filter(|row| access.token.sees(&row.integration));
         row.cloned().ok_or_else(Problem::not_found)
     }
 
-    fn hookup_url(
-        &self,
-        request: &HttpRequest,
-        name: &str,
-        key: SecretString,
-        is_repeated: bool,
-    ) -> HookupUrl {
+    fn hookup_url(&self, request: &HttpRequest, name: &str, key: SecretString, is_repeated: bool) -> HookupUrl {
         if is_repeated {
             let shown = Shown::before(format!("regledger integration rotate-hookup {name}"));
-            return HookupUrl {
-                hookup_url: None,
-                shown,
-            };
+            return HookupUrl { hookup_url: None, shown };
         }
         let base = self.public_url.clone().unwrap_or_else(|| {
-            let host = request
-                .headers()
-                .get(HOST)
-                .and_then(|host| host.to_str().ok());
+            let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
             format!("http://{}", host.unwrap_or_default())
         });
-        let url = format!(
-            "{}/hookup/{name}/{}",
-            base.trim_end_matches('/'),
-            key.expose_secret()
-        );
-        HookupUrl {
-            hookup_url: Some(url),
-            shown: Shown::default(),
-        }
+        let url = format!("{}/hookup/{name}/{}", base.trim_end_matches('/'), key.expose_secret());
+        HookupUrl { hookup_url: Some(url), shown: Shown::default() }
     }
 }
 
@@ -294,11 +227,7 @@ fn intent(kind: EventType, name: &str, access: &Access) -> Intent {
 
 /// A token that sees one domain only makes things there only.
 pub(crate) fn may_use_domain(access: &Access, domain: &str) -> Result<(), Problem> {
-    let own = access
-        .token
-        .domain
-        .as_deref()
-        .is_none_or(|own| own == domain);
+    let own = access.token.domain.as_deref().is_none_or(|own| own == domain);
     let is_whole = access.token.integrations.is_empty();
     if own && is_whole {
         return Ok(());

@@ -59,63 +59,23 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .app_data(query)
             .service(resource("/v1/clients", [(GET, to(clients::list))]))
             .service(resource("/v1/clients/{id}", [(GET, to(clients::show))]))
-            .service(resource(
-                "/v1/clients/{id}/changes",
-                [(GET, to(clients::history))],
-            ))
-            .service(resource(
-                "/v1/clients/{id}/reveal",
-                [(POST, to(reveal::client))],
-            ))
-            .service(resource(
-                "/v1/clients/{id}/retire",
-                [(POST, to(clients::retire))],
-            ))
+            .service(resource("/v1/clients/{id}/changes", [(GET, to(clients::history))]))
+            .service(resource("/v1/clients/{id}/reveal", [(POST, to(reveal::client))]))
+            .service(resource("/v1/clients/{id}/retire", [(POST, to(clients::retire))]))
             .service(resource("/v1/changes", [(GET, to(changes::follow))]))
             .service(resource("/v1/events", [(GET, to(events::read))]))
-            .service(resource(
-                "/v1/integrations",
-                [
-                    (GET, to(integrations::list)),
-                    (POST, to(integrations::create)),
-                ],
-            ))
+            .service(resource("/v1/integrations", [(GET, to(integrations::list)), (POST, to(integrations::create))]))
             .service(resource(
                 "/v1/integrations/{name}",
-                [
-                    (GET, to(integrations::show)),
-                    (PATCH, to(integrations::update)),
-                    (DELETE, to(integrations::remove)),
-                ],
+                [(GET, to(integrations::show)), (PATCH, to(integrations::update)), (DELETE, to(integrations::remove))],
             ))
-            .service(resource(
-                "/v1/integrations/{name}/rotate-hookup",
-                [(POST, to(integrations::rotate_hookup))],
-            ))
+            .service(resource("/v1/integrations/{name}/rotate-hookup", [(POST, to(integrations::rotate_hookup))]))
             .service(resource("/v1/quarantine", [(GET, to(quarantine::list))]))
-            .service(resource(
-                "/v1/quarantine/{id}",
-                [(GET, to(quarantine::show))],
-            ))
-            .service(resource(
-                "/v1/quarantine/{id}/reveal",
-                [(POST, to(reveal::quarantined))],
-            ))
-            .service(resource(
-                "/v1/quarantine/{id}/release",
-                [(POST, to(quarantine::release))],
-            ))
-            .service(resource(
-                "/v1/quarantine/{id}/dismiss",
-                [(POST, to(quarantine::dismiss))],
-            ))
-            .service(resource(
-                "/v1/tokens",
-                [(GET, to(tokens::list)), (POST, to(tokens::create))],
-            ))
-            .service(resource(
-                "/v1/tokens/{id}",
-                [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))],
-            ));
+            .service(resource("/v1/quarantine/{id}", [(GET, to(quarantine::show))]))
+            .service(resource("/v1/quarantine/{id}/reveal", [(POST, to(reveal::quarantined))]))
+            .service(resource("/v1/quarantine/{id}/release", [(POST, to(quarantine::release))]))
+            .service(resource("/v1/quarantine/{id}/dismiss", [(POST, to(quarantine::dismiss))]))
+            .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
+            .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
     }
 }

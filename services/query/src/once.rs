@@ -19,10 +19,7 @@ pub struct Shown {
 impl Shown {
     /// It was shown before; this command makes a new one.
     pub fn before(command: String) -> Self {
-        Self {
-            secret_shown: Some(true),
-            new_secret: Some(command),
-        }
+        Self { secret_shown: Some(true), new_secret: Some(command) }
     }
 }
 
@@ -31,9 +28,5 @@ pub(crate) fn refuse(violations: Vec<Violation>) -> Result<(), Problem> {
     if violations.is_empty() {
         return Ok(());
     }
-    Err(Problem::new(
-        ProblemType::InvalidBody,
-        "Fields break rules; mend those that are listed.",
-    )
-    .errors(violations))
+    Err(Problem::new(ProblemType::InvalidBody, "Fields break rules; mend those that are listed.").errors(violations))
 }

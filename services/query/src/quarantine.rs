@@ -54,25 +54,15 @@ pub struct Released {
 #[utoipa::path(get, path = "/v1/quarantine", tag = "quarantine", operation_id = "listQuarantine",
     security(("bearer" = ["admin"])), params(QuarantineParameters),
     responses((status = 200, description = "A page of messages", body = ref("#/components/schemas/MessagePage"))))]
-pub async fn list(
-    request: HttpRequest,
-    query: Data<Query>,
-) -> Result<Json<Page<Message>>, Problem> {
+pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<Message>>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let asked: QuarantineParameters = read_query(&request)?;
     query.wait_for(asked.min_position.as_deref()).await?;
     let limit = limit(asked.limit)?;
     let after = asked.after.as_deref().map(str::parse).transpose();
     let after = after.map_err(|_| Problem::query("`after` must be taken from a page's `next`."))?;
-    let filter = MessageFilter {
-        integrations: narrowed(&access, asked.integration.clone()),
-        state: asked.state,
-    };
-    let rows = query
-        .store
-        .quarantined(filter, after, limit + 1)
-        .await
-        .map_err(unreadable)?;
+    let filter = MessageFilter { integrations: narrowed(&access, asked.integration.clone()), state: asked.state };
+    let rows = query.store.quarantined(filter, after, limit + 1).await.map_err(unreadable)?;
     let page = Page::of(rows, limit, &request, |row| row.at.to_string());
     Ok(Json(page.map(|row| row.message)))
 }
@@ -84,11 +74,7 @@ pub async fn list(
 #[utoipa::path(get, path = "/v1/quarantine/{id}", tag = "quarantine", operation_id = "getMessage",
     security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Id of the message")),
     responses((status = 200, description = "The message", body = ref("#/components/schemas/Message"))))]
-pub async fn show(
-    request: HttpRequest,
-    query: Data<Query>,
-    id: Path<String>,
-) -> Result<Json<Message>, Problem> {
+pub async fn show(request: HttpRequest, query: Data<Query>, id: Path<String>) -> Result<Json<Message>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     Ok(Json(query.quarantined(&access, &id).await?.message))
 }
@@ -105,18 +91,11 @@ pub async fn show(
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
     responses((status = 200, description = "Accepted after all", body = ref("#/components/schemas/Released")),
         (status = 410, description = "The message has expired: nobody can read it any more")))]
-pub async fn release(
-    request: HttpRequest,
-    query: Data<Query>,
-    id: Path<String>,
-) -> Result<Json<Released>, Problem> {
+pub async fn release(request: HttpRequest, query: Data<Query>, id: Path<String>) -> Result<Json<Released>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let row = query.held(&access, &id).await?;
     let (receipt, client) = query.process_again(&row).await?;
-    let place = ledger::Place {
-        partition: receipt.partition,
-        position: receipt.position,
-    };
+    let place = ledger::Place { partition: receipt.partition, position: receipt.position };
     if !query.is_projected(place).await {
         return Err(Problem::new(
             ProblemType::OutcomeUnknown,
@@ -125,15 +104,9 @@ pub async fn release(
         .position(place));
     }
     let superseded = query.is_superseded(&client, row.message.last_time).await?;
-    let data = QuarantineRelease {
-        partition: place.partition,
-        position: place.position,
-        superseded,
-    };
+    let data = QuarantineRelease { partition: place.partition, position: place.position, superseded };
     let intent = intent(EventType::QuarantineRelease, &row, &access);
-    query
-        .carry_out(&request, &access, intent, &Nothing {}, &data)
-        .await?;
+    query.carry_out(&request, &access, intent, &Nothing {}, &data).await?;
     let message = query.quarantined(&access, &id).await?.message;
     Ok(Json(Released { message, receipt }))
 }
@@ -147,34 +120,21 @@ pub async fn release(
         ("id" = String, Path, description = "Id of the message"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
     responses((status = 200, description = "The message", body = ref("#/components/schemas/Message"))))]
-pub async fn dismiss(
-    request: HttpRequest,
-    query: Data<Query>,
-    id: Path<String>,
-) -> Result<Json<Message>, Problem> {
+pub async fn dismiss(request: HttpRequest, query: Data<Query>, id: Path<String>) -> Result<Json<Message>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let kind = EventType::QuarantineDismiss;
-    if query
-        .was_carried_out(&request, &access, kind, &Nothing {})
-        .await?
-    {
+    if query.was_carried_out(&request, &access, kind, &Nothing {}).await? {
         return Ok(Json(query.quarantined(&access, &id).await?.message));
     }
     let row = query.held(&access, &id).await?;
     let intent = intent(kind, &row, &access);
-    query
-        .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
-        .await?;
+    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
     Ok(Json(query.quarantined(&access, &id).await?.message))
 }
 
 impl Query {
     /// A quarantined message that the caller may see.
-    pub(crate) async fn quarantined(
-        &self,
-        access: &Access,
-        id: &str,
-    ) -> Result<Quarantined, Problem> {
+    pub(crate) async fn quarantined(&self, access: &Access, id: &str) -> Result<Quarantined, Problem> {
         match self.row(RowKey::new(Kind::Quarantined, id)).await? {
             Some(Row::Quarantined(row)) if access.sees(&row.message.integration) => Ok(*row),
             _ => Err(Problem::not_found()),
@@ -186,42 +146,23 @@ impl Query {
         if row.message.state == QuarantineState::Held {
             return Ok(row);
         }
-        Err(Problem::new(
-            ProblemType::Conflict,
-            format!("The message is {} already.", row.message.state.as_str()),
-        ))
+        Err(Problem::new(ProblemType::Conflict, format!("The message is {} already.", row.message.state.as_str())))
     }
 
     /// The body of a quarantined message.
-    pub(crate) async fn open_message(
-        &self,
-        row: &Quarantined,
-    ) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    pub(crate) async fn open_message(&self, row: &Quarantined) -> Result<Zeroizing<Vec<u8>>, Problem> {
         let message = &row.message;
-        let subject = Subject::Quarantine {
-            id: message.id.clone(),
-            expires: message.expires_time,
-        };
+        let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
         self.open(&subject, "body", &row.body).await
     }
 
     /// Where the registration is durable, and the client that it is about.
     async fn process_again(&self, row: &Quarantined) -> Result<(Receipt, String), Problem> {
         let body = self.open_message(row).await?;
-        let integration = self
-            .gate
-            .directory()
-            .read()
-            .integration(&row.message.integration)
-            .cloned();
+        let integration = self.gate.directory().read().integration(&row.message.integration).cloned();
         let integration = integration
             .filter(|found| found.integration.id == row.integration_id)
-            .ok_or_else(|| {
-                Problem::new(
-                    ProblemType::Conflict,
-                    "Its integration was deleted; dismiss the message.",
-                )
-            })?;
+            .ok_or_else(|| Problem::new(ProblemType::Conflict, "Its integration was deleted; dismiss the message."))?;
         // The same message may come, and be released, again: that is a new fact.
         let release = format!("{} {}", row.message.id, row.message.count);
         let delivery = Delivery {
@@ -248,19 +189,12 @@ impl Query {
 fn narrowed(access: &Access, asked: Option<String>) -> Option<Vec<String>> {
     match asked {
         None => access.integrations.clone(),
-        Some(name) => Some(if access.sees(&name) {
-            vec![name]
-        } else {
-            Vec::new()
-        }),
+        Some(name) => Some(if access.sees(&name) { vec![name] } else { Vec::new() }),
     }
 }
 
 /// A command about a quarantined message.
 pub(crate) fn intent(kind: EventType, row: &Quarantined, access: &Access) -> Intent {
     let source = format!("/integrations/{}", row.message.integration);
-    Intent::new(kind, source, &access.token)
-        .about(&row.message.id)
-        .of(row.integration_id)
-        .in_partition(row.partition)
+    Intent::new(kind, source, &access.token).about(&row.message.id).of(row.integration_id).in_partition(row.partition)
 }

@@ -70,10 +70,7 @@ pub async fn client(
         }
         None => None,
     };
-    let credentials = Credentials {
-        client_id: row.client.client_id.clone(),
-        client_secret,
-    };
+    let credentials = Credentials { client_id: row.client.client_id.clone(), client_secret };
     Ok(shown(&credentials))
 }
 
@@ -100,23 +97,15 @@ pub async fn quarantined(
     query.admission.submit(intent, &reveal).await?;
     let plain = query.open_message(&row).await?;
     let body = match std::str::from_utf8(&plain) {
-        Ok(text) => QuarantinedBody {
-            body: Some(text.to_owned()),
-            body_base64: None,
-        },
-        Err(_) => QuarantinedBody {
-            body: None,
-            body_base64: Some(BASE64.encode(&plain)),
-        },
+        Ok(text) => QuarantinedBody { body: Some(text.to_owned()), body_base64: None },
+        Err(_) => QuarantinedBody { body: None, body_base64: Some(BASE64.encode(&plain)) },
     };
     Ok(shown(&body))
 }
 
 /// An answer that nobody keeps.
 fn shown(secret: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(secret)
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(secret)
 }
 
 impl Query {
@@ -127,24 +116,15 @@ impl Query {
         field: &str,
         secret: &SealedSecret,
     ) -> Result<Zeroizing<Vec<u8>>, Problem> {
-        let context = Context {
-            event: secret.event,
-            field,
-        };
-        let opened = self
-            .admission
-            .vault()
-            .open_envelope(subject, &context, &secret.sealed.sealed);
+        let context = Context { event: secret.event, field };
+        let opened = self.admission.vault().open_envelope(subject, &context, &secret.sealed.sealed);
         opened.await.map_err(|error| match error {
             UnsealError::NoKey => Problem::new(
                 ProblemType::KeyDestroyed,
                 "The key was destroyed or has expired: nobody can read this any more.",
             ),
             error => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "an envelope stays shut"
-                );
+                tracing::error!(error = &error as &dyn std::error::Error, "an envelope stays shut");
                 Problem::unavailable("The key store cannot be read; try again.")
             }
         })

@@ -47,12 +47,8 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<
     let directory = query.gate.directory().read();
     let rows = directory.tokens().into_iter();
     let seen = rows.filter(|row| row.position >= after && is_seen(&access, &row.token));
-    let page = Page::of(
-        seen.take(limit + 1).collect(),
-        limit,
-        &request,
-        |row: &&TokenRow| (row.position + 1).to_string(),
-    );
+    let page =
+        Page::of(seen.take(limit + 1).collect(), limit, &request, |row: &&TokenRow| (row.position + 1).to_string());
     Ok(Json(page.map(|row| row.token.clone())))
 }
 
@@ -64,39 +60,22 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<
     security(("bearer" = ["admin"])), params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
     request_body(content = ref("#/components/schemas/TokenSpec"), content_type = "application/json"),
     responses((status = 201, description = "The token", body = ref("#/components/schemas/TokenCreated"))))]
-pub async fn create(
-    request: HttpRequest,
-    query: Data<Query>,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
+pub async fn create(request: HttpRequest, query: Data<Query>, payload: Payload) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let spec: TokenSpec = read_json(payload).await?;
     refuse(spec.violations())?;
     may_give(&access, &spec)?;
     let secret = capability("rgl_")?;
     let intent = Intent::new(EventType::TokenCreate, TOKENS.to_owned(), &access.token);
-    let data = TokenCreate {
-        token: spec.clone(),
-        token_hash: secret.hash,
-    };
-    let done = query
-        .carry_out(&request, &access, intent, &spec, &data)
-        .await?;
+    let data = TokenCreate { token: spec.clone(), token_hash: secret.hash };
+    let done = query.carry_out(&request, &access, intent, &spec, &data).await?;
     let about = query.token(&access, &done.id)?;
     let created = if done.is_repeated {
         let command = format!("regledger token create --name {:?}", spec.name);
-        TokenCreated {
-            about,
-            token: None,
-            shown: Shown::before(command),
-        }
+        TokenCreated { about, token: None, shown: Shown::before(command) }
     } else {
         let token = Some(secret.secret.expose_secret().to_owned());
-        TokenCreated {
-            about,
-            token,
-            shown: Shown::default(),
-        }
+        TokenCreated { about, token, shown: Shown::default() }
     };
     Ok(HttpResponse::Created().json(created))
 }
@@ -108,11 +87,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/v1/tokens/{id}", tag = "directory", operation_id = "getToken",
     security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Id of the token")),
     responses((status = 200, description = "The token", body = ref("#/components/schemas/Token"))))]
-pub async fn show(
-    request: HttpRequest,
-    query: Data<Query>,
-    id: Path<String>,
-) -> Result<Json<Token>, Problem> {
+pub async fn show(request: HttpRequest, query: Data<Query>, id: Path<String>) -> Result<Json<Token>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     Ok(Json(query.token(&access, &id)?))
 }
@@ -126,18 +101,11 @@ pub async fn show(
         ("id" = String, Path, description = "Id of the token"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
     responses((status = 204, description = "Revoked")))]
-pub async fn revoke(
-    request: HttpRequest,
-    query: Data<Query>,
-    id: Path<String>,
-) -> Result<HttpResponse, Problem> {
+pub async fn revoke(request: HttpRequest, query: Data<Query>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let token = query.token(&access, &id)?;
-    let intent =
-        Intent::new(EventType::TokenRevoke, TOKENS.to_owned(), &access.token).about(&token.id);
-    query
-        .carry_out(&request, &access, intent, &Nothing {}, &Nothing {})
-        .await?;
+    let intent = Intent::new(EventType::TokenRevoke, TOKENS.to_owned(), &access.token).about(&token.id);
+    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -150,8 +118,7 @@ impl Query {
 }
 
 fn is_seen(access: &Access, token: &Token) -> bool {
-    access.token.is_unrestricted()
-        || (access.token.integrations.is_empty() && access.token.domain == token.domain)
+    access.token.is_unrestricted() || (access.token.integrations.is_empty() && access.token.domain == token.domain)
 }
 
 /// Nobody gives away more than they have.
@@ -169,8 +136,5 @@ fn may_give(access: &Access, spec: &TokenSpec) -> Result<(), Problem> {
     if spec.scopes.iter().all(|scope| access.token.allows(*scope)) {
         return Ok(());
     }
-    Err(Problem::new(
-        ProblemType::Forbidden,
-        "An access token can only be given scopes that its maker has.",
-    ))
+    Err(Problem::new(ProblemType::Forbidden, "An access token can only be given scopes that its maker has."))
 }

@@ -14,15 +14,8 @@ impl Query {
     /// Waits until a place is projected; false if that takes more than five seconds.
     pub(crate) async fn is_projected(&self, place: Place) -> bool {
         let mut heads = self.store.watch();
-        let passed = |heads: &Vec<u64>| {
-            heads
-                .get(place.partition as usize)
-                .is_some_and(|next| *next > place.position)
-        };
-        matches!(
-            tokio::time::timeout(PATIENCE, heads.wait_for(passed)).await,
-            Ok(Ok(_))
-        )
+        let passed = |heads: &Vec<u64>| heads.get(place.partition as usize).is_some_and(|next| *next > place.position);
+        matches!(tokio::time::timeout(PATIENCE, heads.wait_for(passed)).await, Ok(Ok(_)))
     }
 
     /// Waits for what a read asked for with `min_position=PARTITION:POSITION`.
@@ -33,9 +26,8 @@ impl Query {
         let Some(asked) = min_position else {
             return Ok(());
         };
-        let place: Place = asked.parse().map_err(|_| {
-            Problem::query("`min_position` must be PARTITION:POSITION, as in 0:17.")
-        })?;
+        let place: Place =
+            asked.parse().map_err(|_| Problem::query("`min_position` must be PARTITION:POSITION, as in 0:17."))?;
         if self.is_projected(place).await {
             return Ok(());
         }

@@ -20,27 +20,16 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
         slow.push(outcome.slow);
         settle();
         let appends = disk::append(&bench.path("bare-file"), Room::None, pieces, 4096);
-        disk.push(median(
-            appends.iter().map(|duration| duration.as_secs_f64()),
-        ));
+        disk.push(median(appends.iter().map(|duration| duration.as_secs_f64())));
         progress.inc(1);
     }
     progress.finish_and_clear();
     let (sender, slow, disk) = (median(sender), median(slow), median(disk));
     let goal = 2.0 * disk * 1e6 + 300.0;
     vec![
-        Line::absolute(
-            "acknowledgement, one connection, median",
-            microseconds(sender),
-        )
-        .against(format!(
-            "{} 4 KiB append and fdatasync; 2× that + 300 µs",
-            microseconds(disk)
-        ))
-        .at_most(goal),
-        Line::absolute(
-            "acknowledgement, one connection, 99th percentile",
-            microseconds(slow),
-        ),
+        Line::absolute("acknowledgement, one connection, median", microseconds(sender))
+            .against(format!("{} 4 KiB append and fdatasync; 2× that + 300 µs", microseconds(disk)))
+            .at_most(goal),
+        Line::absolute("acknowledgement, one connection, 99th percentile", microseconds(slow)),
     ]
 }

@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 /// Serves at an address, as a child: parses each body as JSON and answers with something like a receipt. Workers and
 /// connections are set up as those of the executable.
 pub fn serve(arguments: &[&str]) {
-    let [address] = arguments else {
-        panic!("child bare ADDRESS")
-    };
+    let [address] = arguments else { panic!("child bare ADDRESS") };
     let server = HttpServer::new(|| {
         App::new()
             .route("/readyz", web::get().to(async || "ready"))

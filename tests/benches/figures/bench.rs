@@ -21,11 +21,7 @@ impl Bench {
     /// temporary files may be in memory.
     pub fn new(quick: bool) -> Self {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        Self {
-            quick,
-            dir,
-            history: OnceCell::new(),
-        }
+        Self { quick, dir, history: OnceCell::new() }
     }
 
     /// A size: as the figure asks, or a small one.
@@ -40,11 +36,8 @@ impl Bench {
 
     /// A progress bar of a figure, with what it counts.
     pub fn progress(&self, figure: &str, steps: usize) -> ProgressBar {
-        let style =
-            ProgressStyle::with_template("{prefix:12} {bar:30} {pos}/{len} {msg} [{elapsed}]");
-        ProgressBar::new(steps as u64)
-            .with_style(style.unwrap())
-            .with_prefix(figure.to_owned())
+        let style = ProgressStyle::with_template("{prefix:12} {bar:30} {pos}/{len} {msg} [{elapsed}]");
+        ProgressBar::new(steps as u64).with_style(style.unwrap()).with_prefix(figure.to_owned())
     }
 
     /// The data directory with a long history, made at the first call.
@@ -67,13 +60,8 @@ pub fn child(role: &str, arguments: &[&str]) -> Command {
 /// The same command, started through a shell line that ends in `exec "$@"`.
 pub fn through_shell(line: &str, command: &Command) -> Command {
     let mut shell = Command::new("bash");
-    shell
-        .args(["-c", line, "bash"])
-        .arg(command.get_program())
-        .args(command.get_args());
-    shell
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    shell.args(["-c", line, "bash"]).arg(command.get_program()).args(command.get_args());
+    shell.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     shell
 }
 

@@ -38,18 +38,13 @@ impl History {
         let row = server.admin().get("/v1/integrations/acme-lab").await;
         let integration: Uuid = row["id"].as_str().unwrap().parse().unwrap();
         server.stop();
-        let ledger =
-            SqliteLedger::open(&data_dir.join("ledger.db"), sqlite::Options::default()).unwrap();
+        let ledger = SqliteLedger::open(&data_dir.join("ledger.db"), sqlite::Options::default()).unwrap();
         fill(bench, &ledger, integration, bench.size(100_000, 1_000)).await;
         let events = ledger.head(0).await.unwrap();
         let ledger_id = ledger_id(&ledger).await;
         ledger.close().await;
         remove_state(&data_dir);
-        Self {
-            data_dir,
-            ledger_id,
-            events,
-        }
+        Self { data_dir, ledger_id, events }
     }
 
     /// Where the state store lies.
@@ -66,23 +61,16 @@ pub fn remove_state(data_dir: &Path) {
 }
 
 async fn ledger_id(ledger: &SqliteLedger) -> String {
-    let one = ledger::Limit {
-        events: 1,
-        bytes: 0,
-    };
+    let one = ledger::Limit { events: 1, bytes: 0 };
     let genesis = ledger.read(0, 0, one).await.unwrap();
-    registration::Event::parse(&genesis[0].bytes)
-        .unwrap()
-        .attributes
-        .subject
+    registration::Event::parse(&genesis[0].bytes).unwrap().attributes.subject
 }
 
 async fn fill(bench: &Bench, ledger: &SqliteLedger, integration: Uuid, tenants: u64) {
     let progress = bench.progress("history", (tenants * NOTICES) as usize);
     // A thousand other tenants register between two notices of one.
     let stride = tenants / 100;
-    let turns = (0..tenants + NOTICES * stride)
-        .flat_map(|turn| (0..NOTICES).map(move |notice| (turn, notice)));
+    let turns = (0..tenants + NOTICES * stride).flat_map(|turn| (0..NOTICES).map(move |notice| (turn, notice)));
     let notices = turns
         .filter_map(|(turn, notice)| Some((turn.checked_sub(notice * stride)?, notice)))
         .filter(|(tenant, _)| *tenant < tenants);
@@ -101,27 +89,15 @@ async fn fill(bench: &Bench, ledger: &SqliteLedger, integration: Uuid, tenants: 
 fn event(number: u64, integration: Uuid, tenant: u64, notice: u64) -> Entry {
     let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let attributes = Attributes {
-        id: Uuid::from_u64_pair(
-            0x0198_0000_0000_7000 | number << 16,
-            0x8000_0000_0000_0000 | number,
-        ),
+        id: Uuid::from_u64_pair(0x0198_0000_0000_7000 | number << 16, 0x8000_0000_0000_0000 | number),
         source: "/integrations/acme-lab".to_owned(),
         subject: format!("provetcloud.com/{}", 1000 + tenant),
         time: start + SignedDuration::from_millis(number as i64 * 20),
         integration_id: Some(integration),
         ..Attributes::default()
     };
-    let bytes = encode_data(
-        &attributes,
-        EventType::ProvetRegistration,
-        &notice_of(tenant, notice),
-    )
-    .unwrap();
-    Entry {
-        partition: 0,
-        directory: false,
-        bytes: bytes.into(),
-    }
+    let bytes = encode_data(&attributes, EventType::ProvetRegistration, &notice_of(tenant, notice)).unwrap();
+    Entry { partition: 0, directory: false, bytes: bytes.into() }
 }
 
 /// The first notice of a tenant, or one of a department more.

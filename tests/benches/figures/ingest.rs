@@ -22,12 +22,7 @@ struct Contender {
 
 impl Contender {
     fn new(server: Serving, hookup: String, projects: bool) -> Self {
-        Self {
-            server,
-            hookup,
-            projects,
-            rates: Vec::new(),
-        }
+        Self { server, hookup, projects, rates: Vec::new() }
     }
 
     async fn with_all_roles(data_dir: &Path, arguments: &[&str]) -> Self {
@@ -38,20 +33,13 @@ impl Contender {
 
     fn bare(bench: &Bench) -> Self {
         let address = free_address();
-        let (server, _) = Serving::spawn(
-            &mut child("bare", &[&address]),
-            address,
-            &bench.path("bare"),
-        );
+        let (server, _) = Serving::spawn(&mut child("bare", &[&address]), address, &bench.path("bare"));
         Self::new(server, "/hookup/acme-lab/key".to_owned(), false)
     }
 
     fn round(&mut self, load: &mut Load, seconds: u32) {
         settle();
-        self.rates.push(
-            load.run(&self.server, &self.hookup, CONNECTIONS, seconds)
-                .rate(),
-        );
+        self.rates.push(load.run(&self.server, &self.hookup, CONNECTIONS, seconds).rate());
         if self.projects {
             self.server.wait_until_projected();
         }
@@ -85,9 +73,7 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
         }
         // The first one is for warming up.
         if round == 0 {
-            contenders
-                .iter_mut()
-                .for_each(|contender| contender.rates.clear());
+            contenders.iter_mut().for_each(|contender| contender.rates.clear());
         }
     }
     progress.finish_and_clear();
@@ -97,34 +83,11 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
 fn lines([intake, bare, all, memory]: &[Vec<f64>; 4]) -> Vec<Line> {
     let middle = |rates: &[f64]| rate(median(rates.iter().copied()));
     let line = |what: &str, ours: &[f64], name: &str, other: &[f64]| {
-        Line::ratio(
-            what,
-            middle(ours),
-            name,
-            middle(other),
-            median_ratio(ours, other),
-        )
+        Line::ratio(what, middle(ours), name, middle(other), median_ratio(ours, other))
     };
     vec![
-        line(
-            "durable ingest, 64 connections, all roles",
-            all,
-            "with the ledger in memory",
-            memory,
-        )
-        .at_least(0.6),
-        line(
-            "durable ingest, 64 connections, intake alone",
-            intake,
-            "bare server",
-            bare,
-        )
-        .at_least(0.4),
-        line(
-            "durable ingest, 64 connections, all roles",
-            all,
-            "bare server",
-            bare,
-        ),
+        line("durable ingest, 64 connections, all roles", all, "with the ledger in memory", memory).at_least(0.6),
+        line("durable ingest, 64 connections, intake alone", intake, "bare server", bare).at_least(0.4),
+        line("durable ingest, 64 connections, all roles", all, "bare server", bare),
     ]
 }

@@ -33,17 +33,9 @@ impl Counted {
         let observe = move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         };
-        let options = sqlite::Options {
-            batch: COMMIT,
-            observe: Some(Arc::new(observe)),
-            ..sqlite::Options::default()
-        };
+        let options = sqlite::Options { batch: COMMIT, observe: Some(Arc::new(observe)), ..sqlite::Options::default() };
         let ledger = Arc::new(SqliteLedger::open(&bench.path(name), options).unwrap());
-        Self {
-            ledger,
-            commits,
-            events: 0,
-        }
+        Self { ledger, commits, events: 0 }
     }
 
     /// Appends so many events, `each` at a time from each of the appenders: events in a second.
@@ -71,26 +63,13 @@ impl Counted {
 }
 
 fn event() -> Entry {
-    Entry {
-        partition: 0,
-        directory: false,
-        bytes: vec![b'x'; EVENT_BYTES].into(),
-    }
+    Entry { partition: 0, directory: false, bytes: vec![b'x'; EVENT_BYTES].into() }
 }
 
 fn bare(bench: &Bench, room: Room, events: usize) -> f64 {
     settle();
-    let appends = disk::append(
-        &bench.path("bare-file"),
-        room,
-        events / COMMIT,
-        COMMIT * EVENT_BYTES,
-    );
-    events as f64
-        / appends
-            .iter()
-            .map(|duration| duration.as_secs_f64())
-            .sum::<f64>()
+    let appends = disk::append(&bench.path("bare-file"), room, events / COMMIT, COMMIT * EVENT_BYTES);
+    events as f64 / appends.iter().map(|duration| duration.as_secs_f64()).sum::<f64>()
 }
 
 /// Measures it.
@@ -110,38 +89,13 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
     progress.finish_and_clear();
     let middle = |rates: &[f64]| rate(median(rates.iter().copied()));
     let line = |what: &str, ours: &[f64], name: &str, other: &[f64]| {
-        Line::ratio(
-            what,
-            middle(ours),
-            name,
-            middle(other),
-            median_ratio(ours, other),
-        )
+        Line::ratio(what, middle(ours), name, middle(other), median_ratio(ours, other))
     };
     let file = "bare file, preallocated";
     vec![
-        line(
-            "ledger alone, 64 appenders of one event",
-            &many,
-            file,
-            &preallocated,
-        )
-        .at_least(0.8),
-        line(
-            "ledger alone, one appender of 32 events",
-            &one,
-            file,
-            &preallocated,
-        ),
-        line(
-            "ledger alone, 64 appenders of one event",
-            &many,
-            "bare file, growing",
-            &growing,
-        ),
-        Line::absolute(
-            "… events a commit, of 32 at most",
-            count(shared.events_per_commit()),
-        ),
+        line("ledger alone, 64 appenders of one event", &many, file, &preallocated).at_least(0.8),
+        line("ledger alone, one appender of 32 events", &one, file, &preallocated),
+        line("ledger alone, 64 appenders of one event", &many, "bare file, growing", &growing),
+        Line::absolute("… events a commit, of 32 at most", count(shared.events_per_commit())),
     ]
 }

@@ -43,22 +43,12 @@ impl Load {
     }
 
     /// Posts as fast as they are acknowledged, over so many connections, for so many seconds.
-    pub fn run(
-        &mut self,
-        server: &Serving,
-        hookup: &str,
-        connections: usize,
-        seconds: u32,
-    ) -> Outcome {
+    pub fn run(&mut self, server: &Serving, hookup: &str, connections: usize, seconds: u32) -> Outcome {
         self.runs += 1;
         let output = tool("wrk")
             .args(["--threads", "1", "--connections", &connections.to_string()])
             .args(["--duration", &format!("{seconds}s"), "--timeout", "10s"])
-            .args([
-                "--script",
-                text(&self.script),
-                &format!("http://{}{hookup}", server.address()),
-            ])
+            .args(["--script", text(&self.script), &format!("http://{}{hookup}", server.address())])
             .args(["--", &self.runs.to_string()])
             .stderr(Stdio::inherit())
             .output()
@@ -66,10 +56,7 @@ impl Load {
         let said = String::from_utf8(output.stdout).unwrap();
         let line = said.lines().find(|line| line.starts_with('{'));
         let outcome: Outcome = serde_json::from_str(line.expect(&said)).unwrap();
-        assert_eq!(
-            outcome.failed, 0,
-            "every notice must be acknowledged: {said}"
-        );
+        assert_eq!(outcome.failed, 0, "every notice must be acknowledged: {said}");
         outcome
     }
 }

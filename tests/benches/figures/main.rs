@@ -42,34 +42,13 @@ struct Figure {
 }
 
 const FIGURES: [Figure; 7] = [
-    Figure {
-        name: "ledger",
-        measure: |bench| Box::pin(ledger_alone::measure(bench)),
-    },
-    Figure {
-        name: "ingest",
-        measure: |bench| Box::pin(ingest::measure(bench)),
-    },
-    Figure {
-        name: "acknowledge",
-        measure: |bench| Box::pin(acknowledge::measure(bench)),
-    },
-    Figure {
-        name: "subscribers",
-        measure: |bench| Box::pin(subscribers::measure(bench)),
-    },
-    Figure {
-        name: "rebuild",
-        measure: |bench| Box::pin(rebuild::measure(bench)),
-    },
-    Figure {
-        name: "start",
-        measure: |bench| Box::pin(start::measure(bench)),
-    },
-    Figure {
-        name: "memory",
-        measure: |bench| Box::pin(memory::measure(bench)),
-    },
+    Figure { name: "ledger", measure: |bench| Box::pin(ledger_alone::measure(bench)) },
+    Figure { name: "ingest", measure: |bench| Box::pin(ingest::measure(bench)) },
+    Figure { name: "acknowledge", measure: |bench| Box::pin(acknowledge::measure(bench)) },
+    Figure { name: "subscribers", measure: |bench| Box::pin(subscribers::measure(bench)) },
+    Figure { name: "rebuild", measure: |bench| Box::pin(rebuild::measure(bench)) },
+    Figure { name: "start", measure: |bench| Box::pin(start::measure(bench)) },
+    Figure { name: "memory", measure: |bench| Box::pin(memory::measure(bench)) },
 ];
 
 fn main() -> ExitCode {
@@ -78,15 +57,10 @@ fn main() -> ExitCode {
     if let ["child", role, rest @ ..] = words.as_slice() {
         return child(role, rest);
     }
-    let (options, names): (Vec<&str>, Vec<&str>) =
-        words.into_iter().partition(|word| word.starts_with("--"));
+    let (options, names): (Vec<&str>, Vec<&str>) = words.into_iter().partition(|word| word.starts_with("--"));
     // Cargo itself says `--bench`.
-    let unknown_option = options
-        .iter()
-        .find(|option| !["--quick", "--bench"].contains(option));
-    let unknown_name = names
-        .iter()
-        .find(|name| FIGURES.iter().all(|figure| figure.name != **name));
+    let unknown_option = options.iter().find(|option| !["--quick", "--bench"].contains(option));
+    let unknown_name = names.iter().find(|name| FIGURES.iter().all(|figure| figure.name != **name));
     if let Some(unknown) = unknown_option.or(unknown_name) {
         let known = FIGURES.map(|figure| figure.name).join(", ");
         eprintln!("{unknown}? Say --quick, or some of: {known}");
@@ -102,10 +76,7 @@ async fn measure(quick: bool, names: &[&str]) {
     acceptance::executable();
     let bench = Bench::new(quick);
     let mut lines = Vec::new();
-    for figure in FIGURES
-        .iter()
-        .filter(|figure| names.is_empty() || names.contains(&figure.name))
-    {
+    for figure in FIGURES.iter().filter(|figure| names.is_empty() || names.contains(&figure.name)) {
         lines.extend((figure.measure)(&bench).await);
     }
     println!("{}", table(&lines));

@@ -23,8 +23,5 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
     let (empty, full) = (megabytes(empty.resident()), megabytes(full.resident()));
     progress.finish_and_clear();
     let what = format!("memory of an idle server, {} events", history.events);
-    vec![
-        Line::absolute("memory of an idle server, empty ledger", empty).at_most(30.0),
-        Line::absolute(&what, full),
-    ]
+    vec![Line::absolute("memory of an idle server, empty ledger", empty).at_most(30.0), Line::absolute(&what, full)]
 }

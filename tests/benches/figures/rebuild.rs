@@ -49,37 +49,23 @@ pub fn project(history: &History) -> f64 {
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .trim()
-        .parse()
-        .expect("the child says how long it took")
+    String::from_utf8(output.stdout).unwrap().trim().parse().expect("the child says how long it took")
 }
 
 /// Projects the ledger of a data directory into a new state store, as a child, and prints the seconds it took.
 pub fn child(arguments: &[&str]) {
-    let [data_dir, ledger_id] = arguments else {
-        panic!("child rebuild DATA_DIR LEDGER_ID")
-    };
+    let [data_dir, ledger_id] = arguments else { panic!("child rebuild DATA_DIR LEDGER_ID") };
     println!("{}", rebuild(Path::new(data_dir), ledger_id));
 }
 
 #[tokio::main]
 async fn rebuild(data_dir: &Path, ledger_id: &str) -> f64 {
     let options = sqlite::Options::default;
-    let ledger: Arc<dyn Ledger> =
-        Arc::new(SqliteLedger::open(&data_dir.join("ledger.db"), options()).unwrap());
+    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&data_dir.join("ledger.db"), options()).unwrap());
     let head = ledger.head(0).await.unwrap();
     let store = Store::open(&data_dir.join("state.db"), ledger_id, 1, READERS, options()).unwrap();
     let mut heads = store.watch();
-    let projector = Projector::new(
-        ledger,
-        store.clone(),
-        ledger_id,
-        Timestamp::now,
-        &Registry::new(),
-    )
-    .unwrap();
+    let projector = Projector::new(ledger, store.clone(), ledger_id, Timestamp::now, &Registry::new()).unwrap();
     let stop = CancellationToken::new();
     let begin = Instant::now();
     let running = tokio::spawn(projector.run(stop.clone()));

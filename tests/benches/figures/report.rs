@@ -34,34 +34,22 @@ pub fn rate(number: f64) -> Quantity {
 
 /// Seconds, shown as milliseconds.
 pub fn milliseconds(seconds: f64) -> Quantity {
-    Quantity {
-        number: seconds * 1e3,
-        unit: " ms",
-    }
+    Quantity { number: seconds * 1e3, unit: " ms" }
 }
 
 /// Seconds, shown as microseconds.
 pub fn microseconds(seconds: f64) -> Quantity {
-    Quantity {
-        number: seconds * 1e6,
-        unit: " µs",
-    }
+    Quantity { number: seconds * 1e6, unit: " µs" }
 }
 
 /// Bytes, shown as MB.
 pub fn megabytes(bytes: f64) -> Quantity {
-    Quantity {
-        number: bytes / 1e6,
-        unit: " MB",
-    }
+    Quantity { number: bytes / 1e6, unit: " MB" }
 }
 
 /// Bytes, shown as KiB.
 pub fn kibibytes(bytes: f64) -> Quantity {
-    Quantity {
-        number: bytes / 1024.0,
-        unit: " KiB",
-    }
+    Quantity { number: bytes / 1024.0, unit: " KiB" }
 }
 
 /// A count.
@@ -73,65 +61,35 @@ impl Line {
     /// A measurement that is held against another by their ratio, which is given: with rounds in turns it is the median of
     /// the ratios, not the ratio of the medians.
     pub fn ratio(what: &str, measured: Quantity, name: &str, other: Quantity, ratio: f64) -> Self {
-        let value = Quantity {
-            number: ratio,
-            unit: "×",
-        };
-        Self {
-            what: what.to_owned(),
-            measured,
-            against: format!("{other} {name}"),
-            value,
-            goal: None,
-        }
+        let value = Quantity { number: ratio, unit: "×" };
+        Self { what: what.to_owned(), measured, against: format!("{other} {name}"), value, goal: None }
     }
 
     /// A measurement that is held against nothing but its goal.
     pub fn absolute(what: &str, measured: Quantity) -> Self {
-        Self {
-            what: what.to_owned(),
-            measured,
-            against: String::new(),
-            value: measured,
-            goal: None,
-        }
+        Self { what: what.to_owned(), measured, against: String::new(), value: measured, goal: None }
     }
 
     /// Says what the measurement was held against.
     pub fn against(self, what: String) -> Self {
-        Self {
-            against: what,
-            ..self
-        }
+        Self { against: what, ..self }
     }
 
     /// The value should be as high as this, in the value's unit.
     pub fn at_least(self, goal: f64) -> Self {
-        Self {
-            goal: Some(Goal::AtLeast(goal)),
-            ..self
-        }
+        Self { goal: Some(Goal::AtLeast(goal)), ..self }
     }
 
     /// The value should be as low as this, in the value's unit.
     pub fn at_most(self, goal: f64) -> Self {
-        Self {
-            goal: Some(Goal::AtMost(goal)),
-            ..self
-        }
+        Self { goal: Some(Goal::AtMost(goal)), ..self }
     }
 
     fn cells(&self) -> [String; 6] {
         let unit = self.value.unit;
         let (goal, met) = match self.goal {
-            Some(Goal::AtLeast(goal)) => (
-                format!("≥ {}", Quantity { number: goal, unit }),
-                self.value.number >= goal,
-            ),
-            Some(Goal::AtMost(goal)) => (
-                format!("≤ {}", Quantity { number: goal, unit }),
-                self.value.number <= goal,
-            ),
+            Some(Goal::AtLeast(goal)) => (format!("≥ {}", Quantity { number: goal, unit }), self.value.number >= goal),
+            Some(Goal::AtMost(goal)) => (format!("≤ {}", Quantity { number: goal, unit }), self.value.number <= goal),
             None => (String::new(), true),
         };
         let verdict = match (&self.goal, met) {
@@ -139,21 +97,9 @@ impl Line {
             (_, true) => "yes",
             (_, false) => "NO",
         };
-        let texts = [
-            self.measured.to_string(),
-            self.against.clone(),
-            self.value.to_string(),
-            goal,
-        ];
+        let texts = [self.measured.to_string(), self.against.clone(), self.value.to_string(), goal];
         let [measured, against, value, goal] = texts;
-        [
-            self.what.clone(),
-            measured,
-            against,
-            value,
-            goal,
-            verdict.to_owned(),
-        ]
+        [self.what.clone(), measured, against, value, goal, verdict.to_owned()]
     }
 }
 
@@ -172,12 +118,7 @@ impl fmt::Display for Quantity {
 
 fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(|group| str::from_utf8(group).unwrap())
-        .collect();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap()).collect();
     groups.join(",")
 }
 
@@ -185,14 +126,7 @@ fn thousands(number: f64) -> String {
 pub fn table(lines: &[Line]) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
-    table.set_header([
-        "what",
-        "measured",
-        "against",
-        "ratio or value",
-        "goal",
-        "met?",
-    ]);
+    table.set_header(["what", "measured", "against", "ratio or value", "goal", "met?"]);
     table.add_rows(lines.iter().map(Line::cells));
     for column in [1, 3, 4] {
         if let Some(column) = table.column_mut(column) {

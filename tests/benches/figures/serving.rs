@@ -40,40 +40,24 @@ impl Serving {
     pub fn spawn(command: &mut Command, address: String, data_dir: &Path) -> (Self, Duration) {
         std::fs::create_dir_all(data_dir).unwrap();
         let log = File::create(data_dir.with_extension("log")).unwrap();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let begin = Instant::now();
         let child = command.spawn().unwrap();
-        let serving = Self {
-            child,
-            address,
-            data_dir: data_dir.to_owned(),
-        };
+        let serving = Self { child, address, data_dir: data_dir.to_owned() };
         while !serving.is_ready() {
-            assert!(
-                begin.elapsed() < PATIENCE,
-                "it did not become ready:\n{}",
-                serving.log()
-            );
+            assert!(begin.elapsed() < PATIENCE, "it did not become ready:\n{}", serving.log());
             std::thread::sleep(Duration::from_millis(1));
         }
         (serving, begin.elapsed())
     }
 
     fn is_ready(&self) -> bool {
-        self.get("/readyz")
-            .is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+        self.get("/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
     }
 
     fn get(&self, path: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(&self.address)?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
-            self.address
-        )?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)
@@ -86,10 +70,7 @@ impl Serving {
 
     /// The administrator's token.
     pub fn token(&self) -> String {
-        std::fs::read_to_string(self.data_dir.join("admin-token"))
-            .unwrap()
-            .trim()
-            .to_owned()
+        std::fs::read_to_string(self.data_dir.join("admin-token")).unwrap().trim().to_owned()
     }
 
     /// A client with the administrator's token.
@@ -100,48 +81,30 @@ impl Serving {
     /// Bytes of memory that it holds.
     pub fn resident(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
     }
 
     /// Waits until everything in the ledger has been projected.
     pub fn wait_until_projected(&self) {
         let deadline = Instant::now() + 10 * PATIENCE;
-        while self.gauge("regledger_projection_position") != self.gauge("regledger_ledger_position")
-        {
-            assert!(
-                Instant::now() < deadline,
-                "the projection does not follow:\n{}",
-                self.log()
-            );
+        while self.gauge("regledger_projection_position") != self.gauge("regledger_ledger_position") {
+            assert!(Instant::now() < deadline, "the projection does not follow:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
     fn gauge(&self, name: &str) -> String {
         let metrics = self.get("/metrics").unwrap();
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with(&format!("{name}{{")));
-        line.and_then(|line| line.split(' ').next_back())
-            .unwrap()
-            .to_owned()
+        let line = metrics.lines().find(|line| line.starts_with(&format!("{name}{{")));
+        line.and_then(|line| line.split(' ').next_back()).unwrap().to_owned()
     }
 
     /// Stops it as an operator would, and waits until it has ended.
     pub fn stop(mut self) {
-        let asked = Command::new("kill")
-            .args(["-s", "TERM", &self.child.id().to_string()])
-            .status();
+        let asked = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status();
         assert!(asked.unwrap().success());
-        assert!(
-            self.child.wait().unwrap().success(),
-            "it ended badly:\n{}",
-            self.log()
-        );
+        assert!(self.child.wait().unwrap().success(), "it ended badly:\n{}", self.log());
     }
 
     /// The end of what it logged.

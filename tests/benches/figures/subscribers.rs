@@ -40,22 +40,11 @@ struct Subscribers {
 impl Subscribers {
     /// Starts it, and waits until all are connected and have caught up.
     fn connect(server: &Serving, subscribers: usize) -> Self {
-        let command = child(
-            "subscribers",
-            &[server.address(), &server.token(), &subscribers.to_string()],
-        );
+        let command = child("subscribers", &[server.address(), &server.token(), &subscribers.to_string()]);
         let mut command = through_shell("ulimit -n $(ulimit -Hn); exec \"$@\"", &command);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut subscribers = Self {
-            child,
-            input,
-            output: BufReader::new(output),
-        };
+        let mut subscribers = Self { child, input, output: BufReader::new(output) };
         assert_eq!(subscribers.line(), "connected\n");
         subscribers
     }
@@ -106,16 +95,9 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
 fn lines(subscribers: usize, seen: &Seen, each: f64) -> Vec<Line> {
     let of = |what: &str| format!("{subscribers} subscribers, {what}");
     vec![
-        Line::absolute(
-            &of("recorded → received, 99th percentile"),
-            milliseconds(seen.slow),
-        )
-        .against(format!(
-            "median {}, last {}",
-            milliseconds(seen.median),
-            milliseconds(seen.last)
-        ))
-        .at_most(150.0),
+        Line::absolute(&of("recorded → received, 99th percentile"), milliseconds(seen.slow))
+            .against(format!("median {}, last {}", milliseconds(seen.median), milliseconds(seen.last)))
+            .at_most(150.0),
         Line::absolute(&of("changes lost"), count(seen.lost as f64)).at_most(0.0),
         Line::absolute(&of("memory of the server for each"), kibibytes(each)).at_most(32.0),
     ]

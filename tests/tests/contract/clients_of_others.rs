@@ -49,11 +49,7 @@ async fn curl_follows_the_stream() {
     let admin = server.admin();
     let hookup = admin.integration("acme-lab").await;
     let mut curl = tool("curl");
-    curl.args([
-        "-sN",
-        "-H",
-        &format!("authorization: Bearer {}", admin.token),
-    ]);
+    curl.args(["-sN", "-H", &format!("authorization: Bearer {}", admin.token)]);
     curl.arg(format!("{}/v1/changes?from=now&type=client.*", server.url));
     let mut curl = Follower::start(curl);
     while curl.line() != "event: bookmark" {}
@@ -68,22 +64,12 @@ async fn curl_follows_the_stream() {
 async fn eventsource_of_npm_misses_nothing_and_gets_nothing_twice_across_restarts() {
     let dir = TempDir::new().unwrap();
     let data = dir.path().join("data");
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
-    let options = Options {
-        listen: Some(&address),
-        ..Options::default()
-    };
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let options = Options { listen: Some(&address), ..Options::default() };
     let server = Server::start_in(&data, &options);
     let (admin, hookup) = (server.admin(), server.admin().integration("acme-lab").await);
     let mut follow = node();
-    follow
-        .arg(script("eventsource.mjs"))
-        .arg(format!("{}/v1/changes?from=now", server.url))
-        .arg(&admin.token);
+    follow.arg(script("eventsource.mjs")).arg(format!("{}/v1/changes?from=now", server.url)).arg(&admin.token);
     let mut follow = Follower::start(follow);
     assert_eq!(follow.json()["event"], "open");
 
@@ -101,13 +87,8 @@ async fn eventsource_of_npm_misses_nothing_and_gets_nothing_twice_across_restart
             seen.push(event);
         }
     }
-    let subjects: Vec<_> = seen
-        .iter()
-        .map(|event| event["change"]["subject"].clone())
-        .collect();
-    let due: Vec<_> = (1..=9)
-        .map(|number| Value::String(format!("provetcloud.com/{number}")))
-        .collect();
+    let subjects: Vec<_> = seen.iter().map(|event| event["change"]["subject"].clone()).collect();
+    let due: Vec<_> = (1..=9).map(|number| Value::String(format!("provetcloud.com/{number}"))).collect();
     assert_eq!(subjects, due);
 }
 
@@ -118,10 +99,7 @@ async fn httpx_sse_and_the_cloudevents_sdk_of_pypi_read_every_change() {
     let hookup = admin.integration("acme-lab").await;
     post(&admin, &hookup, [1]).await;
     let mut follow = python();
-    follow
-        .arg(script("follow.py"))
-        .arg(format!("{}/v1/changes", server.url))
-        .arg(&admin.token);
+    follow.arg(script("follow.py")).arg(format!("{}/v1/changes", server.url)).arg(&admin.token);
     let mut follow = Follower::start(follow);
     let page = admin.get("/v1/changes").await;
     for due in page["items"].as_array().unwrap() {
@@ -130,10 +108,7 @@ async fn httpx_sse_and_the_cloudevents_sdk_of_pypi_read_every_change() {
             assert_eq!(value, &due[attribute], "{attribute}");
         }
         assert_eq!(read["data"], due["data"]);
-        assert_eq!(
-            format!("regledger.{}.v1", read["event"].as_str().unwrap()),
-            due["type"]
-        );
+        assert_eq!(format!("regledger.{}.v1", read["event"].as_str().unwrap()), due["type"]);
     }
     post(&admin, &hookup, [2]).await;
     assert_eq!(follow.json()["attributes"]["subject"], "provetcloud.com/2");

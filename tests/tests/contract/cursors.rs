@@ -10,37 +10,17 @@ use crate::sse::Stream;
 use crate::stream::{post, subjects};
 
 fn copy(from: &Path, to: &Path) {
-    assert!(
-        tool("cp")
-            .arg("-a")
-            .arg(from)
-            .arg(to)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(tool("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
 }
 
 #[tokio::test]
 async fn a_cursor_of_another_ledger_is_gone_and_the_answer_says_how_to_start_over() {
     let (here, there) = (Server::start(), Server::start());
-    let cursor = there.admin().get("/v1/changes").await["cursor"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let (status, problem) = here
-        .admin()
-        .try_get(&format!("/v1/changes?after={cursor}"))
-        .await;
+    let cursor = there.admin().get("/v1/changes").await["cursor"].as_str().unwrap().to_owned();
+    let (status, problem) = here.admin().try_get(&format!("/v1/changes?after={cursor}")).await;
     assert_eq!(status, 410, "{problem}");
     assert_eq!(problem["type"], "urn:regledger:problem:cursor-gone");
-    assert!(
-        problem["detail"]
-            .as_str()
-            .unwrap()
-            .contains("from=snapshot"),
-        "{problem}"
-    );
+    assert!(problem["detail"].as_str().unwrap().contains("from=snapshot"), "{problem}");
 }
 
 #[tokio::test]
@@ -52,46 +32,21 @@ async fn a_cursor_beyond_the_end_of_a_ledger_that_was_restored_is_gone() {
     copy(&data, &dir.path().join("backup"));
     let server = Server::start_in(&data, &Options::default());
     server.admin().integration("other").await;
-    let cursor = server.admin().get("/v1/changes").await["cursor"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let cursor = server.admin().get("/v1/changes").await["cursor"].as_str().unwrap().to_owned();
     server.stop();
     let restored = Server::start_in(&dir.path().join("backup"), &Options::default());
-    let (status, problem) = restored
-        .admin()
-        .try_get(&format!("/v1/changes?after={cursor}"))
-        .await;
+    let (status, problem) = restored.admin().try_get(&format!("/v1/changes?after={cursor}")).await;
     assert_eq!(status, 410, "{problem}");
-    assert!(
-        problem["detail"]
-            .as_str()
-            .unwrap()
-            .contains("from=snapshot"),
-        "{problem}"
-    );
+    assert!(problem["detail"].as_str().unwrap().contains("from=snapshot"), "{problem}");
 }
 
 #[tokio::test]
 async fn what_is_no_cursor_is_a_bad_request() {
     let server = Server::start();
-    for garbage in [
-        "garbage",
-        "MQ",
-        "MSB4IDE",
-        "%00",
-        "..%2F..",
-        "MSBhIDk5OTk5OTk5OTk5OTk5OTk5OTk5OTkuMA",
-    ] {
-        let (status, problem) = server
-            .admin()
-            .try_get(&format!("/v1/changes?after={garbage}"))
-            .await;
+    for garbage in ["garbage", "MQ", "MSB4IDE", "%00", "..%2F..", "MSBhIDk5OTk5OTk5OTk5OTk5OTk5OTk5OTkuMA"] {
+        let (status, problem) = server.admin().try_get(&format!("/v1/changes?after={garbage}")).await;
         assert_eq!(status, 400, "{garbage}: {problem}");
-        assert!(
-            !problem.to_string().contains(garbage),
-            "a value is never quoted: {problem}"
-        );
+        assert!(!problem.to_string().contains(garbage), "a value is never quoted: {problem}");
     }
 }
 
@@ -99,64 +54,36 @@ async fn what_is_no_cursor_is_a_bad_request() {
 #[tokio::test]
 async fn what_is_ahead_of_the_projection_alone_waits_for_it() {
     let server = Server::start();
-    let hookup_path = server
-        .admin()
-        .integration("acme-lab")
-        .await
-        .split_off(server.url.len());
-    let cursor = server.admin().get("/v1/changes").await["cursor"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let hookup_path = server.admin().integration("acme-lab").await.split_off(server.url.len());
+    let cursor = server.admin().get("/v1/changes").await["cursor"].as_str().unwrap().to_owned();
     let (_, data, _own) = server.stop();
     for name in ["state.db", "state.db-wal", "state.db-shm"] {
         let _ = std::fs::remove_file(data.join(name));
     }
 
     let arguments = ["--roles", "intake,query"];
-    let behind = Server::start_in(
-        &data,
-        &Options {
-            arguments: &arguments,
-            ..Options::default()
-        },
-    );
+    let behind = Server::start_in(&data, &Options { arguments: &arguments, ..Options::default() });
     let admin = behind.admin();
     let mut stream = Stream::open(&admin, &format!("after={cursor}")).await;
-    assert_eq!(
-        stream.next_named("bookmark").await.id.as_ref(),
-        Some(&cursor),
-        "no 410: it waits"
-    );
+    assert_eq!(stream.next_named("bookmark").await.id.as_ref(), Some(&cursor), "no 410: it waits");
     let notice = acceptance::notice(1);
-    let receipt = admin
-        .notify(&format!("{}{hookup_path}", behind.url), &notice)
-        .await;
+    let receipt = admin.notify(&format!("{}{hookup_path}", behind.url), &notice).await;
     let place = acceptance::Client::place(&receipt);
     let spec = json!({"name": "late", "source": "provet", "notify": {"kind": "hookup"}});
     let path = format!("/v1/clients?min_position={place}");
-    let ((read, not_projected), (command, unknown)) = tokio::join!(
-        admin.try_get(&path),
-        admin.try_post("/v1/integrations", &spec)
-    );
+    let ((read, not_projected), (command, unknown)) =
+        tokio::join!(admin.try_get(&path), admin.try_post("/v1/integrations", &spec));
     assert_eq!(read, 504, "{not_projected}");
     assert_eq!(not_projected["position"], place);
     assert_eq!(command, 504, "{unknown}");
     assert_eq!(unknown["type"], "urn:regledger:problem:outcome-unknown");
-    assert!(
-        unknown["position"].as_str().unwrap().starts_with("0:"),
-        "{unknown}"
-    );
+    assert!(unknown["position"].as_str().unwrap().starts_with("0:"), "{unknown}");
     drop(behind);
 
     let server = Server::start_in(&data, &Options::default());
     let mut stream = Stream::open(&server.admin(), &format!("after={cursor}")).await;
     let first = stream.changes(2).await;
-    assert_eq!(
-        subjects(&first),
-        ["provetcloud.com/1", "late"],
-        "and nothing before the cursor again"
-    );
+    assert_eq!(subjects(&first), ["provetcloud.com/1", "late"], "and nothing before the cursor again");
     let hookup = format!("{}{hookup_path}", server.url);
     post(&server.admin(), &hookup, [2]).await;
     assert_eq!(subjects(&stream.changes(1).await), ["provetcloud.com/2"]);

@@ -26,34 +26,22 @@ impl Documented {
         }
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16().to_string();
-        let media_type = answer
-            .headers()
-            .get("content-type")
-            .map(|value| value.to_str().unwrap().to_owned());
+        let media_type = answer.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
         let text = answer.text().await.unwrap();
         let what = format!("{method} {template}");
         let operation = &self.document["paths"][template][method.to_lowercase()];
         let documented = follow(&self.document, &operation["responses"][&status]);
-        assert!(
-            documented.is_object(),
-            "{what}: {status} is not documented: {text}"
-        );
+        assert!(documented.is_object(), "{what}: {status} is not documented: {text}");
         let Some(media_type) = media_type else {
             assert_eq!(text, "", "{what}");
             self.compared.insert(what);
             return Value::Null;
         };
         let schema = &documented["content"][&media_type]["schema"];
-        assert!(
-            schema.is_object(),
-            "{what}: {status} {media_type} is not documented"
-        );
+        assert!(schema.is_object(), "{what}: {status} {media_type} is not documented");
         let answer = serde_json::from_str(&text).unwrap_or(Value::String(text));
         let validator = self.validator(schema);
-        let wrong: Vec<_> = validator
-            .iter_errors(&answer)
-            .map(|e| format!("{} {e}", e.instance_path()))
-            .collect();
+        let wrong: Vec<_> = validator.iter_errors(&answer).map(|e| format!("{} {e}", e.instance_path())).collect();
         assert!(wrong.is_empty(), "{what} {status}: {wrong:?}\n{answer}");
         if status.starts_with('2') {
             self.compared.insert(what);
@@ -81,17 +69,11 @@ async fn every_answer_is_as_the_openapi_document_says() {
     let server = Server::start();
     let admin = server.admin();
     let document = admin.get("/openapi.json").await;
-    let mut api = Documented {
-        admin,
-        document,
-        compared: BTreeSet::new(),
-    };
+    let mut api = Documented { admin, document, compared: BTreeSet::new() };
     let none = Value::Null;
     let spec = json!({"name": "acme-lab", "source": "provet", "notify": {"kind": "hookup"},
         "allow": {"addresses": ["127.0.0.0/8"], "token_hosts": ["provetcloud.com"]}});
-    let made = api
-        .call("POST", "/v1/integrations", "/v1/integrations", spec)
-        .await;
+    let made = api.call("POST", "/v1/integrations", "/v1/integrations", spec).await;
     let hookup = made["hookup_url"].as_str().unwrap().to_owned();
     let template = "/hookup/{integration}/{key}";
     let mut sent = notice(1);
@@ -100,26 +82,14 @@ async fn every_answer_is_as_the_openapi_document_says() {
     sent["departments"] = json!([4]);
     sent["algorithm"] = json!("HS256");
     let receipt = api.call("POST", template, &hookup, sent).await;
-    api.call("POST", template, &format!("{hookup}x"), notice(1))
-        .await;
+    api.call("POST", template, &format!("{hookup}x"), notice(1)).await;
     let place = Client::place(&receipt);
-    api.admin
-        .get(&format!("/v1/clients?min_position={place}"))
-        .await;
-    let page = api
-        .call("GET", "/v1/clients", "/v1/clients", none.clone())
-        .await;
+    api.admin.get(&format!("/v1/clients?min_position={place}")).await;
+    let page = api.call("GET", "/v1/clients", "/v1/clients", none.clone()).await;
     let client = page["items"][0]["id"].as_str().unwrap().to_owned();
-    for path in [
-        "/v1/clients",
-        "/v1/integrations",
-        "/v1/tokens",
-        "/v1/quarantine",
-        "/v1/changes",
-    ] {
+    for path in ["/v1/clients", "/v1/integrations", "/v1/tokens", "/v1/quarantine", "/v1/changes"] {
         for query in ["", "?limit=1", "?limit=0", "?after=x"] {
-            api.call("GET", path, &format!("{path}{query}"), none.clone())
-                .await;
+            api.call("GET", path, &format!("{path}{query}"), none.clone()).await;
         }
     }
     let reason = json!({"reason": "a test"});
@@ -131,91 +101,34 @@ async fn every_answer_is_as_the_openapi_document_says() {
         ("POST", "/v1/clients/{id}/retire", &none),
     ] {
         for id in [client.as_str(), "unknown"] {
-            api.call(
-                method,
-                template,
-                &template.replace("{id}", id),
-                body.clone(),
-            )
-            .await;
+            api.call(method, template, &template.replace("{id}", id), body.clone()).await;
         }
     }
     for (body, verb) in [("{\"a\":1}", "dismiss"), ("{\"a\":2}", "release")] {
-        let refused = api
-            .call(
-                "POST",
-                template,
-                &hookup,
-                serde_json::from_str(body).unwrap(),
-            )
-            .await;
+        let refused = api.call("POST", template, &hookup, serde_json::from_str(body).unwrap()).await;
         quarantined(&mut api, refused["quarantine_id"].as_str().unwrap(), verb).await;
     }
     released(&mut api, &hookup).await;
-    let token = api
-        .call(
-            "POST",
-            "/v1/tokens",
-            "/v1/tokens",
-            json!({"name": "t", "scopes": ["admin"]}),
-        )
-        .await;
+    let token = api.call("POST", "/v1/tokens", "/v1/tokens", json!({"name": "t", "scopes": ["admin"]})).await;
     let token = format!("/v1/tokens/{}", token["id"].as_str().unwrap());
-    api.call("GET", "/v1/tokens/{id}", &token, none.clone())
-        .await;
-    api.call("DELETE", "/v1/tokens/{id}", &token, none.clone())
-        .await;
+    api.call("GET", "/v1/tokens/{id}", &token, none.clone()).await;
+    api.call("DELETE", "/v1/tokens/{id}", &token, none.clone()).await;
     let acme = "/v1/integrations/acme-lab";
-    api.call("GET", "/v1/integrations/{name}", acme, none.clone())
-        .await;
-    api.call(
-        "PATCH",
-        "/v1/integrations/{name}",
-        acme,
-        json!({"owner": "Ann"}),
-    )
-    .await;
+    api.call("GET", "/v1/integrations/{name}", acme, none.clone()).await;
+    api.call("PATCH", "/v1/integrations/{name}", acme, json!({"owner": "Ann"})).await;
     let rotate = "/v1/integrations/{name}/rotate-hookup";
-    api.call(
-        "POST",
-        rotate,
-        &rotate.replace("{name}", "acme-lab"),
-        json!({}),
-    )
-    .await;
-    api.call("DELETE", "/v1/integrations/{name}", acme, none.clone())
-        .await;
-    api.call("GET", "/v1/events", "/v1/events", none.clone())
-        .await;
-    for path in [
-        "/healthz",
-        "/readyz",
-        "/metrics",
-        "/openapi.json",
-        "/asyncapi.json",
-    ] {
+    api.call("POST", rotate, &rotate.replace("{name}", "acme-lab"), json!({})).await;
+    api.call("DELETE", "/v1/integrations/{name}", acme, none.clone()).await;
+    api.call("GET", "/v1/events", "/v1/events", none.clone()).await;
+    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"] {
         api.call("GET", path, path, none.clone()).await;
     }
-    api.call(
-        "GET",
-        "/schemas/{name}",
-        "/schemas/client.schema.json",
-        none,
-    )
-    .await;
+    api.call("GET", "/schemas/{name}", "/schemas/client.schema.json", none).await;
     let paths = api.document["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, operations)| {
-        operations
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(move |method| format!("{} {path}", method.to_uppercase()))
+        operations.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
     });
-    assert_eq!(
-        api.compared,
-        all.collect(),
-        "each operation was compared with a success"
-    );
+    assert_eq!(api.compared, all.collect(), "each operation was compared with a success");
 }
 
 async fn quarantined(api: &mut Documented, id: &str, verb: &str) {
@@ -224,33 +137,17 @@ async fn quarantined(api: &mut Documented, id: &str, verb: &str) {
         (api.admin.try_get(&path).await.0 == 200).then_some(())
     })
     .await;
-    api.call("GET", "/v1/quarantine/{id}", &path, Value::Null)
-        .await;
+    api.call("GET", "/v1/quarantine/{id}", &path, Value::Null).await;
     let reason = json!({"reason": "a test"});
-    api.call(
-        "POST",
-        "/v1/quarantine/{id}/reveal",
-        &format!("{path}/reveal"),
-        reason,
-    )
-    .await;
-    api.call(
-        "POST",
-        &format!("/v1/quarantine/{{id}}/{verb}"),
-        &format!("{path}/{verb}"),
-        Value::Null,
-    )
-    .await;
+    api.call("POST", "/v1/quarantine/{id}/reveal", &format!("{path}/reveal"), reason).await;
+    api.call("POST", &format!("/v1/quarantine/{{id}}/{verb}"), &format!("{path}/{verb}"), Value::Null).await;
 }
 
 async fn released(api: &mut Documented, hookup: &str) {
     let allow = |hosts: Value| json!({"allow": {"token_hosts": hosts}});
     let (template, path) = ("/v1/integrations/{name}", "/v1/integrations/acme-lab");
-    api.call("PATCH", template, path, allow(json!(["elsewhere.example"])))
-        .await;
-    let refused = api
-        .call("POST", "/hookup/{integration}/{key}", hookup, notice(9))
-        .await;
+    api.call("PATCH", template, path, allow(json!(["elsewhere.example"]))).await;
+    let refused = api.call("POST", "/hookup/{integration}/{key}", hookup, notice(9)).await;
     api.call("PATCH", template, path, allow(json!([]))).await;
     quarantined(api, refused["quarantine_id"].as_str().unwrap(), "release").await;
 }
@@ -262,56 +159,23 @@ async fn events_and_changes_are_as_their_schemas_say() {
     let hookup = admin.integration("acme-lab").await;
     post(&admin, &hookup, [1, 2]).await;
     admin.try_notify(&hookup, "{}").await;
-    let id = admin.get("/v1/clients").await["items"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    admin
-        .post(
-            &format!("/v1/clients/{id}/reveal"),
-            &json!({"reason": "a test"}),
-        )
-        .await;
-    admin
-        .post(&format!("/v1/clients/{id}/retire"), &json!({}))
-        .await;
-    admin
-        .post("/v1/integrations/acme-lab/rotate-hookup", &json!({}))
-        .await;
-    admin
-        .send(
-            Method::PATCH,
-            "/v1/integrations/acme-lab",
-            &json!({"owner": "Ann"}),
-        )
-        .await;
-    admin
-        .send(Method::DELETE, "/v1/integrations/acme-lab", &json!({}))
-        .await;
-    let events = admin
-        .request(Method::GET, "/v1/events")
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let id = admin.get("/v1/clients").await["items"][0]["id"].as_str().unwrap().to_owned();
+    admin.post(&format!("/v1/clients/{id}/reveal"), &json!({"reason": "a test"})).await;
+    admin.post(&format!("/v1/clients/{id}/retire"), &json!({})).await;
+    admin.post("/v1/integrations/acme-lab/rotate-hookup", &json!({})).await;
+    admin.send(Method::PATCH, "/v1/integrations/acme-lab", &json!({"owner": "Ann"})).await;
+    admin.send(Method::DELETE, "/v1/integrations/acme-lab", &json!({})).await;
+    let events = admin.request(Method::GET, "/v1/events").send().await.unwrap().text().await.unwrap();
     for line in events.lines() {
         let event: Value = serde_json::from_str(line).unwrap();
         let schema = admin.get(event["dataschema"].as_str().unwrap()).await;
-        assert!(
-            jsonschema::draft202012::is_valid(&schema, &event["data"]),
-            "{line}"
-        );
+        assert!(jsonschema::draft202012::is_valid(&schema, &event["data"]), "{line}");
     }
     let schema = admin.get("/schemas/change.schema.json").await;
     let changes = read_pages(&admin, "/v1/changes").await;
     assert_eq!(changes.len(), 8, "{changes:?}");
     for change in changes {
-        assert!(
-            jsonschema::draft202012::is_valid(&schema, &change),
-            "{change}"
-        );
+        assert!(jsonschema::draft202012::is_valid(&schema, &change), "{change}");
     }
 }
 
@@ -320,27 +184,12 @@ async fn the_documents_that_are_served_are_those_that_are_committed() {
     let server = Server::start();
     let admin = server.admin();
     let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(repository().join("schemas"))
-        .unwrap()
-        .map(Result::unwrap)
-    {
+    for entry in std::fs::read_dir(repository().join("schemas")).unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
-        let committed: Value =
-            serde_json::from_slice(&std::fs::read(entry.path()).unwrap()).unwrap();
-        let path = if name.ends_with("api.json") {
-            format!("/{name}")
-        } else {
-            format!("/schemas/{name}")
-        };
-        assert_eq!(
-            admin.get(&path).await,
-            committed,
-            "{name}: run `make schemas`"
-        );
+        let committed: Value = serde_json::from_slice(&std::fs::read(entry.path()).unwrap()).unwrap();
+        let path = if name.ends_with("api.json") { format!("/{name}") } else { format!("/schemas/{name}") };
+        assert_eq!(admin.get(&path).await, committed, "{name}: run `make schemas`");
         names.insert(name);
     }
-    assert!(
-        names.contains("openapi.json") && names.contains("provet-registration.schema.json"),
-        "{names:?}"
-    );
+    assert!(names.contains("openapi.json") && names.contains("provet-registration.schema.json"), "{names:?}");
 }

@@ -20,13 +20,7 @@ async fn a_revoked_tokens_streams_end_within_a_second_and_the_others_go_on() {
     let mut streams = Vec::new();
     for query in ["", "from=now", "from=snapshot", "integration=other"] {
         let mut stream = Stream::open(&follower, query).await;
-        stream
-            .next_named(if query.is_empty() {
-                "integration.created"
-            } else {
-                "bookmark"
-            })
-            .await;
+        stream.next_named(if query.is_empty() { "integration.created" } else { "bookmark" }).await;
         streams.push(stream);
     }
     let mut other = Stream::open(&admin, "from=now").await;
@@ -38,25 +32,19 @@ async fn a_revoked_tokens_streams_end_within_a_second_and_the_others_go_on() {
             stream.end().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(1), ended)
-        .await
-        .expect("they end within a second");
+    tokio::time::timeout(Duration::from_secs(1), ended).await.expect("they end within a second");
     post(&admin, &hookup, [1]).await;
     assert_eq!(subjects(&other.changes(1).await), [tenant(1)]);
 }
 
 #[tokio::test]
 async fn an_expired_tokens_stream_ends_with_the_next_heartbeat() {
-    let server = Server::start_with(&Options {
-        arguments: &["--stream-heartbeat-seconds", "1"],
-        ..Options::default()
-    });
+    let server = Server::start_with(&Options { arguments: &["--stream-heartbeat-seconds", "1"], ..Options::default() });
     let admin = server.admin();
     let soon = ["-u", "+%Y-%m-%dT%H:%M:%SZ", "-d", "2 seconds"];
     let soon = tool("date").args(soon).output().unwrap();
     let expires = String::from_utf8(soon.stdout).unwrap();
-    let asked =
-        json!({"name": "short", "scopes": ["changes:read"], "expires_time": expires.trim()});
+    let asked = json!({"name": "short", "scopes": ["changes:read"], "expires_time": expires.trim()});
     let made = admin.post("/v1/tokens", &asked).await;
     let short = Client::new(&server.url, made["token"].as_str().unwrap());
     Stream::open(&short, "").await.end().await;
@@ -79,11 +67,6 @@ async fn streams_end_in_an_orderly_way_at_shutdown() {
     }
     let mut server = server;
     assert!(server.wait().success());
-    let errors: Vec<_> = server
-        .log()
-        .lines()
-        .filter(|line| line.contains("\"ERROR\""))
-        .map(str::to_owned)
-        .collect();
+    let errors: Vec<_> = server.log().lines().filter(|line| line.contains("\"ERROR\"")).map(str::to_owned).collect();
     assert_eq!(errors, Vec::<String>::new(), "nothing went wrong");
 }

@@ -14,9 +14,7 @@ async fn post(url: &str, headers: &[(&str, &str)], body: String) -> Response {
 
 async fn rotate(admin: &Client, grace_seconds: u32) -> String {
     let asked = json!({"grace_seconds": grace_seconds});
-    let made = admin
-        .post("/v1/integrations/acme-lab/rotate-hookup", &asked)
-        .await;
+    let made = admin.post("/v1/integrations/acme-lab/rotate-hookup", &asked).await;
     made["hookup_url"].as_str().unwrap().to_owned()
 }
 
@@ -31,11 +29,7 @@ async fn a_rotated_url_stays_valid_for_its_grace_period_alone() {
         assert_eq!(post(url, &[], body.clone()).await.status(), 200);
     }
     let third = rotate(&admin, 1).await;
-    assert_eq!(
-        post(&first, &[], body.clone()).await.status(),
-        404,
-        "there is one old URL, not many"
-    );
+    assert_eq!(post(&first, &[], body.clone()).await.status(), 404, "there is one old URL, not many");
     eventually("the grace period of the second ends", async || {
         (post(&second, &[], body.clone()).await.status() == 404).then_some(())
     })
@@ -51,20 +45,9 @@ async fn a_deleted_integrations_url_ends_and_its_clients_stay() {
     let admin = server.admin();
     let url = admin.integration("acme-lab").await;
     let receipt = admin.notify(&url, &notice(1)).await;
-    assert_eq!(
-        admin
-            .send(Method::DELETE, "/v1/integrations/acme-lab", &json!({}))
-            .await
-            .0,
-        204
-    );
+    assert_eq!(admin.send(Method::DELETE, "/v1/integrations/acme-lab", &json!({})).await.0, 204);
     assert_eq!(post(&url, &[], notice(2).to_string()).await.status(), 404);
-    let clients = admin
-        .get(&format!(
-            "/v1/clients?min_position={}",
-            Client::place(&receipt)
-        ))
-        .await;
+    let clients = admin.get(&format!("/v1/clients?min_position={}", Client::place(&receipt))).await;
     assert_eq!(clients["items"].as_array().unwrap().len(), 1);
 }
 
@@ -75,40 +58,21 @@ async fn a_wrong_key_and_an_unknown_integration_cannot_be_told_apart() {
     let url = admin.integration("acme-lab").await;
     let unknown = url.replace("acme-lab", "unknown");
     let mut answers = Vec::new();
-    for wrong in [
-        format!("{url}x"),
-        unknown,
-        format!("{}/hookup/acme-lab/x", server.url),
-    ] {
+    for wrong in [format!("{url}x"), unknown, format!("{}/hookup/acme-lab/x", server.url)] {
         let answer = post(&wrong, &[], notice(1).to_string()).await;
         assert_eq!(answer.status(), 404);
-        let mut headers: Vec<_> = answer
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        let mut headers: Vec<_> = answer.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         headers.retain(|(name, _)| name != "x-request-id" && name != "date");
         headers.sort_by_key(|(name, _)| name.to_string());
         answers.push((headers, answer.bytes().await.unwrap()));
     }
-    assert!(
-        answers.iter().all(|answer| *answer == answers[0]),
-        "{answers:?}"
-    );
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
 #[tokio::test]
 async fn wrong_keys_are_slowed_down_by_address_and_a_right_key_never_is() {
-    let arguments = [
-        "--http-wrong-keys-per-minute",
-        "5",
-        "--http-trusted-proxies",
-        "127.0.0.0/8",
-    ];
-    let server = Server::start_with(&Options {
-        arguments: &arguments,
-        ..Options::default()
-    });
+    let arguments = ["--http-wrong-keys-per-minute", "5", "--http-trusted-proxies", "127.0.0.0/8"];
+    let server = Server::start_with(&Options { arguments: &arguments, ..Options::default() });
     let admin = server.admin();
     let url = admin.integration("acme-lab").await;
     let wrong = format!("{url}x");
@@ -121,11 +85,7 @@ async fn wrong_keys_are_slowed_down_by_address_and_a_right_key_never_is() {
     assert_eq!(slowed.status(), 429);
     assert!(slowed.headers().contains_key("retry-after"));
     for _ in 0..20 {
-        assert_eq!(
-            post(&url, &guesser, body.clone()).await.status(),
-            200,
-            "the right key, from there too"
-        );
+        assert_eq!(post(&url, &guesser, body.clone()).await.status(), 200, "the right key, from there too");
     }
     let elsewhere = [("x-forwarded-for", "203.0.113.8")];
     assert_eq!(post(&wrong, &elsewhere, body).await.status(), 404);
@@ -144,30 +104,16 @@ async fn only_allowed_addresses_may_send_and_only_trusted_proxies_are_believed()
         (&[], "", 403),
     ];
     for (arguments, forwarded, due) in cases {
-        let server = Server::start_with(&Options {
-            arguments,
-            ..Options::default()
-        });
+        let server = Server::start_with(&Options { arguments, ..Options::default() });
         let admin = server.admin();
         let url = admin.integration("acme-lab").await;
         let allow = json!({"allow": {"addresses": ["203.0.113.7/32", "2001:db8::/32"]}});
-        let (status, _) = admin
-            .send(Method::PATCH, "/v1/integrations/acme-lab", &allow)
-            .await;
+        let (status, _) = admin.send(Method::PATCH, "/v1/integrations/acme-lab", &allow).await;
         assert_eq!(status, 200);
-        let answer = post(
-            &url,
-            &[("x-forwarded-for", forwarded)],
-            notice(1).to_string(),
-        )
-        .await;
+        let answer = post(&url, &[("x-forwarded-for", forwarded)], notice(1).to_string()).await;
         assert_eq!(answer.status(), due, "{arguments:?} {forwarded}");
         let answer: Value = answer.json().await.unwrap();
-        assert_eq!(
-            answer["quarantine_id"].is_string(),
-            due == 403,
-            "{forwarded}: {answer}"
-        );
+        assert_eq!(answer["quarantine_id"].is_string(), due == 403, "{forwarded}: {answer}");
     }
 }
 
@@ -177,9 +123,7 @@ async fn only_allowed_hosts_may_be_in_a_token_url() {
     let admin = server.admin();
     let url = admin.integration("acme-lab").await;
     let allow = json!({"allow": {"token_hosts": ["provetcloud.com", "other.example:8443"]}});
-    admin
-        .send(Method::PATCH, "/v1/integrations/acme-lab", &allow)
-        .await;
+    admin.send(Method::PATCH, "/v1/integrations/acme-lab", &allow).await;
     for (token_url, due) in [
         ("https://provetcloud.com/1/token", 200),
         ("https://PROVETCLOUD.com:443/1/token", 200),
@@ -195,10 +139,7 @@ async fn only_allowed_hosts_may_be_in_a_token_url() {
         let problem: Value = answer.json().await.unwrap();
         if due == 422 {
             assert_eq!(problem["errors"][0]["pointer"], "/token_url");
-            assert!(
-                !problem.to_string().contains("example"),
-                "never quoted: {problem}"
-            );
+            assert!(!problem.to_string().contains("example"), "never quoted: {problem}");
         }
     }
 }
@@ -220,15 +161,8 @@ async fn a_notice_is_taken_under_any_media_type_that_does_not_say_that_it_is_som
         (Some("application/soap+xml"), 415),
     ];
     for (media_type, due) in cases {
-        let headers: Vec<_> = media_type
-            .map(|name| ("content-type", name))
-            .into_iter()
-            .collect();
-        assert_eq!(
-            post(&url, &headers, notice(1).to_string()).await.status(),
-            due,
-            "{media_type:?}"
-        );
+        let headers: Vec<_> = media_type.map(|name| ("content-type", name)).into_iter().collect();
+        assert_eq!(post(&url, &headers, notice(1).to_string()).await.status(), due, "{media_type:?}");
     }
 }
 
@@ -254,18 +188,10 @@ async fn what_cannot_be_accepted_is_answered_as_the_contract_says() {
         let name = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
         let (status, problem) = admin.try_notify(&url, body).await;
         assert_eq!(status, due, "{name}: {problem}");
-        assert_eq!(
-            problem["quarantine_id"].is_string(),
-            is_kept,
-            "{name}: {problem}"
-        );
+        assert_eq!(problem["quarantine_id"].is_string(), is_kept, "{name}: {problem}");
     }
     let (_, problem) = admin.try_notify(&url, "{}").await;
-    assert_eq!(
-        problem["errors"].as_array().unwrap().len(),
-        10,
-        "every violation: {problem}"
-    );
+    assert_eq!(problem["errors"].as_array().unwrap().len(), 10, "every violation: {problem}");
     let largest = 40 * 1024 - notice(1).to_string().len() - 10;
     let mut sent = notice(1);
     sent["note"] = json!("x".repeat(largest));
@@ -276,13 +202,7 @@ async fn what_cannot_be_accepted_is_answered_as_the_contract_says() {
 #[tokio::test]
 async fn hookup_urls_begin_with_the_public_url() {
     let arguments = ["--http-public-url", "https://hub.example.com/notices/"];
-    let server = Server::start_with(&Options {
-        arguments: &arguments,
-        ..Options::default()
-    });
+    let server = Server::start_with(&Options { arguments: &arguments, ..Options::default() });
     let url = server.admin().integration("acme-lab").await;
-    assert!(
-        url.starts_with("https://hub.example.com/notices/hookup/acme-lab/"),
-        "{url}"
-    );
+    assert!(url.starts_with("https://hub.example.com/notices/hookup/acme-lab/"), "{url}");
 }

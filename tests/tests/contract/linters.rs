@@ -18,12 +18,8 @@ async fn redocly_finds_nothing_wrong_with_the_openapi_document() {
     write!(file, "{}", server.admin().get("/openapi.json").await).unwrap();
     let linter = repository().join(".cache/npm/node_modules/.bin/redocly");
     let mut lint = Command::new(linter);
-    lint.arg("lint")
-        .arg(file.path())
-        .arg("--config")
-        .arg(repository().join("ops/test-tools/redocly.yaml"));
-    lint.env("REDOCLY_TELEMETRY", "off")
-        .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");
+    lint.arg("lint").arg(file.path()).arg("--config").arg(repository().join("ops/test-tools/redocly.yaml"));
+    lint.env("REDOCLY_TELEMETRY", "off").env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");
     succeeded(&lint.output().unwrap());
 }
 
@@ -32,19 +28,10 @@ async fn the_asyncapi_parser_finds_nothing_wrong_with_the_asyncapi_document() {
     let server = Server::start();
     let script = repository().join("tests/tests/contract/clients/asyncapi.mjs");
     let mut parse = acceptance::node();
-    parse
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    parse.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = parse.spawn().unwrap();
     let document = server.admin().get("/asyncapi.json").await.to_string();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(document.as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(document.as_bytes()).unwrap();
     succeeded(&child.wait_with_output().unwrap());
 }
 
@@ -60,40 +47,14 @@ async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_allow()
     std::fs::write(&file, admin.get("/openapi.json").await.to_string()).unwrap();
     let mut run = Command::new(repository().join(".cache/venv/bin/schemathesis"));
     run.arg("run").arg(&file).args(["--url", &server.url]);
-    run.args([
-        "--header",
-        &format!("Authorization: Bearer {}", admin.token),
-    ]);
-    run.args([
-        "--checks",
-        "all",
-        "--exclude-checks",
-        "positive_data_acceptance,negative_data_rejection",
-    ]);
-    run.args([
-        "--exclude-path",
-        "/v1/changes",
-        "--max-examples",
-        "3",
-        "--seed",
-        "1",
-        "--max-time",
-        "45",
-    ]);
+    run.args(["--header", &format!("Authorization: Bearer {}", admin.token)]);
+    run.args(["--checks", "all", "--exclude-checks", "positive_data_acceptance,negative_data_rejection"]);
+    run.args(["--exclude-path", "/v1/changes", "--max-examples", "3", "--seed", "1", "--max-time", "45"]);
     run.args(["--exclude-operation-id", "revokeToken"]);
-    run.args([
-        "--no-color",
-        "--generation-database",
-        "none",
-        "--request-timeout",
-        "20",
-    ]);
+    run.args(["--no-color", "--generation-database", "none", "--request-timeout", "20"]);
     succeeded(&run.current_dir(dir.path()).output().unwrap());
     let log = server.log();
-    let failed: Vec<_> = log
-        .lines()
-        .filter(|line| line.contains("\"http.status\":5"))
-        .collect();
+    let failed: Vec<_> = log.lines().filter(|line| line.contains("\"http.status\":5")).collect();
     assert!(failed.is_empty(), "{failed:?}");
     assert_eq!(admin.get("/readyz").await["ready"], true);
 }

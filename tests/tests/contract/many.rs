@@ -20,9 +20,7 @@ async fn every_one_of_many_subscribers_gets_every_change() {
     let open = (0..200).map(|_| Stream::open(&admin, "from=now"));
     let mut streams = join_all(open).await;
     post(&admin, &hookup, 0..20).await;
-    let due: Vec<_> = (0..20)
-        .map(|number| format!("provetcloud.com/{number}"))
-        .collect();
+    let due: Vec<_> = (0..20).map(|number| format!("provetcloud.com/{number}")).collect();
     for stream in &mut streams {
         assert_eq!(subjects(&stream.changes(20).await), due);
     }
@@ -68,42 +66,17 @@ async fn a_subscriber_that_does_not_read_delays_nobody_and_catches_up_completely
     write_much(&admin, &hookup).await;
     post(&admin, &hookup, [999]).await;
     let all = read_pages(&admin, &format!("/v1/changes?limit=1000&after={cursor}")).await;
-    let due: Vec<_> = all
-        .iter()
-        .map(|change| change["id"].as_str().unwrap().to_owned())
-        .collect();
-    assert!(
-        due.len() > 4096,
-        "more than is kept for those who are behind: {}",
-        due.len()
-    );
-    let seen: Vec<_> = quick
-        .changes(due.len())
-        .await
-        .iter()
-        .map(|change| change.change_id())
-        .collect();
+    let due: Vec<_> = all.iter().map(|change| change["id"].as_str().unwrap().to_owned()).collect();
+    assert!(due.len() > 4096, "more than is kept for those who are behind: {}", due.len());
+    let seen: Vec<_> = quick.changes(due.len()).await.iter().map(|change| change.change_id()).collect();
     assert_eq!(seen, due, "while the other one does not read");
 
     let mut text = Vec::new();
-    while !String::from_utf8_lossy(&text[text.len().saturating_sub(4000)..])
-        .contains("provetcloud.com/999")
-    {
+    while !String::from_utf8_lossy(&text[text.len().saturating_sub(4000)..]).contains("provetcloud.com/999") {
         assert!(slow.read_buf(&mut text).await.unwrap() > 0, "it goes on");
     }
     let text = String::from_utf8(text).unwrap();
-    let data = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: {\"specversion\""));
-    let ids: Vec<_> = data
-        .map(|rest| {
-            rest.split("\"id\":\"")
-                .nth(1)
-                .unwrap()
-                .split('"')
-                .next()
-                .unwrap()
-        })
-        .collect();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: {\"specversion\""));
+    let ids: Vec<_> = data.map(|rest| rest.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap()).collect();
     assert_eq!(ids, due, "nothing missed, nothing twice");
 }

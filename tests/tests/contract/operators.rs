@@ -25,42 +25,21 @@ async fn worked() -> Server {
     admin.try_notify(&hookup, vec![b' '; 50_000]).await;
     admin.try_get("/v1/clients/unknown?secret-query=1").await;
     admin.try_get("/secret-path").await;
-    let id = admin.get("/v1/clients").await["items"][1]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    admin
-        .post(&format!("/v1/clients/{id}/retire"), &json!({}))
-        .await;
+    let id = admin.get("/v1/clients").await["items"][1]["id"].as_str().unwrap().to_owned();
+    admin.post(&format!("/v1/clients/{id}/retire"), &json!({})).await;
     server
 }
 
 async fn metrics(server: &Server) -> String {
-    let answer = server
-        .admin()
-        .request(Method::GET, "/metrics")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        answer.headers()["content-type"],
-        "text/plain; version=0.0.4; charset=utf-8"
-    );
+    let answer = server.admin().request(Method::GET, "/metrics").send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     answer.text().await.unwrap()
 }
 
 fn with_input(mut command: Command, input: &str) -> (bool, String) {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let done = child.wait_with_output().unwrap();
     let said = [done.stdout, done.stderr].concat();
     (done.status.success(), String::from_utf8(said).unwrap())
@@ -73,13 +52,8 @@ fn samples(metrics: &str) -> Vec<(String, BTreeSet<String>)> {
         .map(|line| {
             let (name, rest) = line.split_once(['{', ' ']).unwrap();
             let labels = rest.rsplit_once('}').map_or("", |(labels, _)| labels);
-            let labels = labels
-                .split("\",")
-                .filter_map(|label| label.split_once('='));
-            (
-                name.to_owned(),
-                labels.map(|(label, _)| label.to_owned()).collect(),
-            )
+            let labels = labels.split("\",").filter_map(|label| label.split_once('='));
+            (name.to_owned(), labels.map(|(label, _)| label.to_owned()).collect())
         })
         .collect()
 }
@@ -94,10 +68,7 @@ async fn the_metrics_of_the_contract_are_there_with_bounded_labels() {
     assert!(is_clean, "{said}");
     let samples = samples(&text);
     let due: [(&str, &[&str]); 18] = [
-        (
-            "regledger_notifications_total",
-            &["integration", "outcome", "source"],
-        ),
+        ("regledger_notifications_total", &["integration", "outcome", "source"]),
         ("regledger_ledger_append_seconds_count", &[]),
         ("regledger_ledger_batch_events_count", &[]),
         ("regledger_ledger_position", &["partition"]),
@@ -107,10 +78,7 @@ async fn the_metrics_of_the_contract_are_there_with_bounded_labels() {
         ("regledger_stream_subscribers", &[]),
         ("regledger_stream_delay_seconds_count", &[]),
         ("regledger_quarantine_messages", &[]),
-        (
-            "regledger_http_request_duration_seconds_count",
-            &["method", "route", "status"],
-        ),
+        ("regledger_http_request_duration_seconds_count", &["method", "route", "status"]),
         ("regledger_disk_free_bytes", &[]),
         ("regledger_build_info", &["version"]),
         ("regledger_ready", &["check"]),
@@ -123,10 +91,7 @@ async fn the_metrics_of_the_contract_are_there_with_bounded_labels() {
         let labels: BTreeSet<_> = labels.iter().map(|label| (*label).to_owned()).collect();
         let found: Vec<_> = samples.iter().filter(|(found, _)| found == name).collect();
         assert!(!found.is_empty(), "{name}");
-        assert!(
-            found.iter().all(|(_, found)| *found == labels),
-            "{name}: {found:?}"
-        );
+        assert!(found.iter().all(|(_, found)| *found == labels), "{name}: {found:?}");
     }
     for word in ["provetcloud", "client-1", "secret-path", "unknown"] {
         assert!(!text.contains(word), "{word} is in a label");
@@ -159,16 +124,8 @@ async fn the_dashboard_and_the_alerts_ask_for_metrics_that_there_are() {
         ["check", "config", "ops/prometheus/prometheus.yml"],
         ["test", "rules", "ops/prometheus/rules_test.yml"],
     ] {
-        let done = tool("promtool")
-            .args(arguments)
-            .current_dir(repository())
-            .output()
-            .unwrap();
-        assert!(
-            done.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&done.stdout)
-        );
+        let done = tool("promtool").args(arguments).current_dir(repository()).output().unwrap();
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stdout));
     }
 }
 
@@ -178,22 +135,11 @@ async fn health_says_of_each_thing_by_name_whether_it_answers() {
     let anybody = Client::new(&server.url, "");
     let (status, ready) = anybody.try_get("/readyz").await;
     assert_eq!((status.as_u16(), &ready["ready"]), (200, &json!(true)));
-    let names: Vec<_> = ready["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|check| check["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        names,
-        ["ledger", "directory", "keys", "state", "projection", "disk", "stream"]
-    );
+    let names: Vec<_> =
+        ready["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ledger", "directory", "keys", "state", "projection", "disk", "stream"]);
     for check in ready["checks"].as_array().unwrap() {
-        assert_eq!(
-            (&check["ready"], &check["reason"]),
-            (&json!(true), &Value::Null),
-            "{check}"
-        );
+        assert_eq!((&check["ready"], &check["reason"]), (&json!(true), &Value::Null), "{check}");
     }
     assert_eq!(anybody.try_get("/healthz").await.0, 200);
 }
@@ -201,41 +147,19 @@ async fn health_says_of_each_thing_by_name_whether_it_answers() {
 #[tokio::test]
 async fn too_little_disk_makes_it_unready_and_says_why() {
     let arguments = ["--disk-min-free-bytes", "9000000000000000"];
-    let options = acceptance::Options {
-        arguments: &arguments,
-        ..acceptance::Options::default()
-    };
+    let options = acceptance::Options { arguments: &arguments, ..acceptance::Options::default() };
     let server = Server::start_with(&options);
     let (status, ready) = Client::new(&server.url, "").try_get("/readyz").await;
     assert_eq!((status.as_u16(), &ready["ready"]), (503, &json!(false)));
-    let disk = ready["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|check| check["name"] == "disk")
-        .unwrap();
-    assert!(
-        disk["reason"]
-            .as_str()
-            .unwrap()
-            .contains("disk.min_free_bytes"),
-        "{disk}"
-    );
+    let disk = ready["checks"].as_array().unwrap().iter().find(|check| check["name"] == "disk").unwrap();
+    assert!(disk["reason"].as_str().unwrap().contains("disk.min_free_bytes"), "{disk}");
 }
 
 #[tokio::test]
 async fn a_request_is_one_line_that_says_nothing_of_tenants_and_capabilities() {
     let server = worked().await;
-    let answer = server
-        .admin()
-        .request(Method::GET, "/v1/tokens?limit=7")
-        .send()
-        .await
-        .unwrap();
-    let id = answer.headers()["x-request-id"]
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let answer = server.admin().request(Method::GET, "/v1/tokens?limit=7").send().await.unwrap();
+    let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
     let (status, data, _own) = {
         let admin = server.admin();
         let hookup = admin.integration("other").await;
@@ -254,10 +178,7 @@ async fn a_request_is_one_line_that_says_nothing_of_tenants_and_capabilities() {
         for (field, value) in due {
             assert_eq!(line[field], value, "{field}");
         }
-        assert!(
-            line["http.seconds"].is_f64() && line["timestamp"].is_string(),
-            "{line}"
-        );
+        assert!(line["http.seconds"].is_f64() && line["timestamp"].is_string(), "{line}");
         for word in [
             hookup.rsplit('/').next().unwrap(),
             "provetcloud",
@@ -271,17 +192,10 @@ async fn a_request_is_one_line_that_says_nothing_of_tenants_and_capabilities() {
         ] {
             assert!(!log.contains(word), "{word} is logged");
         }
-        let requests = log
-            .lines()
-            .filter(|line| line.contains("\"message\":\"request\""))
-            .count();
+        let requests = log.lines().filter(|line| line.contains("\"message\":\"request\"")).count();
         let metrics = metrics(&server).await;
-        let counts = metrics
-            .lines()
-            .filter(|line| line.starts_with("regledger_http_request_duration_seconds_count"));
-        let counted: usize = counts
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap())
-            .sum();
+        let counts = metrics.lines().filter(|line| line.starts_with("regledger_http_request_duration_seconds_count"));
+        let counted: usize = counts.map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum();
         assert_eq!(requests, counted, "a line for each request");
         server.stop()
     };
@@ -292,11 +206,7 @@ async fn a_request_is_one_line_that_says_nothing_of_tenants_and_capabilities() {
 async fn a_stranger_who_sends_what_is_no_http_writes_no_error_into_the_log() {
     let server = Server::start();
     let address = server.url.strip_prefix("http://").unwrap();
-    for sent in [
-        "garbage\r\n\r\n",
-        "GET / HTTP/1.1\r\nbad header: \u{1}\r\n\r\n",
-        "GET / HTTP/9\r\n\r\n",
-    ] {
+    for sent in ["garbage\r\n\r\n", "GET / HTTP/1.1\r\nbad header: \u{1}\r\n\r\n", "GET / HTTP/9\r\n\r\n"] {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(sent.as_bytes()).unwrap();
         let mut answer = String::new();

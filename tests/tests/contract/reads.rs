@@ -8,66 +8,31 @@ use crate::stream::{post, read_pages};
 
 async fn send(admin: &Client, hookup: &str, tenant: u64, fields: Value) -> Value {
     let mut sent = notice(tenant);
-    sent.as_object_mut()
-        .unwrap()
-        .extend(fields.as_object().unwrap().clone());
+    sent.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     let receipt = admin.notify(hookup, &sent).await;
-    admin
-        .get(&format!(
-            "/v1/clients?limit=1&min_position={}",
-            Client::place(&receipt)
-        ))
-        .await;
+    admin.get(&format!("/v1/clients?limit=1&min_position={}", Client::place(&receipt))).await;
     receipt
 }
 
 fn column(page: &Value, name: &str) -> Vec<Value> {
-    page["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item[name].clone())
-        .collect()
+    page["items"].as_array().unwrap().iter().map(|item| item[name].clone()).collect()
 }
 
 #[tokio::test]
 async fn the_client_table_is_filtered() {
     let server = Server::start();
     let admin = server.admin();
-    let (acme, other) = (
-        admin.integration("acme-lab").await,
-        admin.integration("other").await,
-    );
+    let (acme, other) = (admin.integration("acme-lab").await, admin.integration("other").await);
     send(&admin, &acme, 1, json!({"departments": [3, 9]})).await;
-    send(
-        &admin,
-        &acme,
-        2,
-        json!({"departments": [3], "removed_department": 3}),
-    )
-    .await;
+    send(&admin, &acme, 2, json!({"departments": [3], "removed_department": 3})).await;
     send(&admin, &acme, 3, json!({"client_id": "old"})).await;
-    send(
-        &admin,
-        &acme,
-        3,
-        json!({"client_id": "new", "departments": [9]}),
-    )
-    .await;
+    send(&admin, &acme, 3, json!({"client_id": "new", "departments": [9]})).await;
     send(&admin, &other, 1, json!({})).await;
-    let id = admin.get("/v1/clients?integration=other").await["items"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    admin
-        .post(&format!("/v1/clients/{id}/retire"), &json!({}))
-        .await;
+    let id = admin.get("/v1/clients?integration=other").await["items"][0]["id"].as_str().unwrap().to_owned();
+    admin.post(&format!("/v1/clients/{id}/retire"), &json!({})).await;
     let cases: [(&str, &[&str]); 14] = [
         ("", &["client-1", "client-2", "old", "new", "client-1"]),
-        (
-            "integration=acme-lab",
-            &["client-1", "client-2", "old", "new"],
-        ),
+        ("integration=acme-lab", &["client-1", "client-2", "old", "new"]),
         ("integration=unknown", &[]),
         ("tenant=provetcloud.com/3", &["old", "new"]),
         ("tenant=provetcloud.com/1&integration=other", &["client-1"]),
@@ -79,21 +44,13 @@ async fn the_client_table_is_filtered() {
         ("state=erased", &[]),
         ("latest=true", &["client-1", "client-2", "new", "client-1"]),
         ("latest=false", &["old"]),
-        (
-            "latest=true&state=active&department=9",
-            &["client-1", "new"],
-        ),
+        ("latest=true&state=active&department=9", &["client-1", "new"]),
     ];
     for (query, due) in cases {
         let page = admin.get(&format!("/v1/clients?{query}")).await;
         assert_eq!(column(&page, "client_id"), due, "{query}");
-        let head = admin.get("/v1/changes?type=client.*&limit=1000").await["items"]
-            .as_array()
-            .unwrap()
-            .len();
-        let now = admin
-            .get(&format!("/v1/clients?{query}&as_of=0:{}", head + 20))
-            .await;
+        let head = admin.get("/v1/changes?type=client.*&limit=1000").await["items"].as_array().unwrap().len();
+        let now = admin.get(&format!("/v1/clients?{query}&as_of=0:{}", head + 20)).await;
         assert_eq!(column(&now, "client_id"), due, "as of now: {query}");
     }
 }
@@ -117,25 +74,11 @@ async fn pages_stay_in_order_while_rows_are_added_and_changed() {
     }
     let due: Vec<_> = (0..seen.len() as u64).map(Value::from).collect();
     assert_eq!(seen, due, "no row twice, none left out");
-    assert!(
-        seen.len() >= 13,
-        "rows that were added meanwhile come at the end"
-    );
-    for wrong in [
-        "limit=0",
-        "limit=1001",
-        "limit=x",
-        "after=x",
-        "department=x",
-        "as_of=x",
-        "min_position=x",
-        "min_position=17",
-    ] {
-        assert_eq!(
-            admin.try_get(&format!("/v1/clients?{wrong}")).await.0,
-            400,
-            "{wrong}"
-        );
+    assert!(seen.len() >= 13, "rows that were added meanwhile come at the end");
+    for wrong in
+        ["limit=0", "limit=1001", "limit=x", "after=x", "department=x", "as_of=x", "min_position=x", "min_position=17"]
+    {
+        assert_eq!(admin.try_get(&format!("/v1/clients?{wrong}")).await.0, 400, "{wrong}");
     }
 }
 
@@ -161,35 +104,17 @@ async fn the_table_can_be_read_as_it_was() {
         let place = Client::place(&receipt);
         let time = receipt["recorded_time"].as_str().unwrap();
         for when in [place.as_str(), &receipt["position"].to_string(), time] {
-            assert_eq!(
-                admin.get(&format!("/v1/clients?as_of={when}")).await,
-                table,
-                "{when}"
-            );
+            assert_eq!(admin.get(&format!("/v1/clients?as_of={when}")).await, table, "{when}");
             let paged = read_pages(&admin, &format!("/v1/clients?limit=1&as_of={when}")).await;
             assert_eq!(Value::from(paged), table["items"], "page by page: {when}");
             for row in table["items"].as_array().unwrap() {
                 let path = format!("/v1/clients/{}?as_of={when}", row["id"].as_str().unwrap());
                 assert_eq!(&admin.get(&path).await, row, "{when}");
             }
-            let active = admin
-                .get(&format!("/v1/clients?state=active&as_of={when}"))
-                .await;
-            let due: Vec<_> = table["items"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|row| row["state"] == "active")
-                .collect();
-            assert_eq!(
-                active["items"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .collect::<Vec<_>>(),
-                due,
-                "{when}"
-            );
+            let active = admin.get(&format!("/v1/clients?state=active&as_of={when}")).await;
+            let due: Vec<_> =
+                table["items"].as_array().unwrap().iter().filter(|row| row["state"] == "active").collect();
+            assert_eq!(active["items"].as_array().unwrap().iter().collect::<Vec<_>>(), due, "{when}");
         }
     }
     let before = admin.get("/v1/clients?as_of=2020-01-01T00:00:00Z").await;
@@ -202,13 +127,7 @@ async fn everything_that_happened_to_a_client_can_be_read() {
     let admin = server.admin();
     let hookup = admin.integration("acme-lab").await;
     for department in 1..=5 {
-        send(
-            &admin,
-            &hookup,
-            1,
-            json!({"departments": [department], "algorithm": department.to_string()}),
-        )
-        .await;
+        send(&admin, &hookup, 1, json!({"departments": [department], "algorithm": department.to_string()})).await;
         send(&admin, &hookup, 2, json!({"departments": [department]})).await;
     }
     let page = admin.get("/v1/clients?tenant=provetcloud.com/1").await;
@@ -220,13 +139,7 @@ async fn everything_that_happened_to_a_client_can_be_read() {
         assert_eq!(history, all, "limit {limit}");
     }
     assert_eq!(admin.try_get("/v1/clients/unknown/changes").await.0, 404);
-    assert_eq!(
-        admin
-            .try_get(&format!("/v1/clients/{id}/changes?after=x"))
-            .await
-            .0,
-        400
-    );
+    assert_eq!(admin.try_get(&format!("/v1/clients/{id}/changes?after=x")).await.0, 400);
 }
 
 #[tokio::test]
@@ -234,10 +147,7 @@ async fn a_read_waits_for_the_position_that_it_must_see() {
     let server = Server::start();
     let admin = server.admin();
     let hookup = admin.integration("acme-lab").await;
-    let next = admin.notify(&hookup, &notice(1)).await["position"]
-        .as_u64()
-        .unwrap()
-        + 1;
+    let next = admin.notify(&hookup, &notice(1)).await["position"].as_u64().unwrap() + 1;
     let path = format!("/v1/clients?min_position=0:{next}");
     let waiting = tokio::spawn({
         let (admin, path) = (admin.clone(), path.clone());
@@ -247,23 +157,11 @@ async fn a_read_waits_for_the_position_that_it_must_see() {
     assert_eq!(waiting.await.unwrap()["items"].as_array().unwrap().len(), 2);
     for round in 3..50 {
         let receipt = admin.notify(&hookup, &notice(round)).await;
-        let page = admin
-            .get(&format!(
-                "/v1/clients?min_position={}",
-                Client::place(&receipt)
-            ))
-            .await;
-        assert_eq!(
-            page["items"].as_array().unwrap().len() as u64,
-            round,
-            "it is there at once"
-        );
+        let page = admin.get(&format!("/v1/clients?min_position={}", Client::place(&receipt))).await;
+        assert_eq!(page["items"].as_array().unwrap().len() as u64, round, "it is there at once");
     }
     let (status, problem) = admin.try_get("/v1/clients?min_position=1:0").await;
-    assert!(
-        status.is_client_error() || status == 504,
-        "there is no such partition: {problem}"
-    );
+    assert!(status.is_client_error() || status == 504, "there is no such partition: {problem}");
 }
 
 #[tokio::test]
@@ -272,10 +170,7 @@ async fn a_change_id_is_the_same_after_the_projection_was_made_anew() {
     let admin = server.admin();
     let hookup = admin.integration("acme-lab").await;
     post(&admin, &hookup, 0..20).await;
-    let (table, changes) = (
-        admin.get("/v1/clients").await,
-        admin.get("/v1/changes").await,
-    );
+    let (table, changes) = (admin.get("/v1/clients").await, admin.get("/v1/changes").await);
     let (_, data, _own) = server.stop();
     for name in ["state.db", "state.db-wal", "state.db-shm"] {
         let _ = std::fs::remove_file(data.join(name));
@@ -283,20 +178,7 @@ async fn a_change_id_is_the_same_after_the_projection_was_made_anew() {
     let server = Server::start_in(&data, &acceptance::Options::default());
     let admin = server.admin();
     let last = table["items"][19]["position"].as_u64().unwrap();
-    assert_eq!(
-        admin
-            .get(&format!("/v1/clients?min_position=0:{last}"))
-            .await,
-        table
-    );
+    assert_eq!(admin.get(&format!("/v1/clients?min_position=0:{last}")).await, table);
     assert_eq!(admin.get("/v1/changes").await, changes);
-    assert_eq!(
-        admin
-            .request(Method::GET, "/readyz")
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
+    assert_eq!(admin.request(Method::GET, "/readyz").send().await.unwrap().status(), 200);
 }

@@ -17,23 +17,9 @@ pub struct Route {
 }
 
 /// `statuses`: to one who sees everything, another integration, this integration, this domain.
-const fn route(
-    call: [&'static str; 2],
-    scope: &'static str,
-    body: &'static str,
-    statuses: [u16; 4],
-) -> Route {
+const fn route(call: [&'static str; 2], scope: &'static str, body: &'static str, statuses: [u16; 4]) -> Route {
     let [all, elsewhere, integration, domain] = statuses;
-    Route {
-        method: call[0],
-        path: call[1],
-        scope,
-        body,
-        all,
-        elsewhere,
-        integration,
-        domain,
-    }
+    Route { method: call[0], path: call[1], scope, body, all, elsewhere, integration, domain }
 }
 
 const SPEC: &str = r#"{"name":"{fresh}","source":"provet","notify":{"kind":"hookup"}}"#;
@@ -41,125 +27,30 @@ const TOKEN: &str = r#"{"name":"t","scopes":["clients:read"]}"#;
 const REASON: &str = r#"{"reason":"a test"}"#;
 
 pub const ROUTES: &[Route] = &[
-    route(
-        ["GET", "/v1/clients"],
-        "clients:read",
-        "",
-        [200, 200, 200, 200],
-    ),
-    route(
-        ["GET", "/v1/clients/{client}"],
-        "clients:read",
-        "",
-        [200, 404, 200, 200],
-    ),
-    route(
-        ["GET", "/v1/clients/{client}/changes"],
-        "clients:read",
-        "",
-        [200, 404, 200, 200],
-    ),
-    route(
-        ["POST", "/v1/clients/{client}/reveal"],
-        "secrets:reveal",
-        REASON,
-        [200, 404, 200, 200],
-    ),
-    route(
-        ["POST", "/v1/clients/{client}/retire"],
-        "admin",
-        "",
-        [200, 404, 200, 200],
-    ),
-    route(
-        ["GET", "/v1/changes"],
-        "changes:read",
-        "",
-        [200, 200, 200, 200],
-    ),
-    route(
-        ["GET", "/v1/events"],
-        "events:read",
-        "",
-        [200, 403, 403, 403],
-    ),
-    route(
-        ["GET", "/v1/integrations"],
-        "admin",
-        "",
-        [200, 200, 200, 200],
-    ),
-    route(
-        ["POST", "/v1/integrations"],
-        "admin",
-        SPEC,
-        [201, 403, 403, 201],
-    ),
-    route(
-        ["GET", "/v1/integrations/{integration}"],
-        "admin",
-        "",
-        [200, 404, 200, 200],
-    ),
-    route(
-        ["PATCH", "/v1/integrations/{integration}"],
-        "admin",
-        r#"{"owner":"Ann"}"#,
-        [200, 404, 200, 200],
-    ),
+    route(["GET", "/v1/clients"], "clients:read", "", [200, 200, 200, 200]),
+    route(["GET", "/v1/clients/{client}"], "clients:read", "", [200, 404, 200, 200]),
+    route(["GET", "/v1/clients/{client}/changes"], "clients:read", "", [200, 404, 200, 200]),
+    route(["POST", "/v1/clients/{client}/reveal"], "secrets:reveal", REASON, [200, 404, 200, 200]),
+    route(["POST", "/v1/clients/{client}/retire"], "admin", "", [200, 404, 200, 200]),
+    route(["GET", "/v1/changes"], "changes:read", "", [200, 200, 200, 200]),
+    route(["GET", "/v1/events"], "events:read", "", [200, 403, 403, 403]),
+    route(["GET", "/v1/integrations"], "admin", "", [200, 200, 200, 200]),
+    route(["POST", "/v1/integrations"], "admin", SPEC, [201, 403, 403, 201]),
+    route(["GET", "/v1/integrations/{integration}"], "admin", "", [200, 404, 200, 200]),
+    route(["PATCH", "/v1/integrations/{integration}"], "admin", r#"{"owner":"Ann"}"#, [200, 404, 200, 200]),
     // The integration that a token is limited to is not deleted, or the other rows would have none.
-    route(
-        ["DELETE", "/v1/integrations/{spare}"],
-        "admin",
-        "",
-        [204, 404, 404, 204],
-    ),
+    route(["DELETE", "/v1/integrations/{spare}"], "admin", "", [204, 404, 404, 204]),
     route(["GET", "/v1/quarantine"], "admin", "", [200, 200, 200, 200]),
-    route(
-        ["GET", "/v1/quarantine/{message}"],
-        "admin",
-        "",
-        [200, 404, 200, 200],
-    ),
-    route(
-        ["POST", "/v1/quarantine/{message}/reveal"],
-        "secrets:reveal",
-        REASON,
-        [200, 404, 200, 200],
-    ),
-    route(
-        ["POST", "/v1/quarantine/{message}/release"],
-        "admin",
-        "",
-        [422, 404, 422, 422],
-    ),
-    route(
-        ["POST", "/v1/quarantine/{message}/dismiss"],
-        "admin",
-        "",
-        [200, 404, 200, 200],
-    ),
+    route(["GET", "/v1/quarantine/{message}"], "admin", "", [200, 404, 200, 200]),
+    route(["POST", "/v1/quarantine/{message}/reveal"], "secrets:reveal", REASON, [200, 404, 200, 200]),
+    route(["POST", "/v1/quarantine/{message}/release"], "admin", "", [422, 404, 422, 422]),
+    route(["POST", "/v1/quarantine/{message}/dismiss"], "admin", "", [200, 404, 200, 200]),
     route(["GET", "/v1/tokens"], "admin", "", [200, 200, 200, 200]),
     route(["POST", "/v1/tokens"], "admin", TOKEN, [201, 403, 403, 403]),
-    route(
-        ["GET", "/v1/tokens/{token}"],
-        "admin",
-        "",
-        [200, 404, 404, 404],
-    ),
-    route(
-        ["DELETE", "/v1/tokens/{token}"],
-        "admin",
-        "",
-        [204, 404, 404, 404],
-    ),
+    route(["GET", "/v1/tokens/{token}"], "admin", "", [200, 404, 404, 404]),
+    route(["DELETE", "/v1/tokens/{token}"], "admin", "", [204, 404, 404, 404]),
     // Last: it ends the URL to which the others send their notices.
-    route(
-        ["POST", "/v1/integrations/{integration}/rotate-hookup"],
-        "admin",
-        "",
-        [200, 404, 200, 200],
-    ),
+    route(["POST", "/v1/integrations/{integration}/rotate-hookup"], "admin", "", [200, 404, 200, 200]),
 ];
 
 /// Routes that take no token.

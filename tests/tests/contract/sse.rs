@@ -48,10 +48,7 @@ impl Stream {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{query}");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self {
-            response,
-            unread: String::new(),
-        }
+        Self { response, unread: String::new() }
     }
 
     /// The next event; none once the stream has ended in an orderly way.
@@ -63,9 +60,7 @@ impl Stream {
                 return Some(frame);
             }
             let read = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
-            let chunk = read
-                .expect("it goes on or ends")
-                .expect("it ends in an orderly way")?;
+            let chunk = read.expect("it goes on or ends").expect("it ends in an orderly way")?;
             self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }
@@ -74,18 +69,13 @@ impl Stream {
     async fn next_that(&mut self, what: &str, is_it: impl Fn(&Frame) -> bool) -> Frame {
         let wait = async {
             loop {
-                let frame = self
-                    .next()
-                    .await
-                    .unwrap_or_else(|| panic!("it ended before {what}"));
+                let frame = self.next().await.unwrap_or_else(|| panic!("it ended before {what}"));
                 if is_it(&frame) {
                     return frame;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, wait)
-            .await
-            .unwrap_or_else(|_| panic!("no {what} came"))
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("no {what} came"))
     }
 
     /// The next event of that name.
@@ -101,9 +91,7 @@ impl Stream {
     /// Reads on to the end.
     pub async fn end(&mut self) {
         let ended = async { while self.next().await.is_some() {} };
-        tokio::time::timeout(PATIENCE, ended)
-            .await
-            .expect("it ends");
+        tokio::time::timeout(PATIENCE, ended).await.expect("it ends");
     }
 
     /// The next so many changes.
@@ -117,11 +105,7 @@ impl Stream {
 }
 
 fn parse(text: &str) -> Frame {
-    let mut frame = Frame {
-        id: None,
-        event: "message".to_owned(),
-        data: String::new(),
-    };
+    let mut frame = Frame { id: None, event: "message".to_owned(), data: String::new() };
     for line in text.lines() {
         let (field, value) = line.split_once(':').unwrap();
         let value = value.strip_prefix(' ').unwrap_or(value);

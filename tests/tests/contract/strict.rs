@@ -38,12 +38,9 @@ async fn every_read_takes_min_position_and_no_parameter_that_it_does_not_know() 
     let (_, client) = registered(&admin).await;
     for read in READS {
         let path = read.replace("ID", client["id"].as_str().unwrap());
-        for (query, expected) in [
-            ("min_position=0:3", 200),
-            ("min_position=garbage", 400),
-            ("limti=3", 400),
-            ("limit=0", 400),
-        ] {
+        for (query, expected) in
+            [("min_position=0:3", 200), ("min_position=garbage", 400), ("limti=3", 400), ("limit=0", 400)]
+        {
             let (status, answer) = admin.try_get(&format!("{path}?{query}")).await;
             assert_eq!(status.as_u16(), expected, "{path}?{query}: {answer}");
         }
@@ -91,11 +88,9 @@ async fn a_token_cannot_outlive_the_one_that_makes_it() {
     let spec = json!({"name": "t", "scopes": ["admin"], "expires_time": "2100-01-01T00:00:00Z"});
     let made = server.admin().post("/v1/tokens", &spec).await;
     let mortal = Client::new(&server.url, made["token"].as_str().unwrap());
-    for (expires, expected) in [
-        (json!("2099-01-01T00:00:00Z"), 201),
-        (json!("2100-01-01T00:00:01Z"), 403),
-        (Value::Null, 403),
-    ] {
+    for (expires, expected) in
+        [(json!("2099-01-01T00:00:00Z"), 201), (json!("2100-01-01T00:00:01Z"), 403), (Value::Null, 403)]
+    {
         let asked = json!({"name": "t", "scopes": ["admin"], "expires_time": expires});
         let (status, answer) = mortal.try_post("/v1/tokens", &asked).await;
         assert_eq!(status.as_u16(), expected, "{expires}: {answer}");

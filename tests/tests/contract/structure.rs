@@ -20,10 +20,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
             let needed = package["dependencies"].as_array().unwrap().iter();
             let needed = needed.filter(|dependency| dependency["kind"] != "dev");
             let names = needed.map(|dependency| dependency["name"].as_str().unwrap().to_owned());
-            (
-                package["name"].as_str().unwrap().to_owned(),
-                names.collect(),
-            )
+            (package["name"].as_str().unwrap().to_owned(), names.collect())
         })
         .collect()
 }
@@ -31,9 +28,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 /// The crates in the order of the table of ARCHITECTURE.md, by their folders.
 fn rooms() -> Vec<String> {
     let text = std::fs::read_to_string(repository().join("ARCHITECTURE.md")).unwrap();
-    let rows = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     rows.map(|(folder, _)| folder.to_owned()).collect()
 }
 
@@ -44,16 +39,10 @@ fn name(folder: &str) -> &str {
 
 #[test]
 fn architecture_has_a_room_for_each_crate_and_no_other() {
-    let known: BTreeSet<_> = rooms()
-        .iter()
-        .map(|folder| name(folder).to_owned())
-        .collect();
+    let known: BTreeSet<_> = rooms().iter().map(|folder| name(folder).to_owned()).collect();
     assert_eq!(known, dependencies().into_keys().collect());
     for folder in rooms() {
-        assert!(
-            repository().join(&folder).join("Cargo.toml").is_file(),
-            "{folder}"
-        );
+        assert!(repository().join(&folder).join("Cargo.toml").is_file(), "{folder}");
     }
 }
 
@@ -62,10 +51,7 @@ fn dependencies_point_up_the_list_and_never_down() {
     let (rooms, dependencies) = (rooms(), dependencies());
     for (index, folder) in rooms.iter().enumerate() {
         for below in &rooms[index + 1..] {
-            assert!(
-                !dependencies[name(folder)].contains(name(below)),
-                "{folder} needs {below}"
-            );
+            assert!(!dependencies[name(folder)].contains(name(below)), "{folder} needs {below}");
         }
     }
 }
@@ -73,16 +59,10 @@ fn dependencies_point_up_the_list_and_never_down() {
 #[test]
 fn services_do_not_depend_on_one_another() {
     let (rooms, dependencies) = (rooms(), dependencies());
-    let services: Vec<_> = rooms
-        .iter()
-        .filter(|folder| folder.starts_with("services/"))
-        .collect();
+    let services: Vec<_> = rooms.iter().filter(|folder| folder.starts_with("services/")).collect();
     for service in services.iter().filter(|folder| name(folder) != "regledger") {
         for other in &services {
-            assert!(
-                !dependencies[name(service)].contains(name(other)),
-                "{service} needs {other}"
-            );
+            assert!(!dependencies[name(service)].contains(name(other)), "{service} needs {other}");
         }
     }
 }
@@ -91,21 +71,11 @@ fn services_do_not_depend_on_one_another() {
 fn no_crate_knows_what_it_may_not_know() {
     let dependencies = dependencies();
     let ours: Vec<_> = dependencies.keys().map(String::as_str).collect();
-    let io = [
-        "tokio",
-        "rusqlite",
-        "reqwest",
-        "actix-web",
-        "aws-lc-rs",
-        "rand",
-    ];
+    let io = ["tokio", "rusqlite", "reqwest", "actix-web", "aws-lc-rs", "rand"];
     let cases = [
         ("registration", [ours.clone(), io.to_vec()].concat()),
         ("sqlite", ours.clone()),
-        (
-            "ledger",
-            vec!["vault", "projection", "serde_json", "actix-web"],
-        ),
+        ("ledger", vec!["vault", "projection", "serde_json", "actix-web"]),
         ("vault", vec!["ledger", "projection", "actix-web"]),
         ("projection", vec!["vault", "actix-web"]),
         ("admission", vec!["projection", "actix-web", "api"]),
@@ -116,83 +86,39 @@ fn no_crate_knows_what_it_may_not_know() {
     ];
     for (name, forbidden) in cases {
         for other in forbidden {
-            assert!(
-                !dependencies[name].contains(other),
-                "{name} may not know {other}"
-            );
+            assert!(!dependencies[name].contains(other), "{name} may not know {other}");
         }
     }
     for (name, needed) in &dependencies {
-        assert!(
-            name == "regledger" || !needed.contains("anyhow"),
-            "{name}: a library names its errors"
-        );
+        assert!(name == "regledger" || !needed.contains("anyhow"), "{name}: a library names its errors");
     }
 }
 
 #[test]
 fn licences_sources_and_the_one_tls_provider_are_as_decided() {
-    let done = Command::new(repository().join("ops/check-dependencies"))
-        .output()
-        .unwrap();
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let done = Command::new(repository().join("ops/check-dependencies")).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let tree = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--locked",
-            "-p",
-            "regledger",
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ])
+        .args(["tree", "--locked", "-p", "regledger", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
         .current_dir(repository())
         .output()
         .unwrap();
     let tree = String::from_utf8(tree.stdout).unwrap();
-    let crates: BTreeSet<_> = tree
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .collect();
+    let crates: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     assert!(crates.contains("aws-lc-rs"), "the one provider");
-    for other in [
-        "ring",
-        "openssl",
-        "openssl-sys",
-        "native-tls",
-        "boring",
-        "mbedtls",
-        "h2",
-    ] {
+    for other in ["ring", "openssl", "openssl-sys", "native-tls", "boring", "mbedtls", "h2"] {
         assert!(!crates.contains(other), "{other}");
     }
 }
 
 #[test]
 fn no_file_is_a_drawer() {
-    let listed = Command::new("git")
-        .args(["ls-files", "*.rs"])
-        .current_dir(repository())
-        .output()
-        .unwrap();
+    let listed = Command::new("git").args(["ls-files", "*.rs"]).current_dir(repository()).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.lines().count() > 100);
     for path in listed.lines() {
         for part in path.trim_end_matches(".rs").split('/') {
-            assert!(
-                ![
-                    "utils", "util", "common", "core", "helpers", "types", "misc"
-                ]
-                .contains(&part),
-                "{path}"
-            );
+            assert!(!["utils", "util", "common", "core", "helpers", "types", "misc"].contains(&part), "{path}");
         }
     }
 }

@@ -55,8 +55,7 @@ fn value() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".{0,24}".prop_map(|text| Value::from(format!("{MARK}{text}"))),
-        "(https?|ftp|file)://[a-z@:\\[\\]./0-9é-]{0,24}"
-            .prop_map(|url| Value::from(format!("{url}{MARK}"))),
+        "(https?|ftp|file)://[a-z@:\\[\\]./0-9é-]{0,24}".prop_map(|url| Value::from(format!("{url}{MARK}"))),
     ];
     leaf.prop_recursive(4, 24, 6, |inner| {
         prop_oneof![
@@ -138,31 +137,16 @@ fn hold(bodies: impl Strategy<Value = Vec<u8>>) {
     let runtime = Runtime::new().unwrap();
     let hub = runtime.block_on(Hub::start());
     let http = reqwest::Client::new();
-    let config = Config {
-        cases: CASES,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let held = TestRunner::new(config).run(&bodies, |body| {
-        let answer = runtime.block_on(post(
-            &http,
-            &hub.hookup,
-            Some(b"application/json"),
-            body.clone(),
-        ));
+        let answer = runtime.block_on(post(&http, &hub.hookup, Some(b"application/json"), body.clone()));
         judge(&body, &answer)
     });
     if let Err(error) = held {
         panic!("{error}\n{}", hub.server.log());
     }
     runtime.block_on(async {
-        assert_eq!(
-            reqwest::get(format!("{}/healthz", hub.server.url))
-                .await
-                .unwrap()
-                .status(),
-            200
-        );
+        assert_eq!(reqwest::get(format!("{}/healthz", hub.server.url)).await.unwrap().status(), 200);
         let receipts = hub.acknowledged(1..3).await;
         let readiness = hub.admin.get("/readyz").await;
         assert_eq!(readiness["ready"], json!(true), "{readiness}");
@@ -175,38 +159,18 @@ fn judge(body: &[u8], answer: &Answer) -> Result<(), TestCaseError> {
     let problem = answer.json();
     match (found.0, found.1.as_str()) {
         (200, "application/json") => {
-            prop_assert!(
-                problem["event_id"].is_string() && problem["position"].is_u64(),
-                "{}",
-                answer.text
-            );
-            prop_assert!(
-                serde_json::from_slice::<Value>(body).is_ok_and(|body| body.is_object()),
-                "{}",
-                answer.text
-            );
+            prop_assert!(problem["event_id"].is_string() && problem["position"].is_u64(), "{}", answer.text);
+            prop_assert!(serde_json::from_slice::<Value>(body).is_ok_and(|body| body.is_object()), "{}", answer.text);
         }
         (400, "malformed-body") => {
-            prop_assert!(
-                problem["quarantine_id"].is_string() && problem.get("errors").is_none(),
-                "{}",
-                answer.text
-            );
+            prop_assert!(problem["quarantine_id"].is_string() && problem.get("errors").is_none(), "{}", answer.text);
         }
         (422, "invalid-body") => {
-            prop_assert!(
-                problem["quarantine_id"].is_string() && !answer.pointers().is_empty(),
-                "{}",
-                answer.text
-            );
+            prop_assert!(problem["quarantine_id"].is_string() && !answer.pointers().is_empty(), "{}", answer.text);
             prop_assert!(answer.pointers().len() <= 32, "{}", answer.text);
         }
         found => prop_assert!(false, "{found:?}: {}", answer.text),
     }
-    prop_assert!(
-        !answer.text.contains(MARK),
-        "it quotes the body: {}",
-        answer.text
-    );
+    prop_assert!(!answer.text.contains(MARK), "it quotes the body: {}", answer.text);
     Ok(())
 }

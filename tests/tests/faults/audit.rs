@@ -15,11 +15,7 @@ pub async fn events(admin: &Client) -> Vec<String> {
     let mut events: Vec<String> = Vec::new();
     loop {
         let path = format!("/v1/events?limit=1000&from={}", events.len());
-        let answer = admin
-            .request(reqwest::Method::GET, &path)
-            .send()
-            .await
-            .unwrap();
+        let answer = admin.request(reqwest::Method::GET, &path).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         let text = answer.text().await.unwrap();
         if text.is_empty() {
@@ -35,18 +31,8 @@ pub async fn changes(admin: &Client) -> Vec<String> {
     let mut changes = Vec::new();
     let mut path = "/v1/changes?limit=1000".to_owned();
     loop {
-        let answer = admin
-            .request(reqwest::Method::GET, &path)
-            .header("accept", "application/json");
-        let text = answer
-            .send()
-            .await
-            .unwrap()
-            .error_for_status()
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
+        let answer = admin.request(reqwest::Method::GET, &path).header("accept", "application/json");
+        let text = answer.send().await.unwrap().error_for_status().unwrap().text().await.unwrap();
         let page: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text).unwrap();
         let items: Vec<Box<RawValue>> = serde_json::from_str(page["items"].get()).unwrap();
         changes.extend(items.iter().map(|item| item.get().to_owned()));
@@ -73,12 +59,7 @@ pub async fn clients(admin: &Client) -> Vec<Value> {
 
 /// RFC 6962, section 2.1: SHA-256 of a zero byte and the entry.
 pub fn leaf_hash(entry: &str) -> String {
-    BASE64.encode(
-        &Sha256::new()
-            .chain_update([0])
-            .chain_update(entry)
-            .finalize(),
-    )
+    BASE64.encode(&Sha256::new().chain_update([0]).chain_update(entry).finalize())
 }
 
 /// Each receipt names an entry of the ledger by place, id and leaf hash.
@@ -86,9 +67,8 @@ pub fn receipts_are_in_the_ledger(receipts: &[Value], events: &[String]) {
     for receipt in receipts {
         assert_eq!(receipt["partition"], 0, "{receipt}");
         let position = usize::try_from(receipt["position"].as_u64().unwrap()).unwrap();
-        let entry = events
-            .get(position)
-            .unwrap_or_else(|| panic!("lost: {receipt}; the ledger has {} entries", events.len()));
+        let entry =
+            events.get(position).unwrap_or_else(|| panic!("lost: {receipt}; the ledger has {} entries", events.len()));
         assert_eq!(receipt["leaf_hash"], leaf_hash(entry), "{receipt} {entry}");
         let event: Value = serde_json::from_str(entry).unwrap();
         assert_eq!(receipt["event_id"], event["id"], "{receipt} {entry}");
@@ -97,42 +77,25 @@ pub fn receipts_are_in_the_ledger(receipts: &[Value], events: &[String]) {
 
 /// The tenant of each receipt has a row.
 pub fn tenants_are_in_the_table(receipts: &[Value], events: &[String], clients: &[Value]) {
-    let known: BTreeSet<&str> = clients
-        .iter()
-        .map(|client| client["tenant"].as_str().unwrap())
-        .collect();
+    let known: BTreeSet<&str> = clients.iter().map(|client| client["tenant"].as_str().unwrap()).collect();
     for receipt in receipts {
         let position = usize::try_from(receipt["position"].as_u64().unwrap()).unwrap();
         let event: Value = serde_json::from_str(&events[position]).unwrap();
         let tenant = event["subject"].as_str().unwrap();
-        assert!(
-            known.contains(tenant),
-            "{tenant} of {receipt} is not in the client table"
-        );
+        assert!(known.contains(tenant), "{tenant} of {receipt} is not in the client table");
     }
 }
 
 /// Change ids are unique, in order and without a gap within an event, and the last change of each client holds its row.
 pub fn changes_are_whole(changes: &[String], events: &[String], clients: &[Value]) {
-    let ledger = serde_json::from_str::<Value>(&events[0]).unwrap()["data"]["ledger"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let ledger = serde_json::from_str::<Value>(&events[0]).unwrap()["data"]["ledger"].as_str().unwrap().to_owned();
     let mut before = (u64::MAX, 0);
     let mut last: BTreeMap<String, Value> = BTreeMap::new();
     for change in changes {
         let change: Value = serde_json::from_str(change).unwrap();
         let (position, ordinal) = place(&ledger, &change);
-        let expected = if position == before.0 {
-            before.1 + 1
-        } else {
-            0
-        };
-        assert!(
-            before.0 == u64::MAX || position >= before.0,
-            "{change} stands behind position {}",
-            before.0
-        );
+        let expected = if position == before.0 { before.1 + 1 } else { 0 };
+        assert!(before.0 == u64::MAX || position >= before.0, "{change} stands behind position {}", before.0);
         assert_eq!(ordinal, expected, "{change}");
         assert!(position < events.len() as u64, "{change} is of no event");
         before = (position, ordinal);
@@ -140,16 +103,9 @@ pub fn changes_are_whole(changes: &[String], events: &[String], clients: &[Value
             last.insert(id.to_owned(), change["data"]["client"].clone());
         }
     }
-    assert_eq!(
-        last.len(),
-        clients.len(),
-        "clients that changed, and clients in the table"
-    );
+    assert_eq!(last.len(), clients.len(), "clients that changed, and clients in the table");
     for client in clients {
-        assert_eq!(
-            without_joined(client),
-            without_joined(&last[client["id"].as_str().unwrap()])
-        );
+        assert_eq!(without_joined(client), without_joined(&last[client["id"].as_str().unwrap()]));
     }
 }
 
@@ -165,10 +121,7 @@ fn without_joined(client: &Value) -> Value {
 /// Position and ordinal of a change, from its id: `<ledger>-<partition>-<position>-<ordinal>`.
 fn place(ledger: &str, change: &Value) -> (u64, u64) {
     let id = change["id"].as_str().unwrap();
-    let place = id
-        .strip_prefix(ledger)
-        .and_then(|rest| rest.strip_prefix("-0-"))
-        .unwrap_or_else(|| panic!("{id}"));
+    let place = id.strip_prefix(ledger).and_then(|rest| rest.strip_prefix("-0-")).unwrap_or_else(|| panic!("{id}"));
     let (position, ordinal) = place.split_once('-').unwrap();
     (position.parse().unwrap(), ordinal.parse().unwrap())
 }
@@ -181,17 +134,12 @@ pub fn the_file_has_no_gap(ledger: &Path, events: usize) {
     let found: (i64, i64, i64) = file.query_row(sql, [], positions).unwrap();
     let events = i64::try_from(events).unwrap();
     assert_eq!(found, (0, events - 1, events));
-    let check: String = file
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let check: String = file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
 }
 
 /// Everything above, of a server and what it acknowledged; the events and changes.
-pub async fn everything_acknowledged_is_there(
-    admin: &Client,
-    receipts: &[Value],
-) -> (Vec<String>, Vec<String>) {
+pub async fn everything_acknowledged_is_there(admin: &Client, receipts: &[Value]) -> (Vec<String>, Vec<String>) {
     assert!(!receipts.is_empty(), "nothing was acknowledged");
     let events = events(admin).await;
     receipts_are_in_the_ledger(receipts, &events);

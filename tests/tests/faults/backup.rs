@@ -16,35 +16,14 @@ use crate::refused::copy;
 #[tokio::test]
 async fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it() {
     let dir = TempDir::new().unwrap();
-    let (receipts, backup) = (
-        dir.path().join("receipts.ndjson"),
-        dir.path().join("backup"),
-    );
-    let hub = Hub::of(Server::start_in(
-        &dir.path().join("data"),
-        &Options::default(),
-    ))
-    .await;
+    let (receipts, backup) = (dir.path().join("receipts.ndjson"), dir.path().join("backup"));
+    let hub = Hub::of(Server::start_in(&dir.path().join("data"), &Options::default())).await;
     let mut load = Load::start(&hub.hookup, &receipts);
-    eventually("load", async || {
-        (read(&receipts).len() >= 200).then_some(())
-    })
-    .await;
+    eventually("load", async || (read(&receipts).len() >= 200).then_some(())).await;
     let before = read(&receipts);
-    let made = hub
-        .server
-        .command(&["backup", backup.to_str().unwrap()])
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    eventually("more load", async || {
-        (read(&receipts).len() >= before.len() + 50).then_some(())
-    })
-    .await;
+    let made = hub.server.command(&["backup", backup.to_str().unwrap()]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    eventually("more load", async || (read(&receipts).len() >= before.len() + 50).then_some(())).await;
     let report = load.stop();
     assert_eq!(report["unexpected"], 0, "{report}");
     let originals = audit::events(&hub.admin).await;
@@ -54,20 +33,10 @@ async fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it() 
     let said = restore(&backup, &restored, &kek, &[]);
     assert_eq!(said.0, Some(0), "{}", said.1);
     let kek_file = kek.to_str().unwrap();
-    let server = Server::start_in(
-        &restored,
-        &Options {
-            arguments: &["--kek-file", kek_file],
-            ..Options::default()
-        },
-    );
+    let server = Server::start_in(&restored, &Options { arguments: &["--kek-file", kek_file], ..Options::default() });
     let (events, changes) = audit::everything_acknowledged_is_there(&server.admin(), &before).await;
     let originals_then = &originals[..events.len() - 1];
-    assert_eq!(
-        events[..events.len() - 1],
-        *originals_then,
-        "but for its own admin token it is the ledger as it was"
-    );
+    assert_eq!(events[..events.len() - 1], *originals_then, "but for its own admin token it is the ledger as it was");
     assert!(changes.len() > before.len() / 4);
     everything_is_revealed(&server, &audit::clients(&server.admin()).await).await;
 }
@@ -79,31 +48,17 @@ async fn a_damaged_backup_is_refused_and_nothing_is_replaced() {
     let hub = Hub::of(Server::start_in(&data, &Options::default())).await;
     let receipts = hub.acknowledged(1..100).await;
     let backup = dir.path().join("backup");
-    let made = hub
-        .server
-        .command(&["backup", backup.to_str().unwrap()])
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+    let made = hub.server.command(&["backup", backup.to_str().unwrap()]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let other = Server::start_in(&dir.path().join("other"), &Options::default());
     assert!(other.stop().0.success());
 
     let kek = data.join("kek");
     let (code, said) = restore(&backup, &data, &kek, &["--replace"]);
-    assert!(
-        code == Some(1) && said.contains("is in use by another regledger process"),
-        "{code:?} {said}"
-    );
+    assert!(code == Some(1) && said.contains("is in use by another regledger process"), "{code:?} {said}");
     assert!(hub.server.stop().0.success());
     let (code, said) = restore(&backup, &data, &kek, &[]);
-    assert!(
-        code == Some(1) && said.contains("holds a ledger already"),
-        "{code:?} {said}"
-    );
+    assert!(code == Some(1) && said.contains("holds a ledger already"), "{code:?} {said}");
 
     let before = contents(&data);
     for (name, harm, expected) in harms(&dir.path().join("other")) {
@@ -111,23 +66,12 @@ async fn a_damaged_backup_is_refused_and_nothing_is_replaced() {
         copy(&backup, &damaged);
         harm(&damaged);
         let (code, said) = restore(&damaged, &data, &kek, &["--replace"]);
-        assert!(
-            code == Some(1) && said.contains(expected),
-            "{name}: {code:?} {said}"
-        );
+        assert!(code == Some(1) && said.contains(expected), "{name}: {code:?} {said}");
         assert!(contents(&data) == before, "{name}: something was replaced");
         fs::remove_dir_all(damaged).unwrap();
     }
-    let (code, said) = restore(
-        &backup,
-        &data,
-        &dir.path().join("other/kek"),
-        &["--replace"],
-    );
-    assert!(
-        code == Some(1) && said.contains("another key-encryption key"),
-        "{code:?} {said}"
-    );
+    let (code, said) = restore(&backup, &data, &dir.path().join("other/kek"), &["--replace"]);
+    assert!(code == Some(1) && said.contains("another key-encryption key"), "{code:?} {said}");
     assert!(contents(&data) == before, "something was replaced");
 
     let (code, said) = restore(&backup, &data, &kek, &["--replace"]);
@@ -142,12 +86,7 @@ type Harm = Box<dyn Fn(&Path)>;
 /// Ways to damage a backup, and what a restore then says.
 fn harms(other: &Path) -> Vec<(&'static str, Harm, &'static str)> {
     let sql = |name: &'static str, sql: &'static str| -> Harm {
-        Box::new(move |backup| {
-            rusqlite::Connection::open(backup.join(name))
-                .unwrap()
-                .execute_batch(sql)
-                .unwrap()
-        })
+        Box::new(move |backup| rusqlite::Connection::open(backup.join(name)).unwrap().execute_batch(sql).unwrap())
     };
     let other: PathBuf = other.to_owned();
     vec![
@@ -161,40 +100,18 @@ fn harms(other: &Path) -> Vec<(&'static str, Harm, &'static str)> {
         ),
         (
             "an event is missing",
-            sql(
-                "ledger.db",
-                "DROP TRIGGER event_is_never_removed; DELETE FROM event WHERE position = 9",
-            ),
+            sql("ledger.db", "DROP TRIGGER event_is_never_removed; DELETE FROM event WHERE position = 9"),
             "0:9",
         ),
-        (
-            "a key is missing",
-            sql("keys.db", "DELETE FROM data_key WHERE ordinal = 7"),
-            "cannot be opened",
-        ),
+        ("a key is missing", sql("keys.db", "DELETE FROM data_key WHERE ordinal = 7"), "cannot be opened"),
         (
             "a key is changed",
-            sql(
-                "keys.db",
-                "UPDATE data_key SET wrapped = zeroblob(length(wrapped)) WHERE ordinal = 7",
-            ),
+            sql("keys.db", "UPDATE data_key SET wrapped = zeroblob(length(wrapped)) WHERE ordinal = 7"),
             "at position",
         ),
-        (
-            "no ledger",
-            Box::new(|backup| fs::remove_file(backup.join("ledger.db")).unwrap()),
-            "ledger.db is not there",
-        ),
-        (
-            "no keys",
-            Box::new(|backup| fs::remove_file(backup.join("keys.db")).unwrap()),
-            "keys.db is not there",
-        ),
-        (
-            "half a ledger",
-            Box::new(|backup| halve(&backup.join("ledger.db"))),
-            "the ledger",
-        ),
+        ("no ledger", Box::new(|backup| fs::remove_file(backup.join("ledger.db")).unwrap()), "ledger.db is not there"),
+        ("no keys", Box::new(|backup| fs::remove_file(backup.join("keys.db")).unwrap()), "keys.db is not there"),
+        ("half a ledger", Box::new(|backup| halve(&backup.join("ledger.db"))), "the ledger"),
         (
             "another ledger's keys",
             Box::new(move |backup| {
@@ -213,26 +130,14 @@ fn halve(file: &Path) {
 /// Exit code and words of a restore.
 fn restore(backup: &Path, data: &Path, kek: &Path, more: &[&str]) -> (Option<i32>, String) {
     let mut command: Command = regledger(&["restore"]);
-    command
-        .arg(backup)
-        .arg("--data-dir")
-        .arg(data)
-        .arg("--kek-file")
-        .arg(kek)
-        .args(more)
-        .args(["--output", "json"]);
+    command.arg(backup).arg("--data-dir").arg(data).arg("--kek-file").arg(kek).args(more).args(["--output", "json"]);
     let output = command.output().unwrap();
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
-    )
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
 /// The stores of a data directory.
 fn contents(data: &Path) -> Vec<Vec<u8>> {
-    ["ledger.db", "keys.db", "state.db", "admin-token", "kek"]
-        .map(|name| fs::read(data.join(name)).unwrap())
-        .into()
+    ["ledger.db", "keys.db", "state.db", "admin-token", "kek"].map(|name| fs::read(data.join(name)).unwrap()).into()
 }
 
 /// Each client with a secret gives it back.
@@ -241,17 +146,8 @@ async fn everything_is_revealed(server: &Server, clients: &[Value]) {
     assert!(!clients.is_empty());
     for client in clients {
         let id = client["id"].as_str().unwrap();
-        let revealed = admin
-            .post(
-                &format!("/v1/clients/{id}/reveal"),
-                &json!({"reason": "a test"}),
-            )
-            .await;
+        let revealed = admin.post(&format!("/v1/clients/{id}/reveal"), &json!({"reason": "a test"})).await;
         assert_eq!(revealed["client_id"], client["client_id"]);
-        assert_eq!(
-            revealed["client_secret"].is_string(),
-            client["has_secret"] == json!(true),
-            "{client}"
-        );
+        assert_eq!(revealed["client_secret"].is_string(), client["has_secret"] == json!(true), "{client}");
     }
 }

@@ -47,13 +47,7 @@ async fn each_body_gets_its_answer_and_what_is_refused_is_kept() {
     let mut wrong = Vec::new();
     let mut kept = Vec::new();
     for case in &cases {
-        let answer = post(
-            &http,
-            &hub.hookup,
-            Some(b"application/json"),
-            case.body.clone(),
-        )
-        .await;
+        let answer = post(&http, &hub.hookup, Some(b"application/json"), case.body.clone()).await;
         wrong.extend(differences(case, &answer));
         if let Some(id) = answer.json()["quarantine_id"].as_str() {
             kept.push((id.to_owned(), case));
@@ -76,31 +70,17 @@ async fn the_media_type_refuses_only_what_declares_something_else() {
         let answer = post(&http, &hub.hookup, *media_type, good().into()).await;
         assert_eq!(answer.status, 200, "{name:?}: {}", answer.text);
         let answer = post(&http, &hub.hookup, *media_type, VALUE.into()).await;
-        assert_eq!(
-            (answer.status, answer.problem().as_str()),
-            (400, "malformed-body"),
-            "{name:?}"
-        );
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "malformed-body"), "{name:?}");
     }
     for media_type in REFUSED {
         for body in [good(), VALUE.to_owned()] {
             let answer = post(&http, &hub.hookup, Some(media_type), body.into()).await;
             let name = shown(media_type);
-            assert_eq!(
-                (answer.status, answer.problem().as_str()),
-                (415, "unsupported-media-type"),
-                "{name}"
-            );
+            assert_eq!((answer.status, answer.problem().as_str()), (415, "unsupported-media-type"), "{name}");
             assert_eq!(answer.json()["quarantine_id"], Value::Null, "{name}");
         }
     }
-    let answer = post(
-        &http,
-        &hub.hookup,
-        Some(b"text/xml"),
-        padded(MAX_BODY + 1).into(),
-    )
-    .await;
+    let answer = post(&http, &hub.hookup, Some(b"text/xml"), padded(MAX_BODY + 1).into()).await;
     assert_eq!(answer.status, 413, "{}", answer.text);
 }
 
@@ -109,9 +89,7 @@ async fn a_body_is_judged_only_behind_the_right_key() {
     let hub = Hub::start().await;
     let http = reqwest::Client::new();
     let wrong_key = hub.hookup.replace(hub.key(), "a-key-that-nobody-gave-out");
-    let unknown = hub
-        .hookup
-        .replace("acme-lab", "an-integration-that-nobody-made");
+    let unknown = hub.hookup.replace("acme-lab", "an-integration-that-nobody-made");
     let mut answers = Vec::new();
     for url in [wrong_key, unknown] {
         for body in [good(), VALUE.to_owned(), "[".repeat(MAX_BODY + 1)] {
@@ -120,10 +98,7 @@ async fn a_body_is_judged_only_behind_the_right_key() {
         }
     }
     assert_eq!(answers[0].0, 404, "{}", answers[0].1);
-    assert!(
-        answers.iter().all(|answer| *answer == answers[0]),
-        "one can be told from another: {answers:?}"
-    );
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "one can be told from another: {answers:?}");
     assert_eq!(hub.admin.get("/v1/quarantine").await["items"], json!([]));
 }
 
@@ -132,18 +107,11 @@ fn differences(case: &Case, answer: &Answer) -> Vec<String> {
     let problem = answer.json();
     let is_kept = problem["quarantine_id"].is_string();
     let found = (answer.status, answer.problem(), is_kept, answer.pointers());
-    let expected = (
-        case.status,
-        case.kind.to_owned(),
-        case.kept,
-        case.pointers.iter().map(|p| (*p).to_owned()).collect(),
-    );
+    let expected =
+        (case.status, case.kind.to_owned(), case.kept, case.pointers.iter().map(|p| (*p).to_owned()).collect());
     let mut differences = Vec::new();
     if found != expected {
-        differences.push(format!(
-            "{}: {found:?} instead of {expected:?}: {}",
-            case.name, answer.text
-        ));
+        differences.push(format!("{}: {found:?} instead of {expected:?}: {}", case.name, answer.text));
     }
     if answer.text.contains(VALUE) {
         differences.push(format!("{}: it quotes a value: {}", case.name, answer.text));
@@ -151,14 +119,9 @@ fn differences(case: &Case, answer: &Answer) -> Vec<String> {
     if answer.header("x-request-id").is_empty() {
         differences.push(format!("{}: no x-request-id", case.name));
     }
-    let explained = problem["title"].is_string()
-        && problem["detail"].is_string()
-        && problem["status"] == case.status;
+    let explained = problem["title"].is_string() && problem["detail"].is_string() && problem["status"] == case.status;
     if case.status != 200 && !explained {
-        differences.push(format!(
-            "{}: it does not explain itself: {}",
-            case.name, answer.text
-        ));
+        differences.push(format!("{}: it does not explain itself: {}", case.name, answer.text));
     }
     differences
 }
@@ -179,35 +142,18 @@ async fn is_kept_as_it_came(hub: &Hub, id: &str, case: &Case) {
     let revealed = hub.admin.post(&reveal, &json!({"reason": "a test"})).await;
     let body = match revealed["body"].as_str() {
         Some(text) => text.as_bytes().to_vec(),
-        None => data_encoding::BASE64
-            .decode(revealed["body_base64"].as_str().unwrap().as_bytes())
-            .unwrap(),
+        None => data_encoding::BASE64.decode(revealed["body_base64"].as_str().unwrap().as_bytes()).unwrap(),
     };
-    assert!(
-        body == case.body,
-        "{}: it is not kept as it came",
-        case.name
-    );
+    assert!(body == case.body, "{}: it is not kept as it came", case.name);
 }
 
 async fn outcomes_are_counted(hub: &Hub, cases: &[Case]) {
-    let metrics = reqwest::get(format!("{}/metrics", hub.server.url))
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let metrics = reqwest::get(format!("{}/metrics", hub.server.url)).await.unwrap().text().await.unwrap();
     for outcome in ["accepted", "quarantined", "refused"] {
-        let count = cases
-            .iter()
-            .filter(|case| outcome_of(case) == outcome)
-            .count();
+        let count = cases.iter().filter(|case| outcome_of(case) == outcome).count();
         let labels = format!(r#"integration="acme-lab",outcome="{outcome}",source="provet""#);
         let line = format!("regledger_notifications_total{{{labels}}} {count}");
-        assert!(
-            metrics.lines().any(|found| found == line),
-            "{line}\n{metrics}"
-        );
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
     }
 }
 

@@ -45,24 +45,11 @@ const PLACES: &[&str] = &[
 #[tokio::test]
 async fn no_secret_is_seen_again_but_by_who_reveals_it() {
     let dir = TempDir::new().unwrap();
-    let options = Options {
-        arguments: &["--log-level", "trace"],
-        ..Options::default()
-    };
+    let options = Options { arguments: &["--log-level", "trace"], ..Options::default() };
     let hub = Hub::of(Server::start_in(&dir.path().join("data"), &options)).await;
-    let token = hub
-        .admin
-        .post(
-            "/v1/tokens",
-            &json!({"name": "reader", "scopes": ["clients:read"]}),
-        )
-        .await["token"]
-        .clone();
-    let capabilities = [
-        hub.key().to_owned(),
-        token.as_str().unwrap().to_owned(),
-        hub.admin.token.clone(),
-    ];
+    let token =
+        hub.admin.post("/v1/tokens", &json!({"name": "reader", "scopes": ["clients:read"]})).await["token"].clone();
+    let capabilities = [hub.key().to_owned(), token.as_str().unwrap().to_owned(), hub.admin.token.clone()];
     let mut search = Search::of(PLACES.iter().map(|place| canary(place)).chain(capabilities));
 
     let quarantined = send_everywhere(&hub, &mut search).await;
@@ -93,32 +80,20 @@ async fn send_everywhere(hub: &Hub, search: &mut Search) -> String {
     invalid["departments"] = json!([canary("invalid-value")]);
     invalid["token_url"] = canary("invalid-value").into();
     invalid[canary("invalid-name")] = json!(1);
-    let malformed = format!(
-        "{{\"client_secret\":{},",
-        Value::from(canary("malformed-body"))
-    );
+    let malformed = format!("{{\"client_secret\":{},", Value::from(canary("malformed-body")));
     let oversized = Value::from(canary("oversized-body")).to_string() + &" ".repeat(41 * 1024);
     let wrong_key = hub.hookup.replace(hub.key(), &path(&canary("wrong-key")));
     let sent = [
         post(good.to_string().into()).header("idempotency-key", canary("idempotency-key")),
-        post(malformed.into())
-            .header("x-api-key", canary("header"))
-            .header("cookie", canary("cookie")),
-        post(invalid.to_string().into())
-            .bearer_auth(canary("bearer"))
-            .header("user-agent", canary("user-agent")),
+        post(malformed.into()).header("x-api-key", canary("header")).header("cookie", canary("cookie")),
+        post(invalid.to_string().into()).bearer_auth(canary("bearer")).header("user-agent", canary("user-agent")),
         with_query(path(&canary("query-name")))
             .header("content-type", "application/xml")
             .body(canary("wrong-media-type")),
-        http.post(&hub.hookup)
-            .header("content-type", "text/xml")
-            .body(canary("wrong-media-type")),
-        post(oversized.into())
-            .header("x-forwarded-for", canary("forwarded"))
-            .header("forwarded", canary("forwarded")),
+        http.post(&hub.hookup).header("content-type", "text/xml").body(canary("wrong-media-type")),
+        post(oversized.into()).header("x-forwarded-for", canary("forwarded")).header("forwarded", canary("forwarded")),
         http.post(wrong_key).body(notice(3).to_string()),
-        http.request(Method::from_bytes(b"cnry-method").unwrap(), &hub.hookup)
-            .body(canary("method")),
+        http.request(Method::from_bytes(b"cnry-method").unwrap(), &hub.hookup).body(canary("method")),
     ];
     let mut answers = Vec::new();
     for request in sent {
@@ -127,22 +102,12 @@ async fn send_everywhere(hub: &Hub, search: &mut Search) -> String {
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses, [200, 400, 422, 415, 415, 413, 404, 405]);
     for answer in &answers {
-        search.text(
-            "an answer to a sender",
-            format!("{:?} {}", answer.headers, answer.text),
-        );
+        search.text("an answer to a sender", format!("{:?} {}", answer.headers, answer.text));
     }
     let receipt = answers[0].json();
     answers_to_commands(hub, search).await;
-    crate::hub::answers(
-        &hub.admin,
-        &format!("/v1/clients?min_position={}", Client::place(&receipt)),
-    )
-    .await;
-    answers[1].json()["quarantine_id"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    crate::hub::answers(&hub.admin, &format!("/v1/clients?min_position={}", Client::place(&receipt))).await;
+    answers[1].json()["quarantine_id"].as_str().unwrap().to_owned()
 }
 
 /// Requests to the API that hold what they should not; each is refused without being quoted.
@@ -162,29 +127,14 @@ async fn answers_to_commands(hub: &Hub, search: &mut Search) {
         json!([value]),
         json!(value),
     ];
-    let paths = [
-        "/v1/integrations",
-        "/v1/tokens",
-        "/v1/integrations/acme-lab/rotate-hookup",
-        "/v1/clients/x/reveal",
-    ];
+    let paths = ["/v1/integrations", "/v1/tokens", "/v1/integrations/acme-lab/rotate-hookup", "/v1/clients/x/reveal"];
     for path in paths {
         for body in &bodies {
-            let request = hub
-                .admin
-                .request(Method::POST, path)
-                .header("idempotency-key", canary("command-idempotency-key"));
+            let request =
+                hub.admin.request(Method::POST, path).header("idempotency-key", canary("command-idempotency-key"));
             let answer = Answer::of(request.json(body).send().await.unwrap()).await;
-            assert!(
-                (400..500).contains(&answer.status),
-                "{path} {body}: {} {}",
-                answer.status,
-                answer.text
-            );
-            search.text(
-                &format!("the answer to POST {path} {body}"),
-                without_pointers(answer.json()),
-            );
+            assert!((400..500).contains(&answer.status), "{path} {body}: {} {}", answer.status, answer.text);
+            search.text(&format!("the answer to POST {path} {body}"), without_pointers(answer.json()));
         }
     }
     let (word, cursor) = (path(&canary("query-value")), path(&canary("cursor")));
@@ -233,10 +183,7 @@ fn without_pointers(mut problem: Value) -> String {
 
 /// What the API, the streams and the metrics give; all of it is searched.
 async fn read_everywhere(hub: &Hub, search: &mut Search) {
-    let id = audit::clients(&hub.admin).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = audit::clients(&hub.admin).await[0]["id"].as_str().unwrap().to_owned();
     for asked in [
         "/v1/clients",
         &format!("/v1/clients/{id}"),
@@ -253,29 +200,17 @@ async fn read_everywhere(hub: &Hub, search: &mut Search) {
         search.text(asked, hub.admin.get(asked).await.to_string());
     }
     for from in ["beginning", "snapshot"] {
-        search.text(
-            &format!("the stream from {from}"),
-            stream(&hub.admin, from).await,
-        );
+        search.text(&format!("the stream from {from}"), stream(&hub.admin, from).await);
     }
 }
 
 /// The frames of a stream up to its first bookmark, which says that it has caught up.
 async fn stream(admin: &Client, from: &str) -> String {
     let path = format!("/v1/changes?from={from}&type=client.*&type=integration.*");
-    let mut frames = admin
-        .request(Method::GET, &path)
-        .send()
-        .await
-        .unwrap()
-        .error_for_status()
-        .unwrap()
-        .bytes_stream();
+    let mut frames = admin.request(Method::GET, &path).send().await.unwrap().error_for_status().unwrap().bytes_stream();
     let mut text = String::new();
     while !text.contains("acme-lab") || !text.ends_with("\n\n") {
-        let chunk = tokio::time::timeout(acceptance::PATIENCE, frames.next())
-            .await
-            .expect("a frame");
+        let chunk = tokio::time::timeout(acceptance::PATIENCE, frames.next()).await.expect("a frame");
         text.push_str(std::str::from_utf8(&chunk.unwrap().unwrap()).unwrap());
     }
     text
@@ -285,11 +220,7 @@ async fn stream(admin: &Client, from: &str) -> String {
 fn run_every_command(hub: &Hub, dir: &Path, search: &mut Search) {
     let (export, backup) = (dir.join("events.ndjson"), dir.join("backup"));
     let (export, backup) = (export.to_str().unwrap(), backup.to_str().unwrap());
-    let mut commands = vec![
-        vec!["event", "export", export],
-        vec!["backup", backup],
-        vec!["config", "show"],
-    ];
+    let mut commands = vec![vec!["event", "export", export], vec!["backup", backup], vec!["config", "show"]];
     commands.extend([
         vec!["client", "list"],
         vec!["event", "list", "--limit", "1000"],
@@ -299,24 +230,12 @@ fn run_every_command(hub: &Hub, dir: &Path, search: &mut Search) {
         vec!["token", "list"],
     ]);
     for command in commands {
-        let formats: &[&str] = if command[0] == "backup" || command[1] == "export" {
-            &["json"]
-        } else {
-            &["json", "table"]
-        };
+        let formats: &[&str] =
+            if command[0] == "backup" || command[1] == "export" { &["json"] } else { &["json", "table"] };
         for format in formats {
-            let output = hub
-                .server
-                .command(&command)
-                .args(["--output", format])
-                .output()
-                .unwrap();
+            let output = hub.server.command(&command).args(["--output", format]).output().unwrap();
             let said = [output.stdout, b"\n".to_vec(), output.stderr].concat();
-            assert!(
-                output.status.success(),
-                "{command:?}: {}",
-                String::from_utf8_lossy(&said)
-            );
+            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&said));
             search.text(&format!("{command:?}"), said);
         }
     }
@@ -324,21 +243,12 @@ fn run_every_command(hub: &Hub, dir: &Path, search: &mut Search) {
 
 /// The secrets are there all the same, for who asks with a reason.
 async fn it_is_revealed(hub: &Hub, quarantined: &str) {
-    let id = audit::clients(&hub.admin).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = audit::clients(&hub.admin).await[0]["id"].as_str().unwrap().to_owned();
     let reason = json!({"reason": "a test"});
-    let revealed = hub
-        .admin
-        .post(&format!("/v1/clients/{id}/reveal"), &reason)
-        .await;
+    let revealed = hub.admin.post(&format!("/v1/clients/{id}/reveal"), &reason).await;
     assert_eq!(revealed["client_secret"], canary("client-secret"));
     answers(&hub.admin, &format!("/v1/quarantine/{quarantined}")).await;
-    let revealed = hub
-        .admin
-        .post(&format!("/v1/quarantine/{quarantined}/reveal"), &reason)
-        .await;
+    let revealed = hub.admin.post(&format!("/v1/quarantine/{quarantined}/reveal"), &reason).await;
     let mut search = Search::of([canary("malformed-body")]);
     search.text("what was revealed", revealed["body"].as_str().unwrap());
     assert!(!search.found.is_empty(), "{revealed}");

@@ -22,11 +22,7 @@ const SENDERS: u64 = 8;
 #[derive(Debug)]
 enum Outcome {
     Refused,
-    Answered {
-        status: u16,
-        closes: bool,
-        body: Value,
-    },
+    Answered { status: u16, closes: bool, body: Value },
     Broken(String),
 }
 
@@ -34,55 +30,30 @@ enum Outcome {
 async fn a_drain_answers_everybody_and_loses_nothing() {
     let dir = TempDir::new().unwrap();
     let data = dir.path().join("data");
-    let options = Options {
-        arguments: &["--shutdown-drain-seconds", "3"],
-        ..Options::default()
-    };
+    let options = Options { arguments: &["--shutdown-drain-seconds", "3"], ..Options::default() };
     let mut hub = Hub::of(Server::start_in(&data, &options)).await;
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let streams = join_all((0..4).map(|_| open_stream(&hub.admin))).await;
-    let streams: Vec<_> = streams
-        .into_iter()
-        .map(|stream| tokio::spawn(read_to_the_end(stream)))
-        .collect();
+    let streams: Vec<_> = streams.into_iter().map(|stream| tokio::spawn(read_to_the_end(stream))).collect();
     let mut half = Connection::open(&hub).await.unwrap();
     let late = Request::notice(&hub, 500_000, false);
-    half.write(&late.bytes[..late.bytes.len() - 10])
-        .await
-        .unwrap();
+    half.write(&late.bytes[..late.bytes.len() - 10]).await.unwrap();
     let senders: Vec<_> = (0..SENDERS * 2)
-        .map(|number| {
-            tokio::spawn(send_until_refused(Sender::new(
-                &hub,
-                number,
-                acknowledged.clone(),
-            )))
-        })
+        .map(|number| tokio::spawn(send_until_refused(Sender::new(&hub, number, acknowledged.clone()))))
         .collect();
     let watcher = tokio::spawn(watch_readiness(Request::readiness(&hub)));
 
-    eventually("load", async || {
-        (acknowledged.load(Ordering::SeqCst) >= 200).then_some(())
-    })
-    .await;
+    eventually("load", async || (acknowledged.load(Ordering::SeqCst) >= 200).then_some(())).await;
     hub.server.signal("TERM");
-    half.write(&late.bytes[late.bytes.len() - 10..])
-        .await
-        .unwrap();
+    half.write(&late.bytes[late.bytes.len() - 10..]).await.unwrap();
     let mut receipts = vec![accepted(half.answer().await)];
     for sender in join_all(senders).await {
         receipts.extend(sender.unwrap());
     }
     for stream in join_all(streams).await {
-        assert!(
-            stream.unwrap().contains("client.registered"),
-            "a stream that gave nothing"
-        );
+        assert!(stream.unwrap().contains("client.registered"), "a stream that gave nothing");
     }
-    assert!(
-        watcher.await.unwrap(),
-        "nobody was told that the process is not ready while it drained"
-    );
+    assert!(watcher.await.unwrap(), "nobody was told that the process is not ready while it drained");
     let status = hub.server.wait();
     assert!(status.success(), "{status}: {}", hub.server.log());
 
@@ -102,10 +73,7 @@ async fn an_idle_process_stops_at_once_and_says_goodbye() {
         let status = hub.server.wait();
         assert!(status.success(), "{signal}: {status}");
         assert!(hub.server.log().contains("stopped"), "{}", hub.server.log());
-        assert!(
-            matches!(idle.answer().await, Outcome::Broken(_)),
-            "an idle connection is closed"
-        );
+        assert!(matches!(idle.answer().await, Outcome::Broken(_)), "an idle connection is closed");
     }
 }
 
@@ -121,12 +89,7 @@ impl Sender {
     fn new(hub: &Hub, number: u64, acknowledged: Arc<AtomicUsize>) -> Self {
         let address = address(hub);
         let path = hub.hookup.split_once(&address).unwrap().1.to_owned();
-        Self {
-            hub: (address, path),
-            number,
-            keeps: number.is_multiple_of(2),
-            acknowledged,
-        }
+        Self { hub: (address, path), number, keeps: number.is_multiple_of(2), acknowledged }
     }
 }
 
@@ -158,9 +121,7 @@ async fn send_until_refused(sender: Sender) -> Vec<Value> {
 
 fn accepted(outcome: Outcome) -> Value {
     match outcome {
-        Outcome::Answered {
-            status: 200, body, ..
-        } => body,
+        Outcome::Answered { status: 200, body, .. } => body,
         Outcome::Broken(why) => panic!("{why}, instead of a receipt"),
         outcome => panic!("{outcome:?} instead of a receipt"),
     }
@@ -177,16 +138,9 @@ async fn watch_readiness(request: Request) -> bool {
         };
         connection.write(&request.bytes).await.unwrap();
         match connection.answer().await {
-            Outcome::Answered {
-                status: 200, body, ..
-            } => assert!(body["ready"] == true && !told, "{body}"),
-            Outcome::Answered {
-                status: 503, body, ..
-            } => {
-                assert!(
-                    body["ready"] == false && body.to_string().contains("shutting down"),
-                    "{body}"
-                );
+            Outcome::Answered { status: 200, body, .. } => assert!(body["ready"] == true && !told, "{body}"),
+            Outcome::Answered { status: 503, body, .. } => {
+                assert!(body["ready"] == false && body.to_string().contains("shutting down"), "{body}");
                 told = true;
             }
             outcome => panic!("{outcome:?} instead of readiness"),
@@ -195,11 +149,7 @@ async fn watch_readiness(request: Request) -> bool {
 }
 
 async fn open_stream(admin: &Client) -> reqwest::Response {
-    let stream = admin
-        .request(reqwest::Method::GET, "/v1/changes?from=now")
-        .send()
-        .await
-        .unwrap();
+    let stream = admin.request(reqwest::Method::GET, "/v1/changes?from=now").send().await.unwrap();
     stream.error_for_status().unwrap()
 }
 
@@ -230,16 +180,12 @@ impl Request {
             "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: {connection}\r\ncontent-length: {}",
             body.len()
         );
-        Self {
-            address: address.clone(),
-            bytes: format!("{head}\r\n\r\n{body}").into_bytes(),
-        }
+        Self { address: address.clone(), bytes: format!("{head}\r\n\r\n{body}").into_bytes() }
     }
 
     fn readiness(hub: &Hub) -> Self {
         let address = address(hub);
-        let bytes = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")
-            .into_bytes();
+        let bytes = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").into_bytes();
         Self { address, bytes }
     }
 }
@@ -257,10 +203,7 @@ impl Connection {
     }
 
     async fn connect(address: &str) -> Result<Self, Outcome> {
-        match timeout(PATIENCE, TcpStream::connect(address))
-            .await
-            .expect("a connection or a refusal")
-        {
+        match timeout(PATIENCE, TcpStream::connect(address)).await.expect("a connection or a refusal") {
             Ok(stream) => Ok(Self(stream)),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Err(Outcome::Refused),
             Err(error) => Err(Outcome::Broken(format!("connecting: {error}"))),
@@ -268,10 +211,7 @@ impl Connection {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
-        self.0
-            .write_all(bytes)
-            .await
-            .map_err(|error| Outcome::Broken(format!("writing: {error}")))
+        self.0.write_all(bytes).await.map_err(|error| Outcome::Broken(format!("writing: {error}")))
     }
 
     async fn answer(&mut self) -> Outcome {
@@ -280,17 +220,11 @@ impl Connection {
             if let Some(outcome) = whole(&answer) {
                 return outcome;
             }
-            match timeout(PATIENCE, self.0.read_buf(&mut answer))
-                .await
-                .expect("an answer")
-            {
+            match timeout(PATIENCE, self.0.read_buf(&mut answer)).await.expect("an answer") {
                 Ok(0) => return Outcome::Broken(format!("it ended after {} bytes", answer.len())),
                 Ok(_) => {}
                 Err(error) => {
-                    return Outcome::Broken(format!(
-                        "reading after {} bytes: {error}",
-                        answer.len()
-                    ));
+                    return Outcome::Broken(format!("reading after {} bytes: {error}", answer.len()));
                 }
             }
         }
@@ -302,11 +236,7 @@ fn whole(answer: &[u8]) -> Option<Outcome> {
     let text = std::str::from_utf8(answer).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let head = head.to_ascii_lowercase();
-    let header = |name: &str| {
-        head.lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map(str::trim)
-    };
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let length: usize = header("content-length:")?.parse().ok()?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     (body.len() >= length).then(|| Outcome::Answered {

@@ -20,12 +20,7 @@ const REFUSALS: usize = 8;
 async fn files_that_may_not_grow_are_answered_503_until_they_may() {
     let dir = TempDir::new().unwrap();
     let limit = format!("ulimit -S -f {}; exec \"$@\"", SPACE / 1024);
-    let grow = |server: &Server| {
-        run(
-            "prlimit",
-            &["--pid", &server.pid().to_string(), "--fsize=unlimited"],
-        )
-    };
+    let grow = |server: &Server| run("prlimit", &["--pid", &server.pid().to_string(), "--fsize=unlimited"]);
     it_fills_up_and_recovers(&dir.path().join("data"), Some(&limit), grow).await;
 }
 
@@ -41,34 +36,17 @@ async fn a_full_disk_is_answered_503_until_there_is_space() {
 
 async fn it_fills_up_and_recovers(data: &Path, shell: Option<&str>, grow: impl Fn(&Server)) {
     let arguments = ["--disk-min-free-bytes", "1"];
-    let options = Options {
-        arguments: &arguments,
-        shell,
-        ..Options::default()
-    };
+    let options = Options { arguments: &arguments, shell, ..Options::default() };
     let hub = Hub::of(Server::start_in(data, &options)).await;
     let mut receipts = fill(&hub).await;
-    assert!(
-        receipts.len() > 20,
-        "only {} notices found room",
-        receipts.len()
-    );
+    assert!(receipts.len() > 20, "only {} notices found room", receipts.len());
 
     while_there_is_no_space(&hub, &mut receipts).await;
     let url = format!("{}/healthz", hub.server.url);
-    assert_eq!(
-        reqwest::get(url).await.unwrap().status(),
-        200,
-        "the process is alive"
-    );
+    assert_eq!(reqwest::get(url).await.unwrap().status(), 200, "the process is alive");
 
     grow(&hub.server);
-    eventually("readiness", async || {
-        readiness(&hub).await["ready"]
-            .as_bool()
-            .filter(|ready| *ready)
-    })
-    .await;
+    eventually("readiness", async || readiness(&hub).await["ready"].as_bool().filter(|ready| *ready)).await;
     receipts.extend(hub.acknowledged(900_000..900_010).await);
     hub.admin.integration("made-afterwards").await;
     let (events, changes) = audit::everything_acknowledged_is_there(&hub.admin, &receipts).await;
@@ -77,13 +55,7 @@ async fn it_fills_up_and_recovers(data: &Path, shell: Option<&str>, grow: impl F
     let (status, ..) = server.stop();
     assert!(status.success(), "{status}");
     audit::the_file_has_no_gap(&data.join("ledger.db"), events.len());
-    let server = Server::start_in(
-        data,
-        &Options {
-            arguments: &arguments,
-            ..Options::default()
-        },
-    );
+    let server = Server::start_in(data, &Options { arguments: &arguments, ..Options::default() });
     let again = audit::everything_acknowledged_is_there(&server.admin(), &receipts).await;
     assert!(again == (events, changes), "a restart tells another story");
 }
@@ -124,86 +96,37 @@ async fn while_there_is_no_space(hub: &Hub, receipts: &mut Vec<Value>) {
     assert!(refused > 0, "nothing is refused although there is no space");
     let readiness = eventually("unreadiness", async || {
         let readiness = readiness(hub).await;
-        unready(&readiness)
-            .iter()
-            .any(|name| name == "ledger" || name == "keys")
-            .then_some(readiness)
+        unready(&readiness).iter().any(|name| name == "ledger" || name == "keys").then_some(readiness)
     })
     .await;
-    for check in readiness["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|check| check["ready"] == json!(false))
-    {
-        assert!(
-            check["reason"]
-                .as_str()
-                .is_some_and(|reason| reason.len() > 10),
-            "{readiness}"
-        );
+    for check in readiness["checks"].as_array().unwrap().iter().filter(|check| check["ready"] == json!(false)) {
+        assert!(check["reason"].as_str().is_some_and(|reason| reason.len() > 10), "{readiness}");
     }
     let spec = json!({"name": "made-meanwhile", "source": "provet", "notify": {"kind": "hookup"}});
-    let command = hub
-        .admin
-        .request(reqwest::Method::POST, "/v1/integrations")
-        .json(&spec);
+    let command = hub.admin.request(reqwest::Method::POST, "/v1/integrations").json(&spec);
     let answer = Answer::of(command.send().await.unwrap()).await;
-    assert!(
-        [201, 503, 504].contains(&answer.status),
-        "{} {}",
-        answer.status,
-        answer.text
-    );
+    assert!([201, 503, 504].contains(&answer.status), "{} {}", answer.status, answer.text);
 }
 
 async fn send(hub: &Hub, provet_id: u64, bytes: usize) -> Result<Value, Answer> {
     let mut large = notice(provet_id);
     large["extra"] = "x".repeat(bytes).into();
-    let answer = post(
-        &reqwest::Client::new(),
-        &hub.hookup,
-        None,
-        large.to_string().into(),
-    )
-    .await;
-    if answer.status == 200 {
-        Ok(answer.json())
-    } else {
-        Err(answer)
-    }
+    let answer = post(&reqwest::Client::new(), &hub.hookup, None, large.to_string().into()).await;
+    if answer.status == 200 { Ok(answer.json()) } else { Err(answer) }
 }
 
 fn is_unavailable(answer: &Answer) {
-    assert_eq!(
-        (answer.status, answer.problem().as_str()),
-        (503, "unavailable"),
-        "{}",
-        answer.text
-    );
-    let seconds: u32 = answer
-        .header("retry-after")
-        .parse()
-        .expect("Retry-After in seconds");
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "unavailable"), "{}", answer.text);
+    let seconds: u32 = answer.header("retry-after").parse().expect("Retry-After in seconds");
     assert!((1..=60).contains(&seconds), "{seconds}");
-    assert_eq!(
-        answer.json()["quarantine_id"],
-        Value::Null,
-        "{}",
-        answer.text
-    );
+    assert_eq!(answer.json()["quarantine_id"], Value::Null, "{}", answer.text);
 }
 
 async fn readiness(hub: &Hub) -> Value {
     let url = format!("{}/readyz", hub.server.url);
     let answer = Answer::of(reqwest::get(url).await.unwrap()).await;
     let readiness = answer.json();
-    assert_eq!(
-        answer.status == 200,
-        readiness["ready"] == json!(true),
-        "{} {readiness}",
-        answer.status
-    );
+    assert_eq!(answer.status == 200, readiness["ready"] == json!(true), "{} {readiness}", answer.status);
     readiness
 }
 
@@ -223,20 +146,12 @@ impl SmallDisk {
     fn mount() -> Option<Self> {
         let dir = TempDir::new().unwrap();
         let options = format!("size={SPACE},mode=700");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(dir.path())
-            .output();
-        mounted
-            .is_ok_and(|mount| mount.status.success())
-            .then_some(Self(dir))
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
+        mounted.is_ok_and(|mount| mount.status.success()).then_some(Self(dir))
     }
 
     fn grow(&self) {
-        run(
-            "mount",
-            &["-o", "remount,size=256m", self.0.path().to_str().unwrap()],
-        );
+        run("mount", &["-o", "remount,size=256m", self.0.path().to_str().unwrap()]);
     }
 }
 
@@ -248,9 +163,5 @@ impl Drop for SmallDisk {
 
 fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -30,11 +30,7 @@ impl Hub {
     pub async fn of(server: Server) -> Self {
         let admin = server.admin();
         let hookup = admin.integration("acme-lab").await;
-        Self {
-            server,
-            admin,
-            hookup,
-        }
+        Self { server, admin, hookup }
     }
 
     /// Acknowledged notices of so many tenants, from a number on; their receipts.
@@ -54,19 +50,11 @@ impl Hub {
 
 /// Waits until a read succeeds, as one that must see a position does once that is projected.
 pub async fn answers(admin: &Client, path: &str) {
-    eventually(path, async || {
-        admin.try_get(path).await.0.is_success().then_some(())
-    })
-    .await;
+    eventually(path, async || admin.try_get(path).await.0.is_success().then_some(())).await;
 }
 
 /// Posts bytes, with a media type or without any.
-pub async fn post(
-    http: &reqwest::Client,
-    url: &str,
-    media_type: Option<&[u8]>,
-    body: Vec<u8>,
-) -> Answer {
+pub async fn post(http: &reqwest::Client, url: &str, media_type: Option<&[u8]>, body: Vec<u8>) -> Answer {
     let mut request = http.post(url).body(body);
     if let Some(media_type) = media_type {
         request = request.header(CONTENT_TYPE, HeaderValue::from_bytes(media_type).unwrap());
@@ -77,11 +65,7 @@ pub async fn post(
 impl Answer {
     pub async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self {
-            status,
-            headers,
-            text: response.text().await.unwrap(),
-        }
+        Self { status, headers, text: response.text().await.unwrap() }
     }
 
     pub fn json(&self) -> Value {
@@ -89,9 +73,7 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The type of the problem, its common part left out; the media type if this is no problem.
@@ -100,19 +82,15 @@ impl Answer {
             return self.header("content-type").to_owned();
         }
         let kind = self.json()["type"].as_str().unwrap_or_default().to_owned();
-        kind.strip_prefix("urn:regledger:problem:")
-            .unwrap_or(&kind)
-            .to_owned()
+        kind.strip_prefix("urn:regledger:problem:").unwrap_or(&kind).to_owned()
     }
 
     /// Where its violations are, sorted.
     pub fn pointers(&self) -> Vec<String> {
         let problem = self.json();
         let errors = problem["errors"].as_array().cloned().unwrap_or_default();
-        let mut pointers: Vec<String> = errors
-            .iter()
-            .map(|error| error["pointer"].as_str().unwrap().to_owned())
-            .collect();
+        let mut pointers: Vec<String> =
+            errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect();
         pointers.sort_unstable();
         pointers
     }

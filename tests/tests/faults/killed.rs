@@ -20,19 +20,13 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed_under_load() {
     let dir = TempDir::new().unwrap();
     let (data, receipts) = (dir.path().join("data"), dir.path().join("receipts.ndjson"));
     let listen = free_address();
-    let options = Options {
-        listen: Some(&listen),
-        ..Options::default()
-    };
+    let options = Options { listen: Some(&listen), ..Options::default() };
     let mut hub = Hub::of(Server::start_in(&data, &options)).await;
     let mut load = Load::start(&hub.hookup, &receipts);
     for round in 0..ROUNDS {
         // Another count in each round, so that it is killed at other moments.
         let enough = read(&receipts).len() + 40 + 31 * round;
-        eventually("receipts", async || {
-            (read(&receipts).len() >= enough).then_some(())
-        })
-        .await;
+        eventually("receipts", async || (read(&receipts).len() >= enough).then_some(())).await;
         hub.server.kill();
         hub.server = Server::start_in(&data, &options);
         hub.admin = hub.server.admin();
@@ -50,10 +44,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed_under_load() {
     delete_projection(&data);
     let server = Server::start_in(&data, &options);
     let rebuilt = audit::everything_acknowledged_is_there(&server.admin(), &receipts).await;
-    assert!(
-        rebuilt == (events, changes),
-        "a rebuild tells another story"
-    );
+    assert!(rebuilt == (events, changes), "a rebuild tells another story");
 }
 
 #[tokio::test]
@@ -81,41 +72,15 @@ pub struct Load(Child);
 
 impl Load {
     pub fn start(hookup: &str, receipts: &Path) -> Self {
-        let played = [
-            "simulate",
-            "--hookup",
-            hookup,
-            "--tenants",
-            "60",
-            "--duration",
-            "600",
-            "--retry",
-        ];
+        let played = ["simulate", "--hookup", hookup, "--tenants", "60", "--duration", "600", "--retry"];
         let mut command = regledger(&played);
-        command
-            .args([
-                "--faults",
-                "--connections",
-                "24",
-                "--output",
-                "json",
-                "--receipts",
-            ])
-            .arg(receipts);
-        Self(
-            command
-                .stdout(Stdio::piped())
-                .stderr(Stdio::inherit())
-                .spawn()
-                .unwrap(),
-        )
+        command.args(["--faults", "--connections", "24", "--output", "json", "--receipts"]).arg(receipts);
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap())
     }
 
     /// Ends the play; what it reports.
     pub fn stop(&mut self) -> Value {
-        let sent = Command::new("kill")
-            .args(["-s", "INT", &self.0.id().to_string()])
-            .status();
+        let sent = Command::new("kill").args(["-s", "INT", &self.0.id().to_string()]).status();
         assert!(sent.unwrap().success());
         let report = std::io::read_to_string(self.0.stdout.take().unwrap()).unwrap();
         self.0.wait().unwrap();
@@ -134,10 +99,7 @@ impl Drop for Load {
 pub fn read(receipts: &Path) -> Vec<Value> {
     let text = fs::read_to_string(receipts).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Deletes the state store, and what SQLite keeps beside it.
@@ -150,9 +112,5 @@ pub fn delete_projection(data: &Path) {
 
 /// An address that nobody listens on, for a server that comes back to it.
 pub fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }

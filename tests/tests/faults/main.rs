@@ -1,11 +1,6 @@
 //! Faults: hostile senders, full disks, killed processes, damaged files, wrong keys. The real executable gives the contract's
 //! answers, loses nothing that it acknowledged, and says what is wrong.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 mod arbitrary;
 mod audit;

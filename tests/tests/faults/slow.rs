@@ -44,10 +44,7 @@ async fn slow_senders_hold_up_nobody_and_are_ended() {
     let mut slow: Vec<(&str, JoinHandle<String>)> = Vec::new();
     for (kind, at_once, slowly) in &kinds {
         for _ in 0..EACH {
-            slow.push((
-                kind,
-                tokio::spawn(send_slowly(address(&hub), at_once.clone(), slowly.clone())),
-            ));
+            slow.push((kind, tokio::spawn(send_slowly(address(&hub), at_once.clone(), slowly.clone()))));
         }
     }
 
@@ -55,32 +52,21 @@ async fn slow_senders_hold_up_nobody_and_are_ended() {
     answers(&hub.admin, "/healthz").await;
     audit::everything_acknowledged_is_there(&hub.admin, &receipts).await;
     let still_sending = slow.iter().filter(|(_, task)| !task.is_finished()).count();
-    assert!(
-        still_sending > EACH,
-        "only {still_sending} slow senders were there while the others were served"
-    );
+    assert!(still_sending > EACH, "only {still_sending} slow senders were there while the others were served");
 
     let (kinds, tasks): (Vec<_>, Vec<_>) = slow.into_iter().unzip();
     for (kind, ended) in kinds.into_iter().zip(join_all(tasks).await) {
         let answer = ended.unwrap_or_else(|_| panic!("{kind}: it was not ended"));
         if ["a body", "a body of a command"].contains(&kind) {
             assert!(
-                answer.starts_with("HTTP/1.1 408 ")
-                    && answer.contains("urn:regledger:problem:request-timeout"),
+                answer.starts_with("HTTP/1.1 408 ") && answer.contains("urn:regledger:problem:request-timeout"),
                 "{kind}: {answer}"
             );
         }
-        assert!(
-            !answer.starts_with("HTTP/1.1 5") && !answer.starts_with("HTTP/1.1 2"),
-            "{kind}: {answer}"
-        );
+        assert!(!answer.starts_with("HTTP/1.1 5") && !answer.starts_with("HTTP/1.1 2"), "{kind}: {answer}");
     }
     let events = audit::events(&hub.admin).await;
-    assert_eq!(
-        events.len(),
-        3 + receipts.len(),
-        "nothing is kept of what did not arrive"
-    );
+    assert_eq!(events.len(), 3 + receipts.len(), "nothing is kept of what did not arrive");
 }
 
 #[tokio::test]
@@ -91,27 +77,16 @@ async fn a_body_that_ends_early_is_not_kept() {
     let head = format!("POST {path} HTTP/1.1\r\nhost: regledger\r\n");
     for sent in [
         format!("{head}content-length: {}\r\n\r\n{body}", body.len() + 1),
-        format!(
-            "{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n",
-            body.len()
-        ),
-        format!(
-            "{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}",
-            body.len() + 1
-        ),
+        format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len()),
+        format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}", body.len() + 1),
         format!("{head}transfer-encoding: chunked\r\n\r\nnonsense\r\n{body}\r\n0\r\n\r\n"),
     ] {
         let mut stream = TcpStream::connect(address(&hub)).await.unwrap();
         stream.write_all(sent.as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut answer = String::new();
-        let _ = timeout(PATIENCE, stream.read_to_string(&mut answer))
-            .await
-            .expect("an end");
-        assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
-            "{answer}"
-        );
+        let _ = timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an end");
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
     }
     let receipts = hub.acknowledged(2..3).await;
     let (events, _) = audit::everything_acknowledged_is_there(&hub.admin, &receipts).await;
@@ -133,9 +108,7 @@ async fn send_slowly(address: String, at_once: String, slowly: String) -> String
     });
     let mut answer = Vec::new();
     // A connection that was reset is ended too.
-    let _ = timeout(PATIENCE, from.read_to_end(&mut answer))
-        .await
-        .expect("the connection is ended");
+    let _ = timeout(PATIENCE, from.read_to_end(&mut answer)).await.expect("the connection is ended");
     sending.abort();
     String::from_utf8_lossy(&answer).into_owned()
 }

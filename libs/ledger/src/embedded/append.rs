@@ -7,8 +7,7 @@ use tokio::sync::watch;
 
 use super::rows;
 
-const INSERT: &str =
-    "INSERT INTO event (position, directory, leaf_hash, entry) VALUES (?1, ?2, ?3, ?4)";
+const INSERT: &str = "INSERT INTO event (position, directory, leaf_hash, entry) VALUES (?1, ?2, ?3, ?4)";
 
 /// An entry and its leaf hash.
 pub(super) struct Leaf {
@@ -30,17 +29,12 @@ impl Appender {
     }
 
     fn publish(&self) {
-        self.publish
-            .send_if_modified(|head| std::mem::replace(head, self.next) != self.next);
+        self.publish.send_if_modified(|head| std::mem::replace(head, self.next) != self.next);
     }
 }
 
 impl Work<Vec<Leaf>, u64> for Appender {
-    fn apply(
-        &mut self,
-        transaction: &Transaction<'_>,
-        batches: &[Vec<Leaf>],
-    ) -> rusqlite::Result<Vec<u64>> {
+    fn apply(&mut self, transaction: &Transaction<'_>, batches: &[Vec<Leaf>]) -> rusqlite::Result<Vec<u64>> {
         // Asked each time, not remembered: nothing can be stale after a failure.
         self.next = rows::head(transaction)?;
         let mut insert = transaction.prepare_cached(INSERT)?;
@@ -48,12 +42,7 @@ impl Work<Vec<Leaf>, u64> for Appender {
         for batch in batches {
             firsts.push(self.next);
             for leaf in batch {
-                insert.execute(params![
-                    rows::integer(self.next),
-                    leaf.directory,
-                    leaf.hash,
-                    &leaf.bytes[..]
-                ])?;
+                insert.execute(params![rows::integer(self.next), leaf.directory, leaf.hash, &leaf.bytes[..]])?;
                 self.next += 1;
             }
         }

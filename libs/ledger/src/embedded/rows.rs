@@ -12,8 +12,7 @@ const READ: &str = "SELECT position, leaf_hash, entry FROM event
 
 /// INDEXED BY is a demand: without the index the statement is an error, not a scan of the whole
 /// ledger.
-const READ_DIRECTORY: &str =
-    "SELECT position, leaf_hash, entry FROM event INDEXED BY event_directory
+const READ_DIRECTORY: &str = "SELECT position, leaf_hash, entry FROM event INDEXED BY event_directory
     WHERE directory = 1 AND position >= ?1 AND position < ?2 ORDER BY position LIMIT ?3";
 
 /// Which events are read.
@@ -33,14 +32,9 @@ pub(super) enum Fault {
 
 impl Select {
     pub(super) fn run(&self, connection: &Connection) -> Result<Vec<Recorded>, Fault> {
-        let mut statement =
-            connection.prepare_cached(if self.directory { READ_DIRECTORY } else { READ })?;
+        let mut statement = connection.prepare_cached(if self.directory { READ_DIRECTORY } else { READ })?;
         let most = self.limit.events.max(1);
-        let mut rows = statement.query(params![
-            integer(self.from),
-            integer(self.below),
-            integer(most as u64)
-        ])?;
+        let mut rows = statement.query(params![integer(self.from), integer(self.below), integer(most as u64)])?;
         let mut events = Vec::new();
         let mut bytes = 0usize;
         while let Some(row) = rows.next()? {
@@ -63,10 +57,7 @@ impl Select {
     fn reaches(&self, events: &[Recorded], position: u64) -> Result<(), Fault> {
         let next = self.from + events.len() as u64;
         if next < position && !self.directory {
-            return Err(Fault::Damaged {
-                position: next,
-                detail: "the event is missing",
-            });
+            return Err(Fault::Damaged { position: next, detail: "the event is missing" });
         }
         Ok(())
     }
@@ -76,19 +67,13 @@ impl Fault {
     /// The error of a read that began at position `from`.
     pub(super) fn at(self, from: u64) -> ReadError {
         match self {
-            Self::Damaged { position, detail } => ReadError::Corrupt {
-                partition: 0,
-                position,
-                detail: detail.to_owned(),
-            },
-            Self::Sqlite(error) if sqlite::is_damage(&error) => ReadError::Corrupt {
-                partition: 0,
-                position: from,
-                detail: error.to_string(),
-            },
-            Self::Sqlite(error) => ReadError::Unavailable {
-                source: Arc::new(error),
-            },
+            Self::Damaged { position, detail } => {
+                ReadError::Corrupt { partition: 0, position, detail: detail.to_owned() }
+            }
+            Self::Sqlite(error) if sqlite::is_damage(&error) => {
+                ReadError::Corrupt { partition: 0, position: from, detail: error.to_string() }
+            }
+            Self::Sqlite(error) => ReadError::Unavailable { source: Arc::new(error) },
         }
     }
 }
@@ -101,11 +86,8 @@ impl From<rusqlite::Error> for Fault {
 
 /// The position that the next event will get.
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<u64> {
-    let mut statement =
-        connection.prepare_cached("SELECT coalesce(max(position) + 1, 0) FROM event")?;
-    statement
-        .query_row([], |row| row.get::<_, i64>(0))
-        .map(i64::unsigned_abs)
+    let mut statement = connection.prepare_cached("SELECT coalesce(max(position) + 1, 0) FROM event")?;
+    statement.query_row([], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
 }
 
 /// A position as SQLite counts: no disk holds 2⁶³ events, so what is cut off is beyond any head.
@@ -116,14 +98,9 @@ pub(super) fn integer(position: u64) -> i64 {
 fn recorded(row: &Row<'_>) -> Result<Recorded, Fault> {
     let position = row.get::<_, i64>(0)?.unsigned_abs();
     match (row.get_ref(1)?.as_blob(), row.get_ref(2)?.as_blob()) {
-        (Ok(hash), Ok(entry)) if leaf_hash(entry) == hash => Ok(Recorded {
-            partition: 0,
-            position,
-            bytes: Bytes::copy_from_slice(entry),
-        }),
-        _ => Err(Fault::Damaged {
-            position,
-            detail: "the entry does not match its leaf hash",
-        }),
+        (Ok(hash), Ok(entry)) if leaf_hash(entry) == hash => {
+            Ok(Recorded { partition: 0, position, bytes: Bytes::copy_from_slice(entry) })
+        }
+        _ => Err(Fault::Damaged { position, detail: "the entry does not match its leaf hash" }),
     }
 }

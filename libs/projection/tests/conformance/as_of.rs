@@ -21,26 +21,10 @@ pub type Steps = Vec<(i64, Step)>;
 
 pub fn steps() -> impl Strategy<Value = Steps> {
     let department = || prop::option::weighted(0.5, 1..4i64);
-    let notice = (
-        0..2usize,
-        0..3i64,
-        0..2usize,
-        0..2usize,
-        department(),
-        department(),
-    );
-    let notice = notice.prop_map(
-        |(integration, tenant, installation, secret, adds, removes)| {
-            Step::Notice(Notice {
-                integration,
-                tenant,
-                installation,
-                secret,
-                adds,
-                removes,
-            })
-        },
-    );
+    let notice = (0..2usize, 0..3i64, 0..2usize, 0..2usize, department(), department());
+    let notice = notice.prop_map(|(integration, tenant, installation, secret, adds, removes)| {
+        Step::Notice(Notice { integration, tenant, installation, secret, adds, removes })
+    });
     let step = prop_oneof![5 => notice, 1 => (0..6usize).prop_map(Step::Retire)];
     // Senders' clocks may stand still or go back.
     prop::collection::vec((-3..10i64, step), 0..25)
@@ -48,21 +32,20 @@ pub fn steps() -> impl Strategy<Value = Steps> {
 
 pub fn filter() -> impl Strategy<Value = ClientFilter> {
     let integration = prop::option::of(prop::sample::select(&INTEGRATIONS[..]));
-    let tenant =
-        prop::option::weighted(0.3, (0..3i64).prop_map(|t| format!("provetcloud.com/{t}")));
+    let tenant = prop::option::weighted(0.3, (0..3i64).prop_map(|t| format!("provetcloud.com/{t}")));
     let department = prop::option::weighted(0.3, 1..4i64);
     let state = prop::option::weighted(0.3, prop::sample::select(&ClientState::ALL[..]));
     let latest = prop::option::weighted(0.3, any::<bool>());
-    (integration, tenant, department, state, latest).prop_map(
-        |(integration, tenant, department, state, latest)| ClientFilter {
+    (integration, tenant, department, state, latest).prop_map(|(integration, tenant, department, state, latest)| {
+        ClientFilter {
             integrations: None,
             integration: integration.map(str::to_owned),
             tenant,
             department,
             state,
             latest,
-        },
-    )
+        }
+    })
 }
 
 /// What a partition went through.
@@ -77,30 +60,19 @@ struct Replay {
 impl Replay {
     fn new(story: Story, steps: Steps) -> Self {
         let known = vec![Vec::new(); story.commits().len() + 1];
-        let recorded = story
-            .commits()
-            .iter()
-            .map(|c| (c.ledger_time, !c.changes.is_empty()));
+        let recorded = story.commits().iter().map(|c| (c.ledger_time, !c.changes.is_empty()));
         let recorded = recorded.collect();
-        let mut replay = Self {
-            story,
-            tables: known,
-            recorded,
-        };
+        let mut replay = Self { story, tables: known, recorded };
         for (seconds, step) in steps {
             replay.story.pass(seconds);
             let commit = match step {
                 Step::Notice(notice) => replay.story.notice(notice),
                 Step::Retire(client) => {
                     let ids = replay.story.client_ids();
-                    replay
-                        .story
-                        .retire(ids.get(client).map_or("none", String::as_str))
+                    replay.story.retire(ids.get(client).map_or("none", String::as_str))
                 }
             };
-            replay
-                .recorded
-                .push((commit.ledger_time, !commit.changes.is_empty()));
+            replay.recorded.push((commit.ledger_time, !commit.changes.is_empty()));
             replay.tables.push(replay.story.table());
         }
         replay
@@ -108,19 +80,12 @@ impl Replay {
 
     /// How many events had been recorded by then.
     fn by(&self, time: Timestamp) -> usize {
-        self.recorded
-            .iter()
-            .take_while(|(recorded, _)| *recorded <= time)
-            .count()
+        self.recorded.iter().take_while(|(recorded, _)| *recorded <= time).count()
     }
 
     /// When the last change among the first events was recorded.
     fn last_change(&self, events: usize) -> Option<Timestamp> {
-        let changes = self
-            .recorded
-            .iter()
-            .take(events)
-            .filter(|(_, changed)| *changed);
+        let changes = self.recorded.iter().take(events).filter(|(_, changed)| *changed);
         changes.map(|(recorded, _)| *recorded).next_back()
     }
 }
@@ -131,27 +96,16 @@ fn moments(replays: &[Replay; 2]) -> Vec<(AsOf, [usize; 2])> {
     for (replay, partition) in replays.iter().zip(0..) {
         let other = &replays[1 - partition as usize];
         for (events, (time, _)) in (1..).zip(&replay.recorded) {
-            let at = Place {
-                partition,
-                position: events as u64 - 1,
-            };
+            let at = Place { partition, position: events as u64 - 1 };
             let others = replay.last_change(events).map_or(0, |time| other.by(time));
-            let both = if partition == 0 {
-                [events, others]
-            } else {
-                [others, events]
-            };
+            let both = if partition == 0 { [events, others] } else { [others, events] };
             moments.push((AsOf::Position(at), both));
             let before = *time - SignedDuration::from_nanos(1);
             for time in [*time, before] {
                 moments.push((AsOf::Time(time), [replays[0].by(time), replays[1].by(time)]));
             }
             let other = events % (other.recorded.len() + 1);
-            let both = if partition == 0 {
-                [events, other]
-            } else {
-                [other, events]
-            };
+            let both = if partition == 0 { [events, other] } else { [other, events] };
             moments.push((AsOf::Heads(both.map(|events| events as u64).to_vec()), both));
         }
     }
@@ -165,45 +119,27 @@ pub async fn the_table_as_of_then_is_what_it_was(
     filter: ClientFilter,
     page: usize,
 ) {
-    let replays = [
-        Replay::new(Story::with_directory(), first),
-        Replay::new(Story::new(1), second),
-    ];
+    let replays = [Replay::new(Story::with_directory(), first), Replay::new(Story::new(1), second)];
     for replay in &replays {
         replay.story.commit_to(store).await;
     }
     for (as_of, [first, second]) in moments(&replays) {
         let table = [&replays[0].tables[first][..], &replays[1].tables[second]].concat();
-        let expected: Vec<_> = table
-            .iter()
-            .filter(|listed| passes(&filter, listed))
-            .cloned()
-            .collect();
+        let expected: Vec<_> = table.iter().filter(|listed| passes(&filter, listed)).cloned().collect();
         let found = read_all(store, &as_of, &filter, page).await;
         assert_eq!(found, expected, "{as_of:?} {filter:?}");
         if let Some(last) = table.last() {
-            let one = store
-                .client_as_of(last.client.id.clone(), as_of.clone())
-                .await
-                .unwrap();
+            let one = store.client_as_of(last.client.id.clone(), as_of.clone()).await.unwrap();
             assert_eq!(one.as_ref(), Some(last), "{as_of:?}");
         }
     }
 }
 
-async fn read_all(
-    store: &Store,
-    as_of: &AsOf,
-    filter: &ClientFilter,
-    page: usize,
-) -> Vec<ListedClient> {
+async fn read_all(store: &Store, as_of: &AsOf, filter: &ClientFilter, page: usize) -> Vec<ListedClient> {
     let mut found: Vec<ListedClient> = Vec::new();
     loop {
         let after = found.last().map(|listed| listed.at);
-        let next = store
-            .clients_as_of(as_of.clone(), filter.clone(), after, page)
-            .await
-            .unwrap();
+        let next = store.clients_as_of(as_of.clone(), filter.clone(), after, page).await.unwrap();
         let end = next.len() < page;
         found.extend(next);
         if end {

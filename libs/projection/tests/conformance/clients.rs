@@ -11,36 +11,18 @@ const ALL: usize = 10_000;
 pub fn passes(filter: &ClientFilter, listed: &ListedClient) -> bool {
     let client = &listed.client;
     let departments = client.departments.as_deref().unwrap_or_default();
-    filter
-        .integrations
-        .as_ref()
-        .is_none_or(|seen| seen.contains(&client.integration))
-        && filter
-            .integration
-            .as_ref()
-            .is_none_or(|asked| *asked == client.integration)
-        && filter
-            .tenant
-            .as_ref()
-            .is_none_or(|asked| *asked == client.tenant)
-        && filter
-            .department
-            .is_none_or(|asked| departments.contains(&asked))
+    filter.integrations.as_ref().is_none_or(|seen| seen.contains(&client.integration))
+        && filter.integration.as_ref().is_none_or(|asked| *asked == client.integration)
+        && filter.tenant.as_ref().is_none_or(|asked| *asked == client.tenant)
+        && filter.department.is_none_or(|asked| departments.contains(&asked))
         && filter.state.is_none_or(|asked| asked == client.state)
-        && filter
-            .latest
-            .is_none_or(|asked| Some(asked) == client.latest)
+        && filter.latest.is_none_or(|asked| Some(asked) == client.latest)
 }
 
 /// Every combination of a few values for each filter.
 fn filters() -> Vec<ClientFilter> {
     let [lab, pay] = INTEGRATIONS.map(str::to_owned);
-    let seen = [
-        None,
-        Some(vec![]),
-        Some(vec![pay.clone()]),
-        Some(vec![lab.clone(), pay]),
-    ];
+    let seen = [None, Some(vec![]), Some(vec![pay.clone()]), Some(vec![lab.clone(), pay])];
     let mut filters = Vec::new();
     for integrations in seen {
         for integration in [None, Some(lab.clone())] {
@@ -70,18 +52,11 @@ pub async fn filters_find_what_they_describe(store: &Store) {
     story.commit_to(store).await;
     let table = story.table();
     for filter in filters() {
-        let expected: Vec<_> = table
-            .iter()
-            .filter(|listed| passes(&filter, listed))
-            .cloned()
-            .collect();
+        let expected: Vec<_> = table.iter().filter(|listed| passes(&filter, listed)).cloned().collect();
         let now = store.clients(filter.clone(), None, ALL).await.unwrap();
         assert_eq!(now, expected, "{filter:?}");
         let heads = AsOf::Heads(vec![story.next(), 0]);
-        let then = store
-            .clients_as_of(heads, filter.clone(), None, ALL)
-            .await
-            .unwrap();
+        let then = store.clients_as_of(heads, filter.clone(), None, ALL).await.unwrap();
         assert_eq!(then, expected, "as of now: {filter:?}");
     }
     for listed in table {
@@ -96,10 +71,7 @@ pub async fn pages_are_stable_while_rows_are_written(store: &Store) {
     let mut ids = Vec::new();
     for story in &mut stories {
         for tenant in 0..5 {
-            story.notice(Notice {
-                tenant,
-                ..Notice::default()
-            });
+            story.notice(Notice { tenant, ..Notice::default() });
         }
         story.commit_to(store).await;
         ids.extend(story.client_ids());
@@ -107,10 +79,7 @@ pub async fn pages_are_stable_while_rows_are_written(store: &Store) {
     let mut seen: Vec<String> = Vec::new();
     let mut after = None;
     loop {
-        let page = store
-            .clients(ClientFilter::default(), after, 3)
-            .await
-            .unwrap();
+        let page = store.clients(ClientFilter::default(), after, 3).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.at);
         seen.extend(page.into_iter().map(|listed| listed.client.id));
@@ -118,11 +87,7 @@ pub async fn pages_are_stable_while_rows_are_written(store: &Store) {
         for story in &mut stories {
             for tenant in 0..5 {
                 let adds = Some(seen.len() as i64);
-                let commit = story.notice(Notice {
-                    tenant,
-                    adds,
-                    ..Notice::default()
-                });
+                let commit = story.notice(Notice { tenant, adds, ..Notice::default() });
                 store.commit(commit.clone()).await.unwrap();
             }
         }
@@ -134,52 +99,16 @@ pub async fn the_latest_installation_of_a_tenant_is_known(store: &Store) {
     let mut story = Story::with_directory();
     story.commit_to(store).await;
     let latest = async |store: &Store| -> Vec<Option<bool>> {
-        let all = store
-            .clients(ClientFilter::default(), None, ALL)
-            .await
-            .unwrap();
+        let all = store.clients(ClientFilter::default(), None, ALL).await.unwrap();
         all.into_iter().map(|listed| listed.client.latest).collect()
     };
     let cases = [
-        (
-            Notice {
-                tenant: 1,
-                ..Notice::default()
-            },
-            vec![true],
-        ),
-        (
-            Notice {
-                tenant: 1,
-                integration: 1,
-                ..Notice::default()
-            },
-            vec![true, true],
-        ),
-        (
-            Notice {
-                tenant: 2,
-                ..Notice::default()
-            },
-            vec![true, true, true],
-        ),
-        (
-            Notice {
-                tenant: 1,
-                installation: 1,
-                ..Notice::default()
-            },
-            vec![false, true, true, true],
-        ),
+        (Notice { tenant: 1, ..Notice::default() }, vec![true]),
+        (Notice { tenant: 1, integration: 1, ..Notice::default() }, vec![true, true]),
+        (Notice { tenant: 2, ..Notice::default() }, vec![true, true, true]),
+        (Notice { tenant: 1, installation: 1, ..Notice::default() }, vec![false, true, true, true]),
         // A notice to the older installation does not make it the latest.
-        (
-            Notice {
-                tenant: 1,
-                adds: Some(1),
-                ..Notice::default()
-            },
-            vec![false, true, true, true],
-        ),
+        (Notice { tenant: 1, adds: Some(1), ..Notice::default() }, vec![false, true, true, true]),
     ];
     for (notice, expected) in cases {
         store.commit(story.notice(notice).clone()).await.unwrap();
@@ -193,51 +122,17 @@ pub async fn departments_are_forgotten_when_they_leave(store: &Store) {
     story.commit_to(store).await;
     let notice = Notice::default();
     let cases = [
-        (
-            Notice {
-                adds: Some(3),
-                ..notice
-            },
-            vec![3],
-        ),
-        (
-            Notice {
-                adds: Some(9),
-                ..notice
-            },
-            vec![3, 9],
-        ),
-        (
-            Notice {
-                removes: Some(3),
-                ..notice
-            },
-            vec![9],
-        ),
-        (
-            Notice {
-                adds: Some(3),
-                removes: Some(9),
-                ..notice
-            },
-            vec![3],
-        ),
-        (
-            Notice {
-                removes: Some(3),
-                ..notice
-            },
-            vec![],
-        ),
+        (Notice { adds: Some(3), ..notice }, vec![3]),
+        (Notice { adds: Some(9), ..notice }, vec![3, 9]),
+        (Notice { removes: Some(3), ..notice }, vec![9]),
+        (Notice { adds: Some(3), removes: Some(9), ..notice }, vec![3]),
+        (Notice { removes: Some(3), ..notice }, vec![]),
     ];
     for (notice, expected) in cases {
         store.commit(story.notice(notice).clone()).await.unwrap();
         let mut found = Vec::new();
         for department in [3, 9] {
-            let filter = ClientFilter {
-                department: Some(department),
-                ..ClientFilter::default()
-            };
+            let filter = ClientFilter { department: Some(department), ..ClientFilter::default() };
             if !store.clients(filter, None, ALL).await.unwrap().is_empty() {
                 found.push(department);
             }

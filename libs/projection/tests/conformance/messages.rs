@@ -22,55 +22,19 @@ pub async fn held_messages_are_listed_and_counted(store: &Store) {
     let held = Some(QuarantineState::Held);
     let cases = [
         (MessageFilter::default(), vec!["q1", "q2", "q3"]),
-        (
-            MessageFilter {
-                state: held,
-                ..MessageFilter::default()
-            },
-            vec!["q1", "q2"],
-        ),
-        (
-            MessageFilter {
-                integrations: Some(vec![lab]),
-                ..MessageFilter::default()
-            },
-            vec!["q1", "q3"],
-        ),
-        (
-            MessageFilter {
-                integrations: Some(vec![pay]),
-                state: held,
-            },
-            vec!["q2"],
-        ),
-        (
-            MessageFilter {
-                integrations: Some(vec![]),
-                state: None,
-            },
-            vec![],
-        ),
+        (MessageFilter { state: held, ..MessageFilter::default() }, vec!["q1", "q2"]),
+        (MessageFilter { integrations: Some(vec![lab]), ..MessageFilter::default() }, vec!["q1", "q3"]),
+        (MessageFilter { integrations: Some(vec![pay]), state: held }, vec!["q2"]),
+        (MessageFilter { integrations: Some(vec![]), state: None }, vec![]),
     ];
     for (filter, expected) in cases {
         let found = store.quarantined(filter.clone(), None, ALL).await.unwrap();
         assert_eq!(ids(&found), expected, "{filter:?}");
     }
-    let first = store
-        .quarantined(MessageFilter::default(), None, 2)
-        .await
-        .unwrap();
-    assert_eq!(
-        first[0].at,
-        Place {
-            partition: 0,
-            position: 3
-        }
-    );
+    let first = store.quarantined(MessageFilter::default(), None, 2).await.unwrap();
+    assert_eq!(first[0].at, Place { partition: 0, position: 3 });
     assert_eq!(first[0].message.count, 2);
-    let rest = store
-        .quarantined(MessageFilter::default(), Some(first[1].at), 2)
-        .await
-        .unwrap();
+    let rest = store.quarantined(MessageFilter::default(), Some(first[1].at), 2).await.unwrap();
     assert_eq!(ids(&rest), ["q3"]);
     for (now, expected) in [(0, 2), (2, 1), (3, 1), (4, 0)] {
         let count = store.count_quarantined_held(hours(now)).await.unwrap();
@@ -79,8 +43,5 @@ pub async fn held_messages_are_listed_and_counted(store: &Store) {
 }
 
 fn ids(messages: &[ListedMessage]) -> Vec<&str> {
-    messages
-        .iter()
-        .map(|listed| listed.message.id.as_str())
-        .collect()
+    messages.iter().map(|listed| listed.message.id.as_str()).collect()
 }

@@ -49,34 +49,20 @@ impl Story {
     /// Partition 0 with the genesis and the integrations: the first three events.
     pub fn with_directory() -> Self {
         let mut story = Self::new(0);
-        let genesis = LedgerCreate {
-            ledger: "l".to_owned(),
-            partitions: 1,
-        };
+        let genesis = LedgerCreate { ledger: "l".to_owned(), partitions: 1 };
         story.tell("/ledger", "l", Body::LedgerCreate(genesis));
         for name in INTEGRATIONS {
-            let spec =
-                format!(r#"{{"name":"{name}","source":"provet","notify":{{"kind":"hookup"}}}}"#);
+            let spec = format!(r#"{{"name":"{name}","source":"provet","notify":{{"kind":"hookup"}}}}"#);
             let integration: IntegrationSpec = serde_json::from_str(&spec).unwrap();
-            let create = IntegrationCreate {
-                integration,
-                hookup_key_hash: "h".to_owned(),
-            };
-            story.tell(
-                &format!("/integrations/{name}"),
-                name,
-                Body::IntegrationCreate(create),
-            );
+            let create = IntegrationCreate { integration, hookup_key_hash: "h".to_owned() };
+            story.tell(&format!("/integrations/{name}"), name, Body::IntegrationCreate(create));
         }
         story
     }
 
     /// Moves the senders' clock, which may go back.
     pub fn pass(&mut self, seconds: i64) {
-        self.time = self
-            .time
-            .checked_add(SignedDuration::from_secs(seconds))
-            .unwrap();
+        self.time = self.time.checked_add(SignedDuration::from_secs(seconds)).unwrap();
     }
 
     pub fn notice(&mut self, mut notice: Notice) -> &Commit {
@@ -84,11 +70,7 @@ impl Story {
         notice.tenant += 100 * i64::from(self.partition);
         let source = format!("/integrations/{}", INTEGRATIONS[notice.integration]);
         let subject = format!("provetcloud.com/{}", notice.tenant);
-        self.tell(
-            &source,
-            &subject,
-            Body::ProvetRegistration(Box::new(registration(notice))),
-        )
+        self.tell(&source, &subject, Body::ProvetRegistration(Box::new(registration(notice))))
     }
 
     pub fn retire(&mut self, client: &str) -> &Commit {
@@ -145,15 +127,10 @@ impl Story {
             kind: change.kind,
             row: change.row.clone(),
             recorded_time: placed.recorded_time,
-            body: serde_json::to_vec(&change.cloud_event("l", placed, ordinal))
-                .unwrap()
-                .into(),
+            body: serde_json::to_vec(&change.cloud_event("l", placed, ordinal)).unwrap().into(),
         });
         let changes = changes.collect();
-        let written = self
-            .rows
-            .written()
-            .map(|(key, row)| WrittenRow::new(key, row).unwrap());
+        let written = self.rows.written().map(|(key, row)| WrittenRow::new(key, row).unwrap());
         let rows = written.collect();
         self.rows.settle();
         Commit {
@@ -192,13 +169,8 @@ impl Story {
             .rows
             .of(Kind::Client)
             .map(|row| {
-                let Row::Client(row) = row else {
-                    unreachable!()
-                };
-                let at = Place {
-                    partition: self.partition,
-                    position: row.first_position,
-                };
+                let Row::Client(row) = row else { unreachable!() };
+                let at = Place { partition: self.partition, position: row.first_position };
                 let mut client = row.client.clone();
                 client.domain = Some("default".to_owned());
                 ListedClient { at, client }
@@ -207,15 +179,8 @@ impl Story {
         table.sort_by_key(|listed| listed.at);
         let all = table.clone();
         for listed in &mut table {
-            let key = |client: &ListedClient| {
-                (
-                    client.client.integration.clone(),
-                    client.client.tenant.clone(),
-                )
-            };
-            let later = all
-                .iter()
-                .any(|other| key(other) == key(listed) && other.at > listed.at);
+            let key = |client: &ListedClient| (client.client.integration.clone(), client.client.tenant.clone());
+            let later = all.iter().any(|other| key(other) == key(listed) && other.at > listed.at);
             listed.client.latest = Some(!later);
         }
         table
@@ -226,10 +191,7 @@ impl Story {
     }
 
     pub fn client_ids(&self) -> Vec<String> {
-        self.table()
-            .into_iter()
-            .map(|listed| listed.client.id)
-            .collect()
+        self.table().into_iter().map(|listed| listed.client.id).collect()
     }
 }
 
@@ -247,40 +209,18 @@ pub fn variety() -> Story {
             for installation in [0, 1] {
                 story.pass(10);
                 let adds = (tenant != 9).then_some(tenant - 4 + installation as i64);
-                story.notice(Notice {
-                    integration,
-                    tenant,
-                    installation,
-                    adds,
-                    ..notice
-                });
+                story.notice(Notice { integration, tenant, installation, adds, ..notice });
             }
         }
     }
-    story.notice(Notice {
-        tenant: 7,
-        removes: Some(3),
-        ..notice
-    });
-    story.notice(Notice {
-        tenant: 8,
-        secret: 1,
-        adds: Some(3),
-        ..notice
-    });
+    story.notice(Notice { tenant: 7, removes: Some(3), ..notice });
+    story.notice(Notice { tenant: 8, secret: 1, adds: Some(3), ..notice });
     story.retire(&story.client_ids()[5]);
     story
 }
 
 fn registration(notice: Notice) -> Registration {
-    let Notice {
-        tenant,
-        installation,
-        adds,
-        removes,
-        secret,
-        ..
-    } = notice;
+    let Notice { tenant, installation, adds, removes, secret, .. } = notice;
     Registration {
         provet_id: tenant,
         client_id: format!("client-{installation}"),

@@ -9,18 +9,12 @@ pub(super) const MAX_ITEMS: usize = 100;
 const MAX_TEXT: usize = 500;
 
 pub(super) fn violation(pointer: &str, detail: &str) -> Violation {
-    Violation {
-        pointer: pointer.to_owned(),
-        detail: detail.to_owned(),
-    }
+    Violation { pointer: pointer.to_owned(), detail: detail.to_owned() }
 }
 
 pub(super) fn check_text(found: &mut Vec<Violation>, pointer: &str, text: &str) {
     if text.chars().count() > MAX_TEXT || text.chars().any(char::is_control) {
-        found.push(violation(
-            pointer,
-            "must be at most 500 characters, none a control character",
-        ));
+        found.push(violation(pointer, "must be at most 500 characters, none a control character"));
     }
 }
 
@@ -31,9 +25,6 @@ pub(super) fn check_name(found: &mut Vec<Violation>, pointer: &str, name: &str) 
         && name.bytes().all(|b| letter(b) || b == b'-')
         && name.bytes().next().is_some_and(letter);
     if !is_name {
-        found.push(violation(
-            pointer,
-            "must be 1 to 63 of a-z, 0-9 and -, and not begin with -",
-        ));
+        found.push(violation(pointer, "must be 1 to 63 of a-z, 0-9 and -, and not begin with -"));
     }
 }

@@ -207,16 +207,8 @@ impl IntegrationUpdate {
 }
 
 /// Checks what can be replaced, too; `texts` are the owner and the grant type.
-fn check_fields(
-    found: &mut Vec<Violation>,
-    texts: [&Option<String>; 2],
-    redirect_uris: &[String],
-    allow: &Allow,
-) {
-    for (pointer, text) in ["/owner", "/authorization_grant_type"]
-        .into_iter()
-        .zip(texts)
-    {
+fn check_fields(found: &mut Vec<Violation>, texts: [&Option<String>; 2], redirect_uris: &[String], allow: &Allow) {
+    for (pointer, text) in ["/owner", "/authorization_grant_type"].into_iter().zip(texts) {
         check_text(found, pointer, text.as_deref().unwrap_or_default());
     }
     for (index, uri) in redirect_uris.iter().enumerate() {
@@ -230,12 +222,7 @@ fn check_fields(
             ));
         }
     }
-    if redirect_uris
-        .len()
-        .max(allow.addresses.len())
-        .max(allow.token_hosts.len())
-        > MAX_ITEMS
-    {
+    if redirect_uris.len().max(allow.addresses.len()).max(allow.token_hosts.len()) > MAX_ITEMS {
         found.push(violation("", "lists may hold 100 items at most"));
     }
 }

@@ -26,26 +26,15 @@ fn spec(name: &str, value: Value) -> Value {
 fn a_directory_knows_its_ledger_after_the_genesis() {
     assert_eq!(Directory::default().ledger(), None);
     let directory = directory(&["genesis l2"]);
-    let ledger = LedgerRow {
-        ledger: "l1".to_owned(),
-        partitions: 1,
-    };
+    let ledger = LedgerRow { ledger: "l1".to_owned(), partitions: 1 };
     assert_eq!(directory.ledger(), Some(&ledger));
 }
 
 #[test]
 fn an_integration_is_found_until_it_is_deleted() {
     let directory = directory(&["create c", "create b", "delete c", "create d", "create c"]);
-    let names: Vec<_> = directory
-        .integrations()
-        .iter()
-        .map(|row| row.integration.name.as_str())
-        .collect();
-    assert_eq!(
-        names,
-        ["acme-lab", "b", "d"],
-        "in the order of their making"
-    );
+    let names: Vec<_> = directory.integrations().iter().map(|row| row.integration.name.as_str()).collect();
+    assert_eq!(names, ["acme-lab", "b", "d"], "in the order of their making");
     for (name, is_found) in [("b", true), ("c", false), ("nowhere", false)] {
         assert_eq!(directory.integration(name).is_some(), is_found, "{name}");
     }
@@ -53,30 +42,13 @@ fn an_integration_is_found_until_it_is_deleted() {
 
 #[test]
 fn a_token_is_found_by_its_hash_and_by_its_id() {
-    let directory = directory(&[
-        "token t2",
-        "token t1",
-        "revoke t2",
-        "token t3 domain=nowhere",
-    ]);
+    let directory = directory(&["token t2", "token t1", "revoke t2", "token t3 domain=nowhere"]);
     for (id, is_valid) in [("t1", Some(true)), ("t2", Some(false)), ("t3", None)] {
         let by_id = directory.token(id);
-        assert_eq!(
-            directory.token_by_hash(&format!("hash of {id}")),
-            by_id,
-            "{id}"
-        );
-        assert_eq!(
-            by_id.map(|token| token.is_valid(second(9))),
-            is_valid,
-            "{id}"
-        );
+        assert_eq!(directory.token_by_hash(&format!("hash of {id}")), by_id, "{id}");
+        assert_eq!(by_id.map(|token| token.is_valid(second(9))), is_valid, "{id}");
     }
-    let ids: Vec<_> = directory
-        .tokens()
-        .iter()
-        .map(|row| row.token.id.as_str())
-        .collect();
+    let ids: Vec<_> = directory.tokens().iter().map(|row| row.token.id.as_str()).collect();
     assert_eq!(ids, ["t2", "t1"], "in the order of their making");
 }
 
@@ -102,10 +74,7 @@ fn a_token_ends_when_it_expires_or_is_revoked() {
         (json!({"expires_time": second(11)}), true),
         (json!({"expires_time": second(10)}), false),
         (json!({"revoked_time": second(20)}), false),
-        (
-            json!({"expires_time": second(11), "revoked_time": second(1)}),
-            false,
-        ),
+        (json!({"expires_time": second(11), "revoked_time": second(1)}), false),
     ] {
         assert_eq!(token(spec.clone()).is_valid(second(10)), is_valid, "{spec}");
     }
@@ -117,11 +86,7 @@ fn an_admin_may_do_everything_but_see_secrets() {
         let own = token(json!({"scopes": [scope.as_str()]}));
         let is_secret = matches!(scope, Scope::SecretsReveal | Scope::TokensMint);
         assert!(own.allows(scope), "{scope:?}");
-        assert_eq!(
-            token(json!({"scopes": ["admin"]})).allows(scope),
-            !is_secret,
-            "{scope:?}"
-        );
+        assert_eq!(token(json!({"scopes": ["admin"]})).allows(scope), !is_secret, "{scope:?}");
         assert!(!token(json!({})).allows(scope), "{scope:?}");
         let others = Scope::ALL.into_iter().filter(|other| *other != scope);
         for other in others.filter(|_| scope != Scope::Admin) {
@@ -140,18 +105,10 @@ fn a_token_sees_its_domain_and_its_integrations() {
         (json!({"domain": "other"}), false, false),
         (json!({"integrations": ["acme-lab"]}), true, false),
         (json!({"integrations": ["acme-pay"]}), false, false),
-        (
-            json!({"domain": "other", "integrations": ["acme-lab"]}),
-            false,
-            false,
-        ),
+        (json!({"domain": "other", "integrations": ["acme-lab"]}), false, false),
     ] {
         let token = token(spec.clone());
-        assert_eq!(
-            (token.sees(integration), token.is_unrestricted()),
-            (sees, is_unrestricted),
-            "{spec}"
-        );
+        assert_eq!((token.sees(integration), token.is_unrestricted()), (sees, is_unrestricted), "{spec}");
     }
 }
 
@@ -174,33 +131,13 @@ fn every_fault_of_an_integration_is_told_where_it_is() {
         ("owner", json!("é".repeat(501)), &["/owner"]),
         ("owner", json!("a\nb"), &["/owner"]),
         ("authorization_grant_type", json!("authorization_code"), &[]),
-        (
-            "authorization_grant_type",
-            json!("a\u{0}b"),
-            &["/authorization_grant_type"],
-        ),
-        (
-            "redirect_uris",
-            json!(["https://example.com/callback"]),
-            &[],
-        ),
-        (
-            "redirect_uris",
-            json!(["a", "\u{0}", "b", "\t"]),
-            &["/redirect_uris/1", "/redirect_uris/3"],
-        ),
+        ("authorization_grant_type", json!("a\u{0}b"), &["/authorization_grant_type"]),
+        ("redirect_uris", json!(["https://example.com/callback"]), &[]),
+        ("redirect_uris", json!(["a", "\u{0}", "b", "\t"]), &["/redirect_uris/1", "/redirect_uris/3"]),
         ("redirect_uris", json!(many()), &[""]),
-        (
-            "allow",
-            json!({"addresses": ["192.0.2.0/24", "2001:db8::/32"]}),
-            &[],
-        ),
+        ("allow", json!({"addresses": ["192.0.2.0/24", "2001:db8::/32"]}), &[]),
         ("allow", json!({"addresses": many()}), &[""]),
-        (
-            "allow",
-            json!({"token_hosts": ["provetcloud.com", "example.com:8443"]}),
-            &[],
-        ),
+        ("allow", json!({"token_hosts": ["provetcloud.com", "example.com:8443"]}), &[]),
         (
             "allow",
             json!({"token_hosts": ["Provetcloud.com", "a.example", "b.example:443"]}),
@@ -209,20 +146,14 @@ fn every_fault_of_an_integration_is_told_where_it_is() {
     ] {
         let spec: IntegrationSpec = serde_json::from_value(spec(name, value.clone())).unwrap();
         let found = spec.violations();
-        let found: Vec<_> = found
-            .iter()
-            .map(|violation| violation.pointer.as_str())
-            .collect();
+        let found: Vec<_> = found.iter().map(|violation| violation.pointer.as_str()).collect();
         assert_eq!(found, pointers, "{name}: {value}");
         if matches!(name, "name" | "domain") {
             continue; // an update can replace neither
         }
         let update: IntegrationUpdate = serde_json::from_value(json!({name: value})).unwrap();
         let found = update.violations();
-        let found: Vec<_> = found
-            .iter()
-            .map(|violation| violation.pointer.as_str())
-            .collect();
+        let found: Vec<_> = found.iter().map(|violation| violation.pointer.as_str()).collect();
         assert_eq!(found, pointers, "update {name}: {value}");
     }
 }
@@ -239,21 +170,14 @@ fn every_fault_of_a_token_is_told_where_it_is() {
         ("domain", json!("default"), &[]),
         ("domain", json!("\u{0}"), &["/domain"]),
         ("integrations", json!(["acme-lab"]), &[]),
-        (
-            "integrations",
-            json!(["acme-lab", "A", "b", ""]),
-            &["/integrations/1", "/integrations/3"],
-        ),
+        ("integrations", json!(["acme-lab", "A", "b", ""]), &["/integrations/1", "/integrations/3"]),
         ("integrations", json!(vec!["a"; 101]), &["/integrations"]),
     ] {
         let mut spec = json!({"name": "t", "scopes": ["admin"]});
         spec[name] = value.clone();
         let spec: TokenSpec = serde_json::from_value(spec).unwrap();
         let found = spec.violations();
-        let found: Vec<_> = found
-            .iter()
-            .map(|violation| violation.pointer.as_str())
-            .collect();
+        let found: Vec<_> = found.iter().map(|violation| violation.pointer.as_str()).collect();
         assert_eq!(found, pointers, "{name}: {value}");
     }
 }

@@ -29,14 +29,8 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 6] = [
-        Self::ClientsRead,
-        Self::ChangesRead,
-        Self::EventsRead,
-        Self::SecretsReveal,
-        Self::TokensMint,
-        Self::Admin,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::ClientsRead, Self::ChangesRead, Self::EventsRead, Self::SecretsReveal, Self::TokensMint, Self::Admin];
 
     /// The word used in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -120,8 +114,7 @@ impl Token {
     /// Whether its holder may do what a scope allows; `admin` allows everything but to see secrets.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
-            || (self.scopes.contains(&Scope::Admin)
-                && !matches!(scope, Scope::SecretsReveal | Scope::TokensMint))
+            || (self.scopes.contains(&Scope::Admin) && !matches!(scope, Scope::SecretsReveal | Scope::TokensMint))
     }
 
     /// Whether it sees everything: no domain and no list of integrations limits it.
@@ -131,9 +124,7 @@ impl Token {
 
     /// Whether it sees an integration.
     pub fn sees(&self, integration: &Integration) -> bool {
-        self.domain
-            .as_ref()
-            .is_none_or(|domain| *domain == integration.domain)
+        self.domain.as_ref().is_none_or(|domain| *domain == integration.domain)
             && (self.integrations.is_empty() || self.integrations.contains(&integration.name))
     }
 }
@@ -142,11 +133,7 @@ impl TokenRow {
     pub(crate) fn columns(&self) -> Columns<'_> {
         Columns {
             domain: self.token.domain.as_deref(),
-            state: Some(if self.token.revoked_time.is_some() {
-                "revoked"
-            } else {
-                "active"
-            }),
+            state: Some(if self.token.revoked_time.is_some() { "revoked" } else { "active" }),
             position: self.position,
             ..Columns::default()
         }

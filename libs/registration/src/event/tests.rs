@@ -41,30 +41,22 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     let maybe = || prop::option::of(any::<String>());
     let times = (time(), prop::option::of(time()));
     let hashes = (maybe(), maybe(), maybe());
-    (
-        any::<u128>(),
-        text(),
-        text(),
-        times,
-        prop::option::of(any::<u128>()),
-        hashes,
+    (any::<u128>(), text(), text(), times, prop::option::of(any::<u128>()), hashes).prop_map(
+        |(id, source, subject, (time, recorded), integration, (key, fingerprint, actor))| {
+            let timestamp = |(second, nano)| Timestamp::new(second, nano).unwrap();
+            Attributes {
+                id: Uuid::from_u128(id),
+                source,
+                subject,
+                time: timestamp(time),
+                recorded_time: recorded.map(timestamp),
+                integration_id: integration.map(Uuid::from_u128),
+                idempotency_key: key,
+                fingerprint,
+                actor,
+            }
+        },
     )
-        .prop_map(
-            |(id, source, subject, (time, recorded), integration, (key, fingerprint, actor))| {
-                let timestamp = |(second, nano)| Timestamp::new(second, nano).unwrap();
-                Attributes {
-                    id: Uuid::from_u128(id),
-                    source,
-                    subject,
-                    time: timestamp(time),
-                    recorded_time: recorded.map(timestamp),
-                    integration_id: integration.map(Uuid::from_u128),
-                    idempotency_key: key,
-                    fingerprint,
-                    actor,
-                }
-            },
-        )
 }
 
 proptest! {
@@ -92,18 +84,10 @@ fn every_type_is_written_and_read_as_itself() {
         let read = Event::parse(&entry).unwrap().body;
         let variant = format!("{read:?}");
         let name = format!("{kind:?}");
-        assert_eq!(
-            variant.split(['(', ' ']).next(),
-            Some(name.as_str()),
-            "{line}"
-        );
+        assert_eq!(variant.split(['(', ' ']).next(), Some(name.as_str()), "{line}");
         let json: Value = serde_json::from_slice(&entry).unwrap();
         assert_eq!(json["type"], kind.as_str(), "{line}");
-        assert_eq!(
-            json["dataschema"],
-            format!("/schemas/{}.json", kind.as_str()),
-            "{line}"
-        );
+        assert_eq!(json["dataschema"], format!("/schemas/{}.json", kind.as_str()), "{line}");
     }
 }
 
@@ -120,16 +104,8 @@ fn only_what_belongs_to_partition_0_is_of_the_directory() {
 fn an_entry_holds_the_attributes_of_cloudevents_in_lower_case() {
     let entry = entry(7, "retire key=k1 at=5 released=9");
     let json: Value = serde_json::from_slice(&entry).unwrap();
-    let names: Vec<_> = json
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    let is_attribute = |name: &str| {
-        name.bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    };
+    let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    let is_attribute = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     assert!(names.iter().all(|name| is_attribute(name)), "{names:?}");
     assert_eq!(json["specversion"], "1.0");
     assert_eq!(json["datacontenttype"], "application/json");
@@ -142,17 +118,7 @@ fn an_entry_holds_the_attributes_of_cloudevents_in_lower_case() {
 fn attributes_that_are_none_are_not_written() {
     let entry = encode_data(&Attributes::default(), EventType::TokenRevoke, &Nothing {}).unwrap();
     let json: Value = serde_json::from_slice(&entry).unwrap();
-    let required = [
-        "specversion",
-        "id",
-        "source",
-        "type",
-        "subject",
-        "time",
-        "datacontenttype",
-        "dataschema",
-        "data",
-    ];
+    let required = ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"];
     let mut names: Vec<_> = json.as_object().unwrap().keys().collect();
     let mut expected = required.to_vec();
     names.sort_unstable();
@@ -167,9 +133,7 @@ fn the_data_of_a_notice_keeps_its_lexemes() {
     for lexeme in ["1.2340e3", "[1.0,2e0]", "30E-1"] {
         assert!(text.contains(lexeme), "{lexeme} in {text}");
     }
-    let Body::ProvetRegistration(notice) = Event::parse(&entry).unwrap().body else {
-        panic!("{text}")
-    };
+    let Body::ProvetRegistration(notice) = Event::parse(&entry).unwrap().body else { panic!("{text}") };
     assert_eq!(notice.provet_id, 1234);
     assert_eq!(notice.departments, Some(vec![1, 2]));
     assert_eq!(notice.added_department, Some(3));
@@ -177,21 +141,10 @@ fn the_data_of_a_notice_keeps_its_lexemes() {
 
 #[test]
 fn a_registration_is_read_as_it_was_written() {
-    for line in [
-        "notice",
-        "notice [1,2] +3 -4",
-        "notice [] secret=null",
-        "notice secret=a,b",
-    ] {
-        let Body::ProvetRegistration(notice) = Event::parse(&entry(0, line)).unwrap().body else {
-            panic!("{line}")
-        };
+    for line in ["notice", "notice [1,2] +3 -4", "notice [] secret=null", "notice secret=a,b"] {
+        let Body::ProvetRegistration(notice) = Event::parse(&entry(0, line)).unwrap().body else { panic!("{line}") };
         let json = serde_json::to_string(&notice).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Registration>(&json).unwrap(),
-            *notice,
-            "{line}"
-        );
+        assert_eq!(serde_json::from_str::<Registration>(&json).unwrap(), *notice, "{line}");
     }
 }
 
@@ -249,10 +202,7 @@ fn schema(kind: EventType) -> schemars::Schema {
 
 #[test]
 fn the_data_of_every_event_is_as_its_schema_says() {
-    let spelled = (
-        "notice provet_id=1.234e3 [1.0] -2",
-        EventType::ProvetRegistration,
-    );
+    let spelled = ("notice provet_id=1.234e3 [1.0] -2", EventType::ProvetRegistration);
     for (line, kind) in LINES.into_iter().chain([spelled]) {
         let event: Value = serde_json::from_slice(&entry(0, line)).unwrap();
         let schema = schema(kind).to_value();

@@ -8,11 +8,7 @@ use crate::envelope::Sealed;
 use crate::fold::Placed;
 use crate::row::{Row, Rows};
 
-pub(super) fn register(
-    rows: &mut Rows,
-    placed: &Placed,
-    registration: &Registration,
-) -> Vec<Change> {
+pub(super) fn register(rows: &mut Rows, placed: &Placed, registration: &Registration) -> Vec<Change> {
     // None only for an event that intake did not write.
     let Some(key) = placed.client_key() else {
         return Vec::new();
@@ -83,13 +79,9 @@ fn update(row: &mut ClientRow, placed: &Placed, notice: &Registration) -> Vec<Ch
     let fields = update_metadata(row, placed, notice);
     if !fields.is_empty() {
         let client = touch(&mut row.client, placed);
-        changes.push(Change::client_with(
-            ChangeType::ClientUpdated,
-            client,
-            |data| {
-                data.fields = Some(fields);
-            },
-        ));
+        changes.push(Change::client_with(ChangeType::ClientUpdated, client, |data| {
+            data.fields = Some(fields);
+        }));
     }
     update_departments(&mut row.client, placed, notice, &mut changes);
     update_state(&mut row.client, placed, &mut changes);
@@ -113,42 +105,17 @@ fn remember(row: &mut ClientRow, key: Option<&String>) -> bool {
 fn update_metadata(row: &mut ClientRow, placed: &Placed, notice: &Registration) -> Vec<String> {
     let mut fields = Vec::new();
     let client = &mut row.client;
-    replace(
-        &mut fields,
-        "algorithm",
-        &mut client.algorithm,
-        &notice.algorithm,
-    );
+    replace(&mut fields, "algorithm", &mut client.algorithm, &notice.algorithm);
     replace(
         &mut fields,
         "authorization_grant_type",
         &mut client.authorization_grant_type,
         &notice.authorization_grant_type,
     );
-    replace(
-        &mut fields,
-        "client_type",
-        &mut client.client_type,
-        &notice.client_type,
-    );
-    replace(
-        &mut fields,
-        "redirect_uris",
-        &mut client.redirect_uris,
-        &redirect_uris(notice),
-    );
-    replace(
-        &mut fields,
-        "token_url",
-        &mut client.token_url,
-        &notice.token_url,
-    );
-    replace(
-        &mut fields,
-        "authorize_url",
-        &mut client.authorize_url,
-        &notice.authorize_url,
-    );
+    replace(&mut fields, "client_type", &mut client.client_type, &notice.client_type);
+    replace(&mut fields, "redirect_uris", &mut client.redirect_uris, &redirect_uris(notice));
+    replace(&mut fields, "token_url", &mut client.token_url, &notice.token_url);
+    replace(&mut fields, "authorize_url", &mut client.authorize_url, &notice.authorize_url);
     replace(
         &mut fields,
         "openid_autodiscovery_url",
@@ -177,32 +144,18 @@ fn replace<T: PartialEq + Clone>(fields: &mut Vec<String>, name: &str, old: &mut
 fn is_same_secret(known: Option<&Sealed>, new: Option<&Sealed>) -> bool {
     match (known, new) {
         (None, None) => true,
-        (Some(known), Some(new)) => new
-            .sealed
-            .fp
-            .iter()
-            .any(|fingerprint| known.sealed.fp.contains(fingerprint)),
+        (Some(known), Some(new)) => new.sealed.fp.iter().any(|fingerprint| known.sealed.fp.contains(fingerprint)),
         _ => false,
     }
 }
 
-fn update_departments(
-    client: &mut Client,
-    placed: &Placed,
-    notice: &Registration,
-    changes: &mut Vec<Change>,
-) {
-    let table: Option<BTreeSet<i64>> = client
-        .departments
-        .as_ref()
-        .map(|ids| ids.iter().copied().collect());
+fn update_departments(client: &mut Client, placed: &Placed, notice: &Registration, changes: &mut Vec<Change>) {
+    let table: Option<BTreeSet<i64>> = client.departments.as_ref().map(|ids| ids.iter().copied().collect());
     let Some(after) = departments_after(table.as_ref(), notice) else {
         return;
     };
-    let drift = notice.departments.is_some()
-        && table
-            .as_ref()
-            .is_some_and(|table| with_notice(table.clone(), notice) != after);
+    let drift =
+        notice.departments.is_some() && table.as_ref().is_some_and(|table| with_notice(table.clone(), notice) != after);
     let before = table.clone().unwrap_or_default();
     let added: Vec<i64> = after.difference(&before).copied().collect();
     let mut removed: Vec<i64> = before.difference(&after).copied().collect();
@@ -212,23 +165,11 @@ fn update_departments(
     }
     if !added.is_empty() {
         client.departments = Some(before.union(&after).copied().collect());
-        changes.push(departments_change(
-            ChangeType::ClientDepartmentsAdded,
-            client,
-            placed,
-            added,
-            drift,
-        ));
+        changes.push(departments_change(ChangeType::ClientDepartmentsAdded, client, placed, added, drift));
     }
     if !removed.is_empty() {
         client.departments = Some(after.into_iter().collect());
-        changes.push(departments_change(
-            ChangeType::ClientDepartmentsRemoved,
-            client,
-            placed,
-            removed,
-            drift,
-        ));
+        changes.push(departments_change(ChangeType::ClientDepartmentsRemoved, client, placed, removed, drift));
     }
 }
 
@@ -247,25 +188,16 @@ fn departments_change(
 
 /// Moves the state to what the departments say; a notice always ends a retirement.
 fn update_state(client: &mut Client, placed: &Placed, changes: &mut Vec<Change>) {
-    let departments = client
-        .departments
-        .as_ref()
-        .map(|ids| ids.iter().copied().collect());
+    let departments = client.departments.as_ref().map(|ids| ids.iter().copied().collect());
     let state = state_of(departments.as_ref());
     let was = client.state;
     if was != ClientState::Active && (state == ClientState::Active || was == ClientState::Retired) {
         client.state = ClientState::Active;
-        changes.push(Change::client(
-            ChangeType::ClientReactivated,
-            touch(client, placed),
-        ));
+        changes.push(Change::client(ChangeType::ClientReactivated, touch(client, placed)));
     }
     if client.state == ClientState::Active && state == ClientState::Inactive {
         client.state = ClientState::Inactive;
-        changes.push(Change::client(
-            ChangeType::ClientDeactivated,
-            touch(client, placed),
-        ));
+        changes.push(Change::client(ChangeType::ClientDeactivated, touch(client, placed)));
     }
 }
 
@@ -278,10 +210,7 @@ pub(super) fn touch<'a>(client: &'a mut Client, placed: &Placed) -> &'a Client {
 
 /// The departments after a notice: its own list if it has one, else what the table holds, then
 /// what it adds, then what it removes. None when none was ever named.
-fn departments_after(
-    table: Option<&BTreeSet<i64>>,
-    notice: &Registration,
-) -> Option<BTreeSet<i64>> {
+fn departments_after(table: Option<&BTreeSet<i64>>, notice: &Registration) -> Option<BTreeSet<i64>> {
     let named = notice.added_department.is_some() || notice.removed_department.is_some();
     let base = match (&notice.departments, table) {
         (Some(list), _) => list.iter().copied().collect(),
@@ -308,19 +237,12 @@ fn state_of(departments: Option<&BTreeSet<i64>>) -> ClientState {
 }
 
 fn redirect_uris(notice: &Registration) -> Vec<String> {
-    notice
-        .redirect_uris
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect()
+    notice.redirect_uris.split_whitespace().map(str::to_owned).collect()
 }
 
 fn sealed_secret(placed: &Placed, notice: &Registration) -> Option<SealedSecret> {
     let sealed = notice.client_secret.clone()?;
-    Some(SealedSecret {
-        event: placed.event.attributes.id,
-        sealed,
-    })
+    Some(SealedSecret { event: placed.event.attributes.id, sealed })
 }
 
 pub(super) fn integration_name(source: &str) -> &str {

@@ -4,9 +4,8 @@ use crate::change::{Change, ChangeType, Data};
 use crate::client::ClientState;
 use crate::command::{Command, Outcome, Refusal, row_key};
 use crate::directory::{
-    DEFAULT_DOMAIN, Domain, Integration, IntegrationCreate, IntegrationRotateHookup,
-    IntegrationRow, IntegrationUpdate, LedgerCreate, LedgerRow, PreviousKey, Token, TokenCreate,
-    TokenRow,
+    DEFAULT_DOMAIN, Domain, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationUpdate,
+    LedgerCreate, LedgerRow, PreviousKey, Token, TokenCreate, TokenRow,
 };
 use crate::event::Body;
 use crate::fold::{Placed, clients, messages};
@@ -40,54 +39,32 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
     let key = |kind| RowKey::new(kind, &placed.event.attributes.subject);
     match &placed.event.body {
         Body::IntegrationCreate(create) => create_integration(rows, placed, create, changes),
-        Body::IntegrationUpdate(update) => change_integration(
-            rows,
-            placed,
-            changes,
-            ChangeType::IntegrationUpdated,
-            |row| {
+        Body::IntegrationUpdate(update) => {
+            change_integration(rows, placed, changes, ChangeType::IntegrationUpdated, |row| {
                 update_integration(&mut row.integration, update);
-            },
-        ),
-        Body::IntegrationRotateHookup(rotate) => change_integration(
-            rows,
-            placed,
-            changes,
-            ChangeType::IntegrationHookupRotated,
-            |row| {
+            })
+        }
+        Body::IntegrationRotateHookup(rotate) => {
+            change_integration(rows, placed, changes, ChangeType::IntegrationHookupRotated, |row| {
                 rotate_hookup(row, rotate);
-            },
-        ),
-        Body::IntegrationDelete => change_integration(
-            rows,
-            placed,
-            changes,
-            ChangeType::IntegrationDeleted,
-            |row| {
-                row.deleted = true;
-            },
-        ),
+            })
+        }
+        Body::IntegrationDelete => change_integration(rows, placed, changes, ChangeType::IntegrationDeleted, |row| {
+            row.deleted = true;
+        }),
         Body::TokenCreate(create) => create_token(rows, placed, create),
         Body::TokenRevoke => revoke_token(rows, placed, &key(Kind::Token)),
         Body::ClientRetire => retire_client(rows, placed, &key(Kind::Client), changes),
         Body::QuarantineRelease(release) => {
-            let state = if release.superseded {
-                QuarantineState::Superseded
-            } else {
-                QuarantineState::Released
-            };
+            let state = if release.superseded { QuarantineState::Superseded } else { QuarantineState::Released };
             messages::settle(rows, &key(Kind::Quarantined), state)
         }
-        Body::QuarantineDismiss => {
-            messages::settle(rows, &key(Kind::Quarantined), QuarantineState::Dismissed)
-        }
+        Body::QuarantineDismiss => messages::settle(rows, &key(Kind::Quarantined), QuarantineState::Dismissed),
         Body::LedgerCreate(_)
         | Body::ProvetRegistration(_)
         | Body::ClientReveal(_)
         | Body::QuarantineReveal(_)
-        | Body::QuarantineReceive(_) => Outcome::Refused {
-            reason: Refusal::NotFound,
-        },
+        | Body::QuarantineReceive(_) => Outcome::Refused { reason: Refusal::NotFound },
     }
 }
 
@@ -99,18 +76,11 @@ fn create_ledger(rows: &mut Rows, placed: &Placed, create: &LedgerCreate) -> Vec
     }
     let LedgerCreate { ledger, partitions } = create.clone();
     rows.put(key, Row::Ledger(LedgerRow { ledger, partitions }));
-    let domain = Domain {
-        name: DEFAULT_DOMAIN.to_owned(),
-        created_time: placed.recorded_time,
-        position: placed.position,
-    };
+    let domain =
+        Domain { name: DEFAULT_DOMAIN.to_owned(), created_time: placed.recorded_time, position: placed.position };
     let row = RowKey::new(Kind::Domain, DEFAULT_DOMAIN);
     rows.put(row.clone(), Row::Domain(domain.clone()));
-    vec![Change {
-        kind: ChangeType::DomainCreated,
-        row,
-        data: Data::Domain { domain },
-    }]
+    vec![Change { kind: ChangeType::DomainCreated, row, data: Data::Domain { domain } }]
 }
 
 fn create_integration(
@@ -122,14 +92,10 @@ fn create_integration(
     let spec = create.integration.clone();
     let key = RowKey::new(Kind::Integration, &spec.name);
     if rows.get(&RowKey::new(Kind::Domain, &spec.domain)).is_none() {
-        return Outcome::Refused {
-            reason: Refusal::DomainNotFound,
-        };
+        return Outcome::Refused { reason: Refusal::DomainNotFound };
     }
     if rows.get(&key).is_some() {
-        return Outcome::Refused {
-            reason: Refusal::NameTaken,
-        };
+        return Outcome::Refused { reason: Refusal::NameTaken };
     }
     let integration = Integration {
         id: placed.event.attributes.id,
@@ -144,10 +110,7 @@ fn create_integration(
         created_time: placed.recorded_time,
         changed_time: placed.recorded_time,
     };
-    changes.push(Change::integration_of(
-        ChangeType::IntegrationCreated,
-        &integration,
-    ));
+    changes.push(Change::integration_of(ChangeType::IntegrationCreated, &integration));
     let id = integration.name.clone();
     let row = IntegrationRow {
         integration,
@@ -179,9 +142,7 @@ fn change_integration(
         }
         other => {
             rows.restore(&key, other);
-            Outcome::Refused {
-                reason: Refusal::NotFound,
-            }
+            Outcome::Refused { reason: Refusal::NotFound }
         }
     }
 }
@@ -207,26 +168,19 @@ fn update_integration(integration: &mut Integration, update: &IntegrationUpdate)
 
 fn rotate_hookup(row: &mut IntegrationRow, rotate: &IntegrationRotateHookup) {
     let old = std::mem::replace(&mut row.hookup_key_hash, rotate.hookup_key_hash.clone());
-    row.previous_key = Some(PreviousKey {
-        hash: old,
-        until: rotate.grace_until,
-    });
+    row.previous_key = Some(PreviousKey { hash: old, until: rotate.grace_until });
 }
 
 fn create_token(rows: &mut Rows, placed: &Placed, create: &TokenCreate) -> Outcome {
     let spec = create.token.clone();
     let domain = spec.domain.as_deref().unwrap_or(DEFAULT_DOMAIN);
     if rows.get(&RowKey::new(Kind::Domain, domain)).is_none() {
-        return Outcome::Refused {
-            reason: Refusal::DomainNotFound,
-        };
+        return Outcome::Refused { reason: Refusal::DomainNotFound };
     }
     let id = placed.event.attributes.subject.clone();
     let key = RowKey::new(Kind::Token, &id);
     if rows.get(&key).is_some() {
-        return Outcome::Refused {
-            reason: Refusal::NameTaken,
-        };
+        return Outcome::Refused { reason: Refusal::NameTaken };
     }
     let row = TokenRow {
         token: Token {
@@ -248,25 +202,16 @@ fn create_token(rows: &mut Rows, placed: &Placed, create: &TokenCreate) -> Outco
 
 fn revoke_token(rows: &mut Rows, placed: &Placed, key: &RowKey) -> Outcome {
     let Some(Row::Token(mut row)) = rows.take(key) else {
-        return Outcome::Refused {
-            reason: Refusal::NotFound,
-        };
+        return Outcome::Refused { reason: Refusal::NotFound };
     };
     row.token.revoked_time.get_or_insert(placed.recorded_time);
     rows.put(key.clone(), Row::Token(row));
     Outcome::Applied { id: key.id.clone() }
 }
 
-fn retire_client(
-    rows: &mut Rows,
-    placed: &Placed,
-    key: &RowKey,
-    changes: &mut Vec<Change>,
-) -> Outcome {
+fn retire_client(rows: &mut Rows, placed: &Placed, key: &RowKey, changes: &mut Vec<Change>) -> Outcome {
     let Some(Row::Client(mut row)) = rows.take(key) else {
-        return Outcome::Refused {
-            reason: Refusal::NotFound,
-        };
+        return Outcome::Refused { reason: Refusal::NotFound };
     };
     if row.client.state != ClientState::Retired {
         row.client.state = ClientState::Retired;

@@ -9,15 +9,10 @@ use crate::quarantine::{Message, QuarantineReceive, QuarantineState, Quarantined
 use crate::row::{Kind, Row, RowKey, Rows};
 
 /// A message that came before counts up and is held again, instead of piling up.
-pub(super) fn receive(
-    rows: &mut Rows,
-    placed: &Placed,
-    received: &QuarantineReceive,
-) -> Vec<Change> {
+pub(super) fn receive(rows: &mut Rows, placed: &Placed, received: &QuarantineReceive) -> Vec<Change> {
     let attributes = &placed.event.attributes;
     let key = RowKey::new(Kind::Quarantined, &received.id);
-    let (mut count, mut first_time, mut place) =
-        (0, placed.recorded_time, (placed.partition, placed.position));
+    let (mut count, mut first_time, mut place) = (0, placed.recorded_time, (placed.partition, placed.position));
     if let Some(Row::Quarantined(row)) = rows.get(&key) {
         (count, first_time) = (row.message.count, row.message.first_time);
         place = (row.partition, row.position);
@@ -37,10 +32,7 @@ pub(super) fn receive(
             expires_time: received.expires_time,
         },
         integration_id: attributes.integration_id.unwrap_or_default(),
-        body: SealedSecret {
-            event: attributes.id,
-            sealed: received.body.clone(),
-        },
+        body: SealedSecret { event: attributes.id, sealed: received.body.clone() },
         partition: place.0,
         position: place.1,
     };
@@ -58,9 +50,7 @@ pub(super) fn settle(rows: &mut Rows, key: &RowKey, state: QuarantineState) -> O
         }
         other => {
             rows.restore(key, other);
-            Outcome::Refused {
-                reason: Refusal::NotFound,
-            }
+            Outcome::Refused { reason: Refusal::NotFound }
         }
     }
 }

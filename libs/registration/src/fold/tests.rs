@@ -17,16 +17,8 @@ fn ledger_time_never_goes_back() {
         (30, "notice at=5 released=20", 30),
     ] {
         let placed = place(second(before), 7, line);
-        assert_eq!(
-            placed.recorded_time,
-            second(expected),
-            "{line} after {before}"
-        );
-        assert_eq!(
-            placed.event.attributes.time,
-            second(5),
-            "{line} after {before}"
-        );
+        assert_eq!(placed.recorded_time, second(expected), "{line} after {before}");
+        assert_eq!(placed.event.attributes.time, second(5), "{line} after {before}");
     }
 }
 
@@ -36,16 +28,10 @@ fn the_time_of_a_change_is_ledger_time() {
     story.tell("notice at=50");
     story.tell("notice +3 at=40");
     let client = story.client();
-    assert_eq!(
-        (client.registered_time, client.changed_time),
-        (second(50), second(50))
-    );
+    assert_eq!((client.registered_time, client.changed_time), (second(50), second(50)));
     story.tell("notice -3 at=60");
     let client = story.client();
-    assert_eq!(
-        (client.registered_time, client.changed_time),
-        (second(50), second(60))
-    );
+    assert_eq!((client.registered_time, client.changed_time), (second(50), second(60)));
 }
 
 #[test]

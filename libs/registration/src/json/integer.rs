@@ -27,11 +27,7 @@ pub enum NotAnInteger {
 pub fn integer(lexeme: &str) -> Result<i64, NotAnInteger> {
     let number = Decimal::read(lexeme).ok_or(NotAnInteger::NotANumber)?;
     let magnitude = number.magnitude()?;
-    Ok(if number.negative {
-        -magnitude
-    } else {
-        magnitude
-    })
+    Ok(if number.negative { -magnitude } else { magnitude })
 }
 
 /// A JSON number taken apart: ± `whole` `fraction` × 10^(`exponent` − digits of `fraction`).
@@ -62,11 +58,7 @@ impl<'a> Decimal<'a> {
 
     fn magnitude(&self) -> Result<i64, NotAnInteger> {
         let fraction = self.fraction.trim_end_matches('0');
-        let whole = if fraction.is_empty() {
-            self.whole.trim_end_matches('0')
-        } else {
-            self.whole
-        };
+        let whole = if fraction.is_empty() { self.whole.trim_end_matches('0') } else { self.whole };
         if whole.trim_start_matches('0').is_empty() && fraction.is_empty() {
             return Ok(0);
         }
@@ -84,9 +76,8 @@ impl<'a> Decimal<'a> {
 
 /// The number that the digits spell, times 10^exponent, if it is safe.
 fn scale(mut digits: impl Iterator<Item = u8>, exponent: u32) -> Option<i64> {
-    let number = digits.try_fold(0_i64, |number, digit| {
-        number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
-    })?;
+    let number =
+        digits.try_fold(0_i64, |number, digit| number.checked_mul(10)?.checked_add(i64::from(digit - b'0')))?;
     let number = number.checked_mul(10_i64.checked_pow(exponent)?)?;
     (number <= MAX_SAFE_INTEGER).then_some(number)
 }
@@ -115,10 +106,8 @@ fn saturating(exponent: &str) -> Option<i64> {
         _ => (1, exponent),
     };
     digits(unsigned).then(|| {
-        unsigned.bytes().fold(0_i64, |number, digit| {
-            number
-                .saturating_mul(10)
-                .saturating_add(sign * i64::from(digit - b'0'))
-        })
+        unsigned
+            .bytes()
+            .fold(0_i64, |number, digit| number.saturating_mul(10).saturating_add(sign * i64::from(digit - b'0')))
     })
 }

@@ -56,35 +56,21 @@ const MALFORMED: &[(&[u8], Problem, usize, usize)] = &[
     (br#""\u00g0""#, Problem::Syntax, 1, 7),
     (br#""\ud800""#, Problem::LoneSurrogate, 1, 1),
     (br#"[0, "\udc00"]"#, Problem::LoneSurrogate, 1, 5),
-    (
-        b"{\"a\":\n[\"\\ud800\\u0041\"]}",
-        Problem::LoneSurrogate,
-        2,
-        2,
-    ),
+    (b"{\"a\":\n[\"\\ud800\\u0041\"]}", Problem::LoneSurrogate, 2, 2),
     (br#"[{"\udfff": 1}]"#, Problem::LoneSurrogate, 1, 2),
     (br#"{"a":1,"a":2}"#, Problem::DuplicateName, 1, 12),
     (br#"{"a":1,"\u0061":2}"#, Problem::DuplicateName, 1, 17),
     (br#"{"\u00e9":1,"\u00E9":2}"#, Problem::DuplicateName, 1, 22),
     (br#"{"/":1,"\/":2}"#, Problem::DuplicateName, 1, 13),
     (br#"{"":1,"":1}"#, Problem::DuplicateName, 1, 10),
-    (
-        b"[{},\n{\"a\":{\"b\":1,\"b\":1}}]",
-        Problem::DuplicateName,
-        2,
-        17,
-    ),
+    (b"[{},\n{\"a\":{\"b\":1,\"b\":1}}]", Problem::DuplicateName, 2, 17),
 ];
 
 #[test]
 fn what_is_not_strict_json_is_refused_where_it_goes_wrong() {
     for &(body, problem, line, column) in MALFORMED {
         let case = body.escape_ascii();
-        let expected = Some(Malformed {
-            problem,
-            line,
-            column,
-        });
+        let expected = Some(Malformed { problem, line, column });
         assert_eq!(parse(body).err(), expected, "{case}");
         assert_eq!(parse_with_members(body).err(), expected, "{case}");
     }
@@ -97,14 +83,8 @@ fn values_are_read_as_they_are() {
         (" [true, false]\r\n\t", json!([true, false])),
         (r#""\ud83d\ude00 \u0061\/\u0000""#, json!("😀 a/\0")),
         ("\"\u{2028}\u{feff}\"", json!("\u{2028}\u{feff}")),
-        (
-            r#"{"a":{"a":[{"a":1},{"a":1}]},"A":2}"#,
-            json!({"a":{"a":[{"a":1},{"a":1}]},"A":2}),
-        ),
-        (
-            "[0, -0, 1.5, 18446744073709551615]",
-            json!([0, -0.0, 1.5, u64::MAX]),
-        ),
+        (r#"{"a":{"a":[{"a":1},{"a":1}]},"A":2}"#, json!({"a":{"a":[{"a":1},{"a":1}]},"A":2})),
+        ("[0, -0, 1.5, 18446744073709551615]", json!([0, -0.0, 1.5, u64::MAX])),
         ("[1e400, -1e400, 1e-400]", json!([f64::MAX, f64::MIN, 0.0])),
     ];
     for (body, value) in cases {
@@ -115,21 +95,14 @@ fn values_are_read_as_they_are() {
 #[test]
 fn members_keep_their_order_and_lexemes() {
     let (_, members) = parse_with_members(br#" {"b": 1.50, "\u0061": [1 ]} "#).unwrap();
-    let members: Vec<_> = members
-        .iter()
-        .map(|(name, raw)| (name.as_ref(), raw.get()))
-        .collect();
+    let members: Vec<_> = members.iter().map(|(name, raw)| (name.as_ref(), raw.get())).collect();
     assert_eq!(members, [("b", "1.50"), ("a", "[1 ]")]);
 }
 
 #[test]
 fn what_is_no_object_has_no_members() {
     for body in ["null", "[]", r#""{}""#, "1"] {
-        assert_eq!(
-            parse_with_members(body.as_bytes()).unwrap().1.len(),
-            0,
-            "{body}"
-        );
+        assert_eq!(parse_with_members(body.as_bytes()).unwrap().1.len(), 0, "{body}");
     }
 }
 
@@ -137,38 +110,15 @@ fn what_is_no_object_has_no_members() {
 fn nesting_is_bounded() {
     let arrays = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let objects = |depth| format!("{}0{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
-    let too_deep = |column| {
-        Err(Malformed {
-            problem: Problem::TooDeep,
-            line: 1,
-            column,
-        })
-    };
+    let too_deep = |column| Err(Malformed { problem: Problem::TooDeep, line: 1, column });
     let column_in_objects = 5 * MAX_DEPTH + 1;
     for depth in [1, MAX_DEPTH, MAX_DEPTH + 1, 20_000] {
         let fits = depth <= MAX_DEPTH;
         let (array, object) = (arrays(depth), objects(depth));
-        let (array, object) = (
-            parse(array.as_bytes()),
-            parse_with_members(object.as_bytes()),
-        );
-        assert!(
-            if fits {
-                array.is_ok()
-            } else {
-                array == too_deep(MAX_DEPTH + 1)
-            },
-            "{depth}"
-        );
+        let (array, object) = (parse(array.as_bytes()), parse_with_members(object.as_bytes()));
+        assert!(if fits { array.is_ok() } else { array == too_deep(MAX_DEPTH + 1) }, "{depth}");
         let object = object.map(|(value, _)| value);
-        assert!(
-            if fits {
-                object.is_ok()
-            } else {
-                object == too_deep(column_in_objects)
-            },
-            "{depth}"
-        );
+        assert!(if fits { object.is_ok() } else { object == too_deep(column_in_objects) }, "{depth}");
     }
     let unclosed = parse("[".repeat(40_960).as_bytes());
     assert_eq!(unclosed.map_err(|e| e.problem), Err(Problem::Truncated));
@@ -177,10 +127,7 @@ fn nesting_is_bounded() {
 #[test]
 fn a_refusal_reads_as_a_sentence() {
     let error = parse(br#"{"a":1,"a":2}"#).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "an object holds the same name twice (line 1, column 12)"
-    );
+    assert_eq!(error.to_string(), "an object holds the same name twice (line 1, column 12)");
 }
 
 #[test]
@@ -269,8 +216,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(6, 64, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::hash_map(any::<String>(), inner, 0..6)
-                .prop_map(|members| members.into_iter().collect()),
+            prop::collection::hash_map(any::<String>(), inner, 0..6).prop_map(|members| members.into_iter().collect()),
         ]
     })
 }

@@ -17,10 +17,7 @@ pub const SCHEMA: &str = include_str!("../../../../schemas/provet-registration.s
 /// The most violations that are listed: a hostile body could hold thousands.
 pub const MAX_VIOLATIONS: usize = 32;
 
-#[expect(
-    clippy::expect_used,
-    reason = "a constant of the executable, which the tests compile"
-)]
+#[expect(clippy::expect_used, reason = "a constant of the executable, which the tests compile")]
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
     let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
     Validator::new(&schema).expect("the schema is a JSON Schema")
@@ -32,10 +29,7 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
 ///
 /// # Errors
 /// What is wrong: at least one violation, at most [`MAX_VIOLATIONS`].
-pub(super) fn check(
-    document: &Value,
-    known: &Members<'_>,
-) -> Result<(Tenant, String), Vec<Violation>> {
+pub(super) fn check(document: &Value, known: &Members<'_>) -> Result<(Tenant, String), Vec<Violation>> {
     let mut findings = Findings::against_schema(document);
     let mut provet_id = None;
     for (name, lexeme) in known {
@@ -49,14 +43,8 @@ pub(super) fn check(
             _ => findings.text(name, document.get(name.as_ref())),
         }
     }
-    let host = document
-        .get("token_url")
-        .and_then(Value::as_str)
-        .and_then(|u| findings.host(u));
-    let client_id = document
-        .get("client_id")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
+    let host = document.get("token_url").and_then(Value::as_str).and_then(|u| findings.host(u));
+    let client_id = document.get("client_id").and_then(Value::as_str).map(str::to_owned);
     match (provet_id, host, client_id) {
         (Some(provet_id), Some(host), Some(client_id)) if findings.0.is_empty() => {
             Ok((Tenant { host, provet_id }, client_id))
@@ -86,10 +74,7 @@ impl Findings {
     fn note(&mut self, pointer: Arguments<'_>, detail: impl Display) {
         let pointer = pointer.to_string();
         if self.0.len() < MAX_VIOLATIONS && self.0.iter().all(|found| found.pointer != pointer) {
-            self.0.push(Violation {
-                pointer,
-                detail: detail.to_string(),
-            });
+            self.0.push(Violation { pointer, detail: detail.to_string() });
         }
     }
 
@@ -99,28 +84,20 @@ impl Findings {
     }
 
     fn departments(&mut self, lexeme: &RawValue) {
-        for (index, item) in json::items(lexeme)
-            .unwrap_or_default()
-            .into_iter()
-            .enumerate()
-        {
+        for (index, item) in json::items(lexeme).unwrap_or_default().into_iter().enumerate() {
             self.integer(format_args!("/departments/{index}"), item);
         }
     }
 
     /// Postgres holds no U+0000, and what is in the ledger must fold everywhere.
     fn text(&mut self, name: &str, value: Option<&Value>) {
-        if value
-            .and_then(Value::as_str)
-            .is_some_and(|text| text.contains('\0'))
-        {
+        if value.and_then(Value::as_str).is_some_and(|text| text.contains('\0')) {
             self.note(format_args!("/{name}"), "must not hold U+0000");
         }
     }
 
     fn host(&mut self, token_url: &str) -> Option<String> {
         let host = token_host(token_url);
-        host.map_err(|error| self.note(format_args!("/token_url"), error))
-            .ok()
+        host.map_err(|error| self.note(format_args!("/token_url"), error)).ok()
     }
 }

@@ -38,9 +38,7 @@ pub(super) enum HostError {
     UserInfo,
     /// A spelling that browsers repair and other readers understand otherwise: backslashes, line
     /// breaks, spaces around it, other than two slashes after the scheme.
-    #[error(
-        "must be written as RFC 3986 has it: no backslashes, spaces, line breaks or extra slashes"
-    )]
+    #[error("must be written as RFC 3986 has it: no backslashes, spaces, line breaks or extra slashes")]
     Ambiguous,
     /// A host that is longer than DNS allows.
     #[error("must have a host of at most {MAX_HOST_BYTES} bytes")]
@@ -68,9 +66,7 @@ pub fn normalise_host(host: &str) -> Option<String> {
 pub(super) fn token_host(token_url: &str) -> Result<String, HostError> {
     let refused = Cell::new(None);
     let note = |violation| refused.set(refused.get().or(refusal(violation)));
-    let parsed = Url::options()
-        .syntax_violation_callback(Some(&note))
-        .parse(token_url);
+    let parsed = Url::options().syntax_violation_callback(Some(&note)).parse(token_url);
     let url = parsed.map_err(HostError::NotAUrl)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(HostError::Scheme);

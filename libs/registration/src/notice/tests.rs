@@ -16,14 +16,8 @@ const FIELDS: [(&str, &str); 13] = [
     ("authorization_grant_type", r#""client_credentials""#),
     ("client_type", r#""confidential""#),
     ("redirect_uris", r#""https://example.com/callback""#),
-    (
-        "token_url",
-        r#""https://provetcloud.com/1234/oauth2/token/""#,
-    ),
-    (
-        "authorize_url",
-        r#""https://provetcloud.com/1234/oauth2/authorize/""#,
-    ),
+    ("token_url", r#""https://provetcloud.com/1234/oauth2/token/""#),
+    ("authorize_url", r#""https://provetcloud.com/1234/oauth2/authorize/""#),
     ("openid_autodiscovery_url", "null"),
     ("departments", "[1, 2, 3]"),
     ("added_department", "3"),
@@ -33,24 +27,12 @@ const FIELDS: [(&str, &str); 13] = [
 /// Writes a body from fields and their lexemes.
 fn body<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let member = |(name, lexeme)| format!("{}:{lexeme}", Value::from(name));
-    format!(
-        "{{{}}}",
-        fields
-            .into_iter()
-            .map(member)
-            .collect::<Vec<_>>()
-            .join(",\n  ")
-    )
+    format!("{{{}}}", fields.into_iter().map(member).collect::<Vec<_>>().join(",\n  "))
 }
 
 /// A complete notice with one field replaced, or added.
 fn body_with(name: &str, lexeme: &str) -> String {
-    body(
-        FIELDS
-            .into_iter()
-            .filter(|(other, _)| *other != name)
-            .chain([(name, lexeme)]),
-    )
+    body(FIELDS.into_iter().filter(|(other, _)| *other != name).chain([(name, lexeme)]))
 }
 
 /// A complete notice but for one field.
@@ -60,25 +42,14 @@ fn body_without(name: &str) -> String {
 
 fn sealed(ct: &str) -> Sealed {
     let [alg, kid, nonce] = ["A256GCM", "k1", "bm9uY2U="].map(str::to_owned);
-    Sealed {
-        sealed: Envelope {
-            alg,
-            kid,
-            nonce,
-            ct: ct.to_owned(),
-            fp: vec!["f:1".to_owned()],
-        },
-    }
+    Sealed { sealed: Envelope { alg, kid, nonce, ct: ct.to_owned(), fp: vec!["f:1".to_owned()] } }
 }
 
 /// The pointers of the violations that a body is refused for; none if it is accepted.
 fn violated(body: &str) -> Vec<String> {
     match parse(body.as_bytes()) {
         Ok(_) => Vec::new(),
-        Err(Rejection::Invalid { violations }) => violations
-            .into_iter()
-            .map(|violation| violation.pointer)
-            .collect(),
+        Err(Rejection::Invalid { violations }) => violations.into_iter().map(|violation| violation.pointer).collect(),
         Err(Rejection::Malformed(malformed)) => panic!("{malformed}: {body}"),
     }
 }
@@ -103,10 +74,7 @@ fn the_data_of_the_event_holds_the_notice_in_its_own_order_and_words() {
     let notice = parse(body.as_bytes()).unwrap();
     assert_eq!(notice.tenant.to_string(), "example.com/1234");
     assert_eq!(
-        notice
-            .data(Some(&sealed("c2VjcmV0")), Some(&sealed("dW5rbm93bg==")))
-            .unwrap()
-            .get(),
+        notice.data(Some(&sealed("c2VjcmV0")), Some(&sealed("dW5rbm93bg=="))).unwrap().get(),
         concat!(
             r#"{"removed_department":4.0e0,"departments":[1,2.0,3e0],"provet_id":1.234e3,"#,
             r#""client_id":"\u0061bc","client_secret":{"sealed":{"alg":"A256GCM","kid":"k1","#,
@@ -158,10 +126,7 @@ fn debugging_a_notice_shows_no_secret() {
 fn every_required_field_is_asked_for() {
     for (name, _) in FIELDS {
         let refusal = parse(body_without(name).as_bytes()).map(|_| ());
-        let optional = matches!(
-            name,
-            "departments" | "added_department" | "removed_department"
-        );
+        let optional = matches!(name, "departments" | "added_department" | "removed_department");
         let expected = format!("\"{name}\" is a required property");
         match refusal {
             Ok(()) => assert!(optional, "{name}"),
@@ -189,13 +154,8 @@ fn every_violation_is_listed_with_its_place() {
         ("departments", r#"[1, "2", 3.5, 9007199254740992]"#),
         ("added_department", "null"),
     ]);
-    let Err(Rejection::Invalid { violations }) = parse(body.as_bytes()) else {
-        panic!("{body}")
-    };
-    let mut listed: Vec<_> = violations
-        .iter()
-        .map(|found| (found.pointer.as_str(), found.detail.as_str()))
-        .collect();
+    let Err(Rejection::Invalid { violations }) = parse(body.as_bytes()) else { panic!("{body}") };
+    let mut listed: Vec<_> = violations.iter().map(|found| (found.pointer.as_str(), found.detail.as_str())).collect();
     listed.sort_unstable();
     assert_eq!(
         listed,
@@ -205,14 +165,8 @@ fn every_violation_is_listed_with_its_place() {
             ("/client_id", "must not hold U+0000"),
             ("/departments/1", "the value is not of type \"integer\""),
             ("/departments/2", "the value is not of type \"integer\""),
-            (
-                "/departments/3",
-                "must lie between -9007199254740991 and 9007199254740991"
-            ),
-            (
-                "/openid_autodiscovery_url",
-                "the value is not of types \"null\", \"string\""
-            ),
+            ("/departments/3", "must lie between -9007199254740991 and 9007199254740991"),
+            ("/openid_autodiscovery_url", "the value is not of types \"null\", \"string\""),
             ("/provet_id", "must be an integer"),
             ("/redirect_uris", "the value is not of type \"string\""),
             ("/token_url", "must be an http or https URL"),
@@ -223,15 +177,9 @@ fn every_violation_is_listed_with_its_place() {
 #[test]
 fn the_list_of_violations_is_bounded() {
     let departments = format!("[{}0.5]", "\"x\",".repeat(5_000));
-    assert_eq!(
-        violated(&body_with("departments", &departments)).len(),
-        MAX_VIOLATIONS
-    );
+    assert_eq!(violated(&body_with("departments", &departments)).len(), MAX_VIOLATIONS);
     let departments = format!("[{}1e400]", "1e400,".repeat(5_000));
-    assert_eq!(
-        violated(&body_with("departments", &departments)).len(),
-        MAX_VIOLATIONS
-    );
+    assert_eq!(violated(&body_with("departments", &departments)).len(), MAX_VIOLATIONS);
 }
 
 #[test]

@@ -3,15 +3,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::story::Story;
 
-const KINDS: [Kind; 7] = [
-    Kind::Client,
-    Kind::Command,
-    Kind::Domain,
-    Kind::Integration,
-    Kind::Ledger,
-    Kind::Quarantined,
-    Kind::Token,
-];
+const KINDS: [Kind; 7] =
+    [Kind::Client, Kind::Command, Kind::Domain, Kind::Integration, Kind::Ledger, Kind::Quarantined, Kind::Token];
 
 /// A story that leaves rows of every kind, some in every state.
 fn everything() -> Story {
@@ -73,10 +66,7 @@ fn a_row_is_found_by_its_columns() {
     let story = everything();
     let client = story.client().id.clone();
     let retired = story.row("provet_id=8").client.id.clone();
-    let place = |position| Columns {
-        position,
-        ..Columns::default()
-    };
+    let place = |position| Columns { position, ..Columns::default() };
     for (kind, id, expected) in [
         (
             Kind::Client,
@@ -100,61 +90,21 @@ fn a_row_is_found_by_its_columns() {
             },
         ),
         (Kind::Command, "k2", place(6)),
-        (
-            Kind::Domain,
-            "default",
-            Columns {
-                domain: Some("default"),
-                ..place(0)
-            },
-        ),
+        (Kind::Domain, "default", Columns { domain: Some("default"), ..place(0) }),
         (
             Kind::Integration,
             "acme-lab",
-            Columns {
-                domain: Some("default"),
-                integration: Some("acme-lab"),
-                state: Some("active"),
-                ..place(1)
-            },
+            Columns { domain: Some("default"), integration: Some("acme-lab"), state: Some("active"), ..place(1) },
         ),
         (
             Kind::Integration,
             "b",
-            Columns {
-                domain: Some("default"),
-                integration: Some("b"),
-                state: Some("deleted"),
-                ..place(8)
-            },
+            Columns { domain: Some("default"), integration: Some("b"), state: Some("deleted"), ..place(8) },
         ),
         (Kind::Ledger, "", Columns::default()),
-        (
-            Kind::Quarantined,
-            "q1",
-            Columns {
-                integration: Some("acme-lab"),
-                state: Some("dismissed"),
-                ..place(14)
-            },
-        ),
-        (
-            Kind::Token,
-            "t1",
-            Columns {
-                domain: Some("default"),
-                state: Some("revoked"),
-                ..place(11)
-            },
-        ),
-        (
-            Kind::Token,
-            "t2",
-            Columns {
-                state: Some("active"),
-                ..place(13)
-            },
-        ),
+        (Kind::Quarantined, "q1", Columns { integration: Some("acme-lab"), state: Some("dismissed"), ..place(14) }),
+        (Kind::Token, "t1", Columns { domain: Some("default"), state: Some("revoked"), ..place(11) }),
+        (Kind::Token, "t2", Columns { state: Some("active"), ..place(13) }),
     ] {
         let row = story.rows.get(&RowKey::new(kind, id)).unwrap();
         assert_eq!(row.columns(), expected, "{kind:?} {id}");
@@ -165,12 +115,7 @@ fn a_row_is_found_by_its_columns() {
 fn what_is_written_is_told_once_until_it_is_settled() {
     let mut rows = Rows::default();
     let key = RowKey::new(Kind::Ledger, "");
-    let row = |partitions| {
-        Row::Ledger(LedgerRow {
-            ledger: "l1".to_owned(),
-            partitions,
-        })
-    };
+    let row = |partitions| Row::Ledger(LedgerRow { ledger: "l1".to_owned(), partitions });
     rows.know(key.clone(), None);
     assert!(rows.holds(&key) && rows.get(&key).is_none());
     assert_eq!(rows.written().count(), 0, "what is known is not written");
@@ -179,11 +124,7 @@ fn what_is_written_is_told_once_until_it_is_settled() {
     assert_eq!(rows.written().collect::<Vec<_>>(), [(&key, &row(2))]);
     rows.settle();
     assert_eq!(rows.written().count(), 0);
-    assert_eq!(
-        rows.get(&key),
-        Some(&row(2)),
-        "what is settled is still known"
-    );
+    assert_eq!(rows.get(&key), Some(&row(2)), "what is settled is still known");
     rows.put(key.clone(), row(3));
     assert_eq!(rows.written().count(), 1);
     rows.clear();
@@ -194,13 +135,7 @@ fn what_is_written_is_told_once_until_it_is_settled() {
 fn a_row_that_is_put_back_is_not_written() {
     let mut rows = Rows::default();
     let key = RowKey::new(Kind::Ledger, "");
-    rows.know(
-        key.clone(),
-        Some(Row::Ledger(LedgerRow {
-            ledger: "l1".to_owned(),
-            partitions: 1,
-        })),
-    );
+    rows.know(key.clone(), Some(Row::Ledger(LedgerRow { ledger: "l1".to_owned(), partitions: 1 })));
     let row = rows.take(&key);
     rows.restore(&key, row.clone());
     assert_eq!(rows.get(&key), row.as_ref());

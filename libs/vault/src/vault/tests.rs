@@ -14,25 +14,15 @@ const LEDGER: &str = "ledger";
 
 fn open(folder: &TempDir, commit: Commit) -> Vault {
     let kek = folder.path().join("kek");
-    let kek = Kek::create_file(&kek)
-        .or_else(|_| Kek::from_file(&kek))
-        .unwrap();
-    let options = Options {
-        commit,
-        ..Options::default()
-    };
+    let kek = Kek::create_file(&kek).or_else(|_| Kek::from_file(&kek)).unwrap();
+    let options = Options { commit, ..Options::default() };
     Vault::open_with(&folder.path().join("keys.db"), kek, LEDGER, options).unwrap()
 }
 
 fn kids(folder: &TempDir) -> Vec<String> {
     let database = Connection::open(folder.path().join("keys.db")).unwrap();
-    let mut rows = database
-        .prepare("SELECT kid FROM data_key ORDER BY ordinal")
-        .unwrap();
-    rows.query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
+    let mut rows = database.prepare("SELECT kid FROM data_key ORDER BY ordinal").unwrap();
+    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
 fn tenant(n: usize) -> Subject {
@@ -64,10 +54,7 @@ async fn a_key_that_could_not_be_written_is_not_handed_out_and_the_next_one_is()
     let folder = TempDir::new().unwrap();
     let vault = open(&folder, failing_once(ffi::SQLITE_FULL, false));
     let refused = vault.data_key(&tenant(1), now()).await;
-    assert!(
-        matches!(refused, Err(VaultError::Write(WriteError::Rejected { .. }))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(VaultError::Write(WriteError::Rejected { .. }))), "{refused:?}");
     assert_eq!(kids(&folder), Vec::<String>::new());
     let key = vault.data_key(&tenant(1), now()).await.unwrap();
     assert_eq!(kids(&folder), [key.kid()]);
@@ -78,10 +65,7 @@ async fn a_key_whose_write_failed_but_persisted_is_found_by_the_next_call() {
     let folder = TempDir::new().unwrap();
     let vault = open(&folder, failing_once(ffi::SQLITE_IOERR, true));
     let unknown = vault.data_key(&tenant(1), now()).await;
-    assert!(
-        matches!(unknown, Err(VaultError::Write(WriteError::Unknown { .. }))),
-        "{unknown:?}"
-    );
+    assert!(matches!(unknown, Err(VaultError::Write(WriteError::Unknown { .. }))), "{unknown:?}");
     let key = vault.data_key(&tenant(1), now()).await.unwrap();
     assert_eq!(kids(&folder), [key.kid()]);
 }
@@ -101,17 +85,10 @@ async fn make_at_once(folder: &TempDir, subjects: &[Subject]) -> (Vec<String>, u
     };
     let vault = open(folder, commit);
     let held = gate.lock();
-    let mut calls: Vec<_> = subjects
-        .iter()
-        .map(|s| Box::pin(vault.make(s, now())))
-        .collect();
+    let mut calls: Vec<_> = subjects.iter().map(|s| Box::pin(vault.make(s, now()))).collect();
     for call in &mut calls {
         // The first poll puts it into the writer's queue.
-        assert!(
-            call.as_mut()
-                .poll(&mut task::Context::from_waker(Waker::noop()))
-                .is_pending()
-        );
+        assert!(call.as_mut().poll(&mut task::Context::from_waker(Waker::noop())).is_pending());
     }
     drop(held);
     let mut kids = Vec::new();

@@ -13,35 +13,17 @@ const CANARY: &[u8] = b"canary-7d1f0c55-secret";
 async fn printing_shows_no_key() {
     let place = Place::new();
     let vault = place.open();
-    let key = vault
-        .data_key(&tenant("provetcloud.com/1"), day(0))
-        .await
-        .unwrap();
+    let key = vault.data_key(&tenant("provetcloud.com/1"), day(0)).await.unwrap();
     let text = fs::read_to_string(place.path("kek")).unwrap();
     let kek = BASE64.decode(text.trim_end().as_bytes()).unwrap();
-    let shown = format!(
-        "{:?} {:#?} {vault:?} {vault:#?} {key:?} {key:#?}",
-        place.kek(),
-        place.kek()
-    );
+    let shown = format!("{:?} {:#?} {vault:?} {vault:#?} {key:?} {key:#?}", place.kek(), place.kek());
 
-    assert!(
-        shown.contains(key.kid()),
-        "what is printed is what is meant: {shown}"
-    );
-    for form in [
-        BASE64.encode(&kek),
-        BASE64URL_NOPAD.encode(&kek),
-        HEXLOWER.encode(&kek),
-        format!("{kek:?}"),
-    ] {
+    assert!(shown.contains(key.kid()), "what is printed is what is meant: {shown}");
+    for form in [BASE64.encode(&kek), BASE64URL_NOPAD.encode(&kek), HEXLOWER.encode(&kek), format!("{kek:?}")] {
         assert!(!shown.contains(&form), "{shown}");
     }
     // What is not the key-encryption key cannot be named here, but would be long.
-    let longest = shown
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .map(str::len)
-        .max();
+    let longest = shown.split(|c: char| !c.is_ascii_alphanumeric()).map(str::len).max();
     assert!(longest < Some(24), "{shown}");
     assert!(!shown.contains('['), "no list of bytes: {shown}");
 }
@@ -68,10 +50,7 @@ async fn nothing_of_a_plaintext_or_the_key_encryption_key_is_in_the_key_store() 
         files += 1;
         let bytes = fs::read(&path).unwrap();
         assert!(!occurs(b"canary", &bytes), "{path:?}");
-        assert!(
-            !occurs(&kek, &bytes) && !occurs(text.trim_end().as_bytes(), &bytes),
-            "{path:?}"
-        );
+        assert!(!occurs(&kek, &bytes) && !occurs(text.trim_end().as_bytes(), &bytes), "{path:?}");
     }
     assert!(files > 0);
 }
@@ -80,10 +59,7 @@ async fn nothing_of_a_plaintext_or_the_key_encryption_key_is_in_the_key_store() 
 async fn the_files_of_the_key_store_are_their_owners_alone() {
     let place = Place::new();
     let vault = place.open();
-    vault
-        .data_key(&tenant("provetcloud.com/1"), day(0))
-        .await
-        .unwrap();
+    vault.data_key(&tenant("provetcloud.com/1"), day(0)).await.unwrap();
     for name in ["keys.db", "keys.db-wal", "keys.db-shm"] {
         let mode = fs::metadata(place.path(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");

@@ -15,10 +15,7 @@ fn another_key_encryption_key_is_refused() {
     place.open();
     let other = Kek::create_file(&place.path("another kek")).unwrap();
     let opened = Vault::open(&place.path("keys.db"), other, LEDGER);
-    assert!(
-        matches!(opened, Err(OpenError::WrongKek { .. })),
-        "{opened:?}"
-    );
+    assert!(matches!(opened, Err(OpenError::WrongKek { .. })), "{opened:?}");
     place.open();
 }
 
@@ -28,13 +25,8 @@ fn the_key_store_of_another_ledger_is_refused() {
     place.open();
     let opened = place.try_open("another ledger");
     match opened {
-        Err(OpenError::OtherLedger {
-            found, expected, ..
-        }) => {
-            assert_eq!(
-                (found.as_str(), expected.as_str()),
-                (LEDGER, "another ledger")
-            );
+        Err(OpenError::OtherLedger { found, expected, .. }) => {
+            assert_eq!((found.as_str(), expected.as_str()), (LEDGER, "another ledger"));
         }
         other => panic!("{other:?}"),
     }
@@ -58,10 +50,7 @@ async fn a_key_store_tells_whether_something_was_sealed() {
     let vault = place.open();
     let path = place.path("keys.db");
     assert!(!Vault::was_used(&path).unwrap());
-    vault
-        .data_key(&tenant("provetcloud.com/1"), day(1))
-        .await
-        .unwrap();
+    vault.data_key(&tenant("provetcloud.com/1"), day(1)).await.unwrap();
     assert!(Vault::was_used(&path).unwrap());
 }
 
@@ -85,10 +74,7 @@ fn a_damaged_fingerprint_key_is_noticed_at_once() {
         place.open();
         place.database().execute(damage, []).unwrap();
         let opened = place.try_open(LEDGER);
-        assert!(
-            matches!(opened, Err(OpenError::Damaged { .. })),
-            "{damage}: {opened:?}"
-        );
+        assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{damage}: {opened:?}");
     }
 }
 
@@ -98,9 +84,7 @@ async fn a_data_key_is_durable_when_it_is_handed_out() {
     let subject = tenant("provetcloud.com/1");
     let vault = place.open();
     let key = vault.data_key(&subject, day(0)).await.unwrap();
-    let envelope = vault
-        .seal(&key, &field("client_secret"), b"secret")
-        .unwrap();
+    let envelope = vault.seal(&key, &field("client_secret"), b"secret").unwrap();
 
     // As after a power cut: a copy of the files while the vault still has them open.
     let copy = Place(tempfile::tempdir().unwrap());
@@ -108,13 +92,8 @@ async fn a_data_key_is_durable_when_it_is_handed_out() {
         fs::copy(place.path(name), copy.path(name)).unwrap();
     }
     let again = copy.open();
-    assert_eq!(
-        again.data_key(&subject, day(1)).await.unwrap().kid(),
-        key.kid()
-    );
-    let opened = again
-        .open_envelope(&subject, &field("client_secret"), &envelope)
-        .await;
+    assert_eq!(again.data_key(&subject, day(1)).await.unwrap().kid(), key.kid());
+    let opened = again.open_envelope(&subject, &field("client_secret"), &envelope).await;
     assert_eq!(opened.unwrap().as_slice(), b"secret");
 }
 
@@ -137,11 +116,7 @@ async fn a_subject_keeps_its_key_and_shares_it_with_nobody() {
     let again = place.open();
     for (subject, kid) in subjects.iter().zip(&kids) {
         for vault in [&vault, &again] {
-            assert_eq!(
-                vault.data_key(subject, day(1)).await.unwrap().kid(),
-                kid,
-                "{subject:?}"
-            );
+            assert_eq!(vault.data_key(subject, day(1)).await.unwrap().kid(), kid, "{subject:?}");
         }
     }
     kids.sort_unstable();
@@ -155,22 +130,18 @@ async fn every_key_of_a_subject_opens_what_it_has_sealed() {
     let subject = tenant("provetcloud.com/1");
     let vault = place.open();
     let key = vault.data_key(&subject, day(0)).await.unwrap();
-    let envelope = vault
-        .seal(&key, &field("client_secret"), b"secret")
-        .unwrap();
+    let envelope = vault.seal(&key, &field("client_secret"), b"secret").unwrap();
     // As if another intake's key had come first.
     let renumber = "UPDATE data_key SET ordinal = 2";
     place.database().execute(renumber, []).unwrap();
-    place.database().execute("INSERT INTO data_key SELECT 1, 'other', kind, name, made, expires, wrapped FROM data_key", []).unwrap();
+    place
+        .database()
+        .execute("INSERT INTO data_key SELECT 1, 'other', kind, name, made, expires, wrapped FROM data_key", [])
+        .unwrap();
     let again = place.open();
     let first = again.data_key(&subject, day(0)).await;
-    assert!(
-        matches!(first, Err(VaultError::Damaged { ref kid }) if kid == "other"),
-        "{first:?}"
-    );
-    let opened = again
-        .open_envelope(&subject, &field("client_secret"), &envelope)
-        .await;
+    assert!(matches!(first, Err(VaultError::Damaged { ref kid }) if kid == "other"), "{first:?}");
+    let opened = again.open_envelope(&subject, &field("client_secret"), &envelope).await;
     assert_eq!(opened.unwrap().as_slice(), b"secret");
 }
 
@@ -186,28 +157,17 @@ async fn a_key_whose_row_was_changed_is_damage() {
         let place = Place::new();
         let vault = place.open();
         for id in ["message", "other"] {
-            vault
-                .data_key(&quarantined(id, day(30)), day(0))
-                .await
-                .unwrap();
-            place
-                .database()
-                .execute("DELETE FROM data_key WHERE name = 'other'", [])
-                .unwrap();
+            vault.data_key(&quarantined(id, day(30)), day(0)).await.unwrap();
+            place.database().execute("DELETE FROM data_key WHERE name = 'other'", []).unwrap();
         }
         place.database().execute(change, []).unwrap();
         let (name, expires): (String, i64) = place
             .database()
-            .query_row("SELECT name, expires FROM data_key", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row("SELECT name, expires FROM data_key", [], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap();
         let subject = quarantined(&name, jiff::Timestamp::from_millisecond(expires).unwrap());
         let error = vault.data_key(&subject, day(0)).await.unwrap_err();
-        assert!(
-            matches!(error, VaultError::Damaged { .. }) && error.is_damage(),
-            "{change}"
-        );
+        assert!(matches!(error, VaultError::Damaged { .. }) && error.is_damage(), "{change}");
     }
 }
 
@@ -215,11 +175,8 @@ async fn a_key_whose_row_was_changed_is_damage() {
 async fn quarantine_keys_expire_and_then_there_is_no_key() {
     let place = Place::new();
     let vault = place.open();
-    let subjects: [Subject; 3] = [
-        quarantined("early", day(30)),
-        quarantined("late", day(31)),
-        tenant("provetcloud.com/1"),
-    ];
+    let subjects: [Subject; 3] =
+        [quarantined("early", day(30)), quarantined("late", day(31)), tenant("provetcloud.com/1")];
     let mut envelopes = Vec::new();
     for subject in &subjects {
         let key = vault.data_key(subject, day(0)).await.unwrap();
@@ -231,18 +188,11 @@ async fn quarantine_keys_expire_and_then_there_is_no_key() {
         (30, 0, [false, true, true]),
         (99, 1, [false, false, true]),
     ] {
-        assert_eq!(
-            vault.expire(day(today)).await.unwrap(),
-            expired,
-            "day {today}"
-        );
+        assert_eq!(vault.expire(day(today)).await.unwrap(), expired, "day {today}");
         for ((subject, envelope), open) in subjects.iter().zip(&envelopes).zip(open) {
             let opened = vault.open_envelope(subject, &field("body"), envelope).await;
             match opened {
-                Ok(body) => assert!(
-                    open && body.as_slice() == b"body",
-                    "{subject:?}, day {today}"
-                ),
+                Ok(body) => assert!(open && body.as_slice() == b"body", "{subject:?}, day {today}"),
                 Err(UnsealError::NoKey) => assert!(!open, "{subject:?}, day {today}"),
                 Err(error) => panic!("{subject:?}, day {today}: {error:?}"),
             }
@@ -269,10 +219,7 @@ async fn the_bytes_of_an_expired_key_are_gone_from_the_files() {
     }
     let wrapped = wrapped_keys(&place);
     let traces = Traces::of(&place);
-    assert!(
-        wrapped.iter().all(|(_, key)| traces.whole(key)),
-        "all are there before"
-    );
+    assert!(wrapped.iter().all(|(_, key)| traces.whole(key)), "all are there before");
 
     for today in [30, 31] {
         vault.expire(day(today)).await.unwrap();
@@ -294,12 +241,7 @@ impl Traces {
     fn of(place: &Place) -> Self {
         let read = |name| fs::read(place.path(name)).unwrap_or_default();
         let files = [read("keys.db"), read("keys.db-wal"), read("keys.db-shm")].concat();
-        Self(
-            files
-                .windows(15)
-                .map(|window| window.try_into().unwrap())
-                .collect(),
-        )
+        Self(files.windows(15).map(|window| window.try_into().unwrap()).collect())
     }
 
     fn whole(&self, key: &[u8]) -> bool {
@@ -313,27 +255,17 @@ impl Traces {
 
 fn wrapped_keys(place: &Place) -> Vec<(Option<i64>, Vec<u8>)> {
     let database = place.database();
-    let mut rows = database
-        .prepare("SELECT expires, wrapped FROM data_key")
-        .unwrap();
-    rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
+    let mut rows = database.prepare("SELECT expires, wrapped FROM data_key").unwrap();
+    rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
 }
 
 #[tokio::test]
 async fn an_expiry_that_a_reader_holds_up_says_so_and_is_completed_later() {
     let place = Place::new();
     let vault = place.open();
-    vault
-        .data_key(&quarantined("message", day(30)), day(0))
-        .await
-        .unwrap();
+    vault.data_key(&quarantined("message", day(30)), day(0)).await.unwrap();
     let reader = place.database();
-    reader
-        .execute_batch("BEGIN; SELECT count(*) FROM data_key")
-        .unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM data_key").unwrap();
     let expired = vault.expire(day(30)).await;
     assert!(matches!(expired, Err(VaultError::Lingering)), "{expired:?}");
     reader.execute_batch("COMMIT").unwrap();
@@ -350,21 +282,12 @@ async fn a_backup_has_every_key_and_is_its_owners_alone() {
     let copy = Place(tempfile::tempdir().unwrap());
     fs::copy(place.path("kek"), copy.path("kek")).unwrap();
     vault.backup_to(&copy.path("keys.db")).await.unwrap();
-    let mode = fs::metadata(copy.path("keys.db"))
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = fs::metadata(copy.path("keys.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(
-        copy.open().data_key(&subject, day(1)).await.unwrap().kid(),
-        key.kid()
-    );
+    assert_eq!(copy.open().data_key(&subject, day(1)).await.unwrap().kid(), key.kid());
 
     let again = vault.backup_to(&copy.path("keys.db")).await;
-    assert!(
-        matches!(again, Err(VaultError::Backup { .. })),
-        "an earlier one is not overwritten"
-    );
+    assert!(matches!(again, Err(VaultError::Backup { .. })), "an earlier one is not overwritten");
 }
 
 #[tokio::test]
@@ -373,17 +296,10 @@ async fn a_closed_vault_opens_envelopes_and_makes_no_keys() {
     let vault = place.open();
     let subject = tenant("provetcloud.com/1");
     let key = vault.data_key(&subject, day(0)).await.unwrap();
-    let envelope = vault
-        .seal(&key, &field("client_secret"), b"secret")
-        .unwrap();
+    let envelope = vault.seal(&key, &field("client_secret"), b"secret").unwrap();
     vault.close().await;
-    let opened = vault
-        .open_envelope(&subject, &field("client_secret"), &envelope)
-        .await;
+    let opened = vault.open_envelope(&subject, &field("client_secret"), &envelope).await;
     assert_eq!(opened.unwrap().as_slice(), b"secret");
     let refused = vault.data_key(&tenant("provetcloud.com/2"), day(0)).await;
-    assert!(
-        matches!(refused, Err(VaultError::Write(sqlite::WriteError::Closed))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(VaultError::Write(sqlite::WriteError::Closed))), "{refused:?}");
 }

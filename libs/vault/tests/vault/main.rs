@@ -57,22 +57,14 @@ fn tenant(name: &str) -> Subject {
 }
 
 fn quarantined(id: &str, expires: Timestamp) -> Subject {
-    Subject::Quarantine {
-        id: id.to_owned(),
-        expires,
-    }
+    Subject::Quarantine { id: id.to_owned(), expires }
 }
 
 fn field(field: &str) -> Context<'_> {
-    Context {
-        event: EVENT,
-        field,
-    }
+    Context { event: EVENT, field }
 }
 
 /// Whether the bytes occur.
 fn occurs(needle: &[u8], haystack: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle)
+    haystack.windows(needle.len()).any(|window| window == needle)
 }

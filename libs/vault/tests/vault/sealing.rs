@@ -9,21 +9,14 @@ use vault::{Context, Subject, UnsealError, Vault};
 
 use super::{EVENT, Place, day, field, quarantined, tenant};
 
-async fn seal(
-    vault: &Vault,
-    subject: &Subject,
-    context: &Context<'_>,
-    plaintext: &[u8],
-) -> Envelope {
+async fn seal(vault: &Vault, subject: &Subject, context: &Context<'_>, plaintext: &[u8]) -> Envelope {
     let key = vault.data_key(subject, day(0)).await.unwrap();
     vault.seal(&key, context, plaintext).unwrap()
 }
 
 #[test]
 fn what_was_sealed_opens() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let place = Place::new();
     let vault = place.open();
     proptest!(|(name in ".{0,40}", event: u128, at in ".{0,20}", plaintext: Vec<u8>)| {
@@ -40,34 +33,18 @@ fn what_was_sealed_opens() {
 
 #[rstest]
 #[case::another_tenant(tenant("provetcloud.com/2"), EVENT, "client_secret")]
-#[case::a_message_of_the_same_name(
-    quarantined("provetcloud.com/1", day(30)),
-    EVENT,
-    "client_secret"
-)]
+#[case::a_message_of_the_same_name(quarantined("provetcloud.com/1", day(30)), EVENT, "client_secret")]
 #[case::another_event(tenant("provetcloud.com/1"), Uuid::from_u128(3), "client_secret")]
 #[case::another_field(tenant("provetcloud.com/1"), EVENT, "unknown")]
 #[case::a_longer_field(tenant("provetcloud.com/1"), EVENT, "client_secrets")]
 #[case::no_field(tenant("provetcloud.com/1"), EVENT, "")]
 #[tokio::test]
-async fn an_envelope_opens_nowhere_else(
-    #[case] subject: Subject,
-    #[case] event: Uuid,
-    #[case] name: &str,
-) {
+async fn an_envelope_opens_nowhere_else(#[case] subject: Subject, #[case] event: Uuid, #[case] name: &str) {
     let place = Place::new();
     let vault = place.open();
-    let envelope = seal(
-        &vault,
-        &tenant("provetcloud.com/1"),
-        &field("client_secret"),
-        b"secret",
-    )
-    .await;
+    let envelope = seal(&vault, &tenant("provetcloud.com/1"), &field("client_secret"), b"secret").await;
     vault.data_key(&subject, day(0)).await.unwrap();
-    let opened = vault
-        .open_envelope(&subject, &Context { event, field: name }, &envelope)
-        .await;
+    let opened = vault.open_envelope(&subject, &Context { event, field: name }, &envelope).await;
     assert!(matches!(opened, Err(UnsealError::Tampered)), "{opened:?}");
 }
 
@@ -77,20 +54,10 @@ async fn the_key_of_another_subject_does_not_open_even_if_the_envelope_names_it(
     let vault = place.open();
     let (one, other) = (tenant("provetcloud.com/1"), tenant("provetcloud.com/2"));
     let mut envelope = seal(&vault, &one, &field("client_secret"), b"secret").await;
-    envelope.kid = vault
-        .data_key(&other, day(0))
-        .await
-        .unwrap()
-        .kid()
-        .to_owned();
+    envelope.kid = vault.data_key(&other, day(0)).await.unwrap().kid().to_owned();
     for subject in [one, other] {
-        let opened = vault
-            .open_envelope(&subject, &field("client_secret"), &envelope)
-            .await;
-        assert!(
-            matches!(opened, Err(UnsealError::Tampered)),
-            "{subject:?}: {opened:?}"
-        );
+        let opened = vault.open_envelope(&subject, &field("client_secret"), &envelope).await;
+        assert!(matches!(opened, Err(UnsealError::Tampered)), "{subject:?}: {opened:?}");
     }
 }
 
@@ -106,16 +73,9 @@ async fn a_tampered_byte_does_not_open() {
         let mut bytes = [nonce.as_slice(), &ct].concat();
         bytes[bit / 8] ^= 1 << (bit % 8);
         let (nonce, ct) = bytes.split_at(nonce.len());
-        let tampered = Envelope {
-            nonce: BASE64.encode(nonce),
-            ct: BASE64.encode(ct),
-            ..sealed.clone()
-        };
+        let tampered = Envelope { nonce: BASE64.encode(nonce), ct: BASE64.encode(ct), ..sealed.clone() };
         let opened = vault.open_envelope(&subject, &context, &tampered).await;
-        assert!(
-            matches!(opened, Err(UnsealError::Tampered)),
-            "bit {bit}: {opened:?}"
-        );
+        assert!(matches!(opened, Err(UnsealError::Tampered)), "bit {bit}: {opened:?}");
     }
 }
 
@@ -165,8 +125,6 @@ async fn a_fingerprint_stays_the_same_when_the_vault_is_opened_again() {
     let first = place.open().fingerprint("provetcloud.com/1", b"secret");
     let again = place.open().fingerprint("provetcloud.com/1", b"secret");
     assert_eq!(first, again);
-    let elsewhere = Place::new()
-        .open()
-        .fingerprint("provetcloud.com/1", b"secret");
+    let elsewhere = Place::new().open().fingerprint("provetcloud.com/1", b"secret");
     assert_ne!(first, elsewhere, "the key is the ledger's own");
 }

@@ -14,22 +14,14 @@ use sqlite::Options;
 use tokio::sync::watch;
 
 fn notices() -> Vec<Notice> {
-    (0..6)
-        .map(|tenant| Notice {
-            tenant,
-            ..Notice::default()
-        })
-        .collect()
+    (0..6).map(|tenant| Notice { tenant, ..Notice::default() }).collect()
 }
 
 #[tokio::test]
 async fn an_event_that_cannot_be_understood_stops_its_partition_alone() {
     let future = r#"{"specversion":"1.0","id":"00000000-0000-0000-0000-000000000000","source":"/x","type":"regledger.x.y.v9","subject":"","time":"2026-11-23T08:00:00Z","datacontenttype":"application/json","dataschema":"","data":{}}"#;
     let cases = [
-        (
-            future,
-            "event type regledger.x.y.v9 is unknown to this executable",
-        ),
+        (future, "event type regledger.x.y.v9 is unknown to this executable"),
         ("not JSON", "the ledger entry is not a readable event"),
     ];
     for (entry, reason) in cases {
@@ -39,10 +31,7 @@ async fn an_event_that_cannot_be_understood_stops_its_partition_alone() {
         // Partition 1 has the odd tenants: 3 events, then the one in the way, then more.
         ledger.append(entries(2, &notices())).await.unwrap();
         ledger.append(vec![raw(1, entry)]).await.unwrap();
-        ledger
-            .append(entries(2, &notices()).split_off(2))
-            .await
-            .unwrap();
+        ledger.append(entries(2, &notices()).split_off(2)).await.unwrap();
 
         let mut running = Running::start(&ledger, &store);
         let status = running.says(Option::is_some).await.unwrap();
@@ -66,12 +55,7 @@ async fn a_store_that_is_ahead_of_its_ledger_ends_the_process() {
     let older: Arc<dyn Ledger> = Arc::new(MemoryLedger::new(1));
     older.append(entries(1, &notices()[..3])).await.unwrap();
     let result = Running::start(&older, &store).ended().await;
-    let Err(ProjectorError::BeyondHead {
-        partition: 0,
-        next: 8,
-        head: 5,
-    }) = result
-    else {
+    let Err(ProjectorError::BeyondHead { partition: 0, next: 8, head: 5 }) = result else {
         panic!("{result:?}");
     };
 }
@@ -90,17 +74,10 @@ fn failing(how: &Arc<AtomicU8>) -> Options {
         LOST => error(ffi::SQLITE_IOERR),
         persists => {
             connection.execute_batch("COMMIT")?;
-            if persists == PERSISTED {
-                error(ffi::SQLITE_IOERR)
-            } else {
-                Ok(())
-            }
+            if persists == PERSISTED { error(ffi::SQLITE_IOERR) } else { Ok(()) }
         }
     };
-    Options {
-        commit: Arc::new(commit),
-        ..Options::default()
-    }
+    Options { commit: Arc::new(commit), ..Options::default() }
 }
 
 #[tokio::test]
@@ -112,18 +89,9 @@ async fn a_store_that_fails_is_waited_for() {
     project(&ledger, &whole).await;
 
     let cases = [
-        (
-            REJECTED,
-            "partition 0: the commit was rejected; nothing was written",
-        ),
-        (
-            LOST,
-            "partition 0: the commit failed; it is not known whether it was written",
-        ),
-        (
-            PERSISTED,
-            "partition 0: the commit failed; it is not known whether it was written",
-        ),
+        (REJECTED, "partition 0: the commit was rejected; nothing was written"),
+        (LOST, "partition 0: the commit failed; it is not known whether it was written"),
+        (PERSISTED, "partition 0: the commit failed; it is not known whether it was written"),
     ];
     for (failure, reason) in cases {
         let how = Arc::new(AtomicU8::new(failure));
@@ -156,23 +124,14 @@ impl Ledger for Faulty {
         self.sound.append(batch)
     }
 
-    fn read(
-        &self,
-        partition: u32,
-        from: u64,
-        limit: Limit,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
+    fn read(&self, partition: u32, from: u64, limit: Limit) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         match self.fault.lock().clone() {
             Some(fault) => ready(Err(fault)).boxed(),
             None => self.sound.read(partition, from, limit),
         }
     }
 
-    fn read_directory(
-        &self,
-        from: u64,
-        limit: Limit,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
+    fn read_directory(&self, from: u64, limit: Limit) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         self.sound.read_directory(from, limit)
     }
 
@@ -194,10 +153,7 @@ impl Ledger for Faulty {
 }
 
 async fn faulty(fault: ReadError) -> Arc<Faulty> {
-    let ledger = Faulty {
-        sound: MemoryLedger::new(1),
-        fault: Mutex::new(Some(fault)),
-    };
+    let ledger = Faulty { sound: MemoryLedger::new(1), fault: Mutex::new(Some(fault)) };
     ledger.append(entries(1, &notices())).await.unwrap();
     Arc::new(ledger)
 }
@@ -205,18 +161,12 @@ async fn faulty(fault: ReadError) -> Arc<Faulty> {
 #[tokio::test]
 async fn a_ledger_that_cannot_be_read_is_waited_for() {
     let away = std::io::Error::other("the broker is away");
-    let ledger = faulty(ReadError::Unavailable {
-        source: Arc::new(away),
-    })
-    .await;
+    let ledger = faulty(ReadError::Unavailable { source: Arc::new(away) }).await;
     let home = Home::new();
     let store = home.open(1);
     let mut running = Running::start(&(ledger.clone() as Arc<dyn Ledger>), &store);
     let status = running.says(Option::is_some).await.unwrap();
-    assert_eq!(
-        status,
-        "partition 0: the ledger cannot be read: the broker is away"
-    );
+    assert_eq!(status, "partition 0: the ledger cannot be read: the broker is away");
 
     *ledger.fault.lock() = None;
     reaches(&store, 0, 8).await;
@@ -226,19 +176,11 @@ async fn a_ledger_that_cannot_be_read_is_waited_for() {
 
 #[tokio::test]
 async fn a_damaged_ledger_ends_the_process() {
-    let damage = ReadError::Corrupt {
-        partition: 0,
-        position: 3,
-        detail: "its hash differs".into(),
-    };
+    let damage = ReadError::Corrupt { partition: 0, position: 3, detail: "its hash differs".into() };
     let ledger: Arc<dyn Ledger> = faulty(damage).await;
     let home = Home::new();
     let result = Running::start(&ledger, &home.open(1)).ended().await;
-    let Err(ProjectorError::Ledger {
-        partition: 0,
-        source: ReadError::Corrupt { .. },
-    }) = result
-    else {
+    let Err(ProjectorError::Ledger { partition: 0, source: ReadError::Corrupt { .. } }) = result else {
         panic!("{result:?}");
     };
 }
@@ -251,10 +193,7 @@ async fn a_closed_store_ends_the_process() {
     let store = home.open(1);
     store.close().await;
     let result = Running::start(&ledger, &store).ended().await;
-    assert!(
-        matches!(result, Err(ProjectorError::Commit { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(ProjectorError::Commit { .. })), "{result:?}");
 }
 
 #[tokio::test]
@@ -265,12 +204,8 @@ async fn metrics_say_how_far_ledger_and_store_are_and_how_long_events_wait() {
     let store = home.open_with(2, failing(&how));
     let mut running = Running::start(&ledger, &store);
     let gauges = |running: &Running, partition| {
-        [
-            "ledger_position",
-            "projection_position",
-            "projection_lag_seconds",
-        ]
-        .map(|name| running.gauge(&format!("regledger_{name}"), partition))
+        ["ledger_position", "projection_position", "projection_lag_seconds"]
+            .map(|name| running.gauge(&format!("regledger_{name}"), partition))
     };
     assert_eq!(gauges(&running, 0), [-1.0, -1.0, 0.0]);
 
@@ -282,10 +217,7 @@ async fn metrics_say_how_far_ledger_and_store_are_and_how_long_events_wait() {
 
     how.store(LOST, Ordering::SeqCst);
     // Recorded in second 7, behind those before it, and the clock stands at second 60.
-    ledger
-        .append(entries(2, &notices()).split_off(7))
-        .await
-        .unwrap();
+    ledger.append(entries(2, &notices()).split_off(7)).await.unwrap();
     running.says(Option::is_some).await;
     assert_eq!(gauges(&running, 1), [3.0, 2.0, 53.0]);
     assert_eq!(gauges(&running, 0), [4.0, 4.0, 0.0]);

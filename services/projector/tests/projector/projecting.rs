@@ -10,42 +10,15 @@ use sqlite::Options;
 
 /// One of each kind of change that notices make.
 fn story() -> Vec<Notice> {
-    let notice = Notice {
-        tenant: 7,
-        ..Notice::default()
-    };
+    let notice = Notice { tenant: 7, ..Notice::default() };
     vec![
-        Notice {
-            adds: Some(3),
-            ..notice
-        },
-        Notice {
-            adds: Some(4),
-            ..notice
-        },
-        Notice {
-            adds: Some(4),
-            ..notice
-        },
-        Notice {
-            secret: 1,
-            removes: Some(4),
-            ..notice
-        },
-        Notice {
-            secret: 1,
-            removes: Some(3),
-            ..notice
-        },
-        Notice {
-            secret: 1,
-            adds: Some(5),
-            ..notice
-        },
-        Notice {
-            installation: 1,
-            ..notice
-        },
+        Notice { adds: Some(3), ..notice },
+        Notice { adds: Some(4), ..notice },
+        Notice { adds: Some(4), ..notice },
+        Notice { secret: 1, removes: Some(4), ..notice },
+        Notice { secret: 1, removes: Some(3), ..notice },
+        Notice { secret: 1, adds: Some(5), ..notice },
+        Notice { installation: 1, ..notice },
     ]
 }
 
@@ -64,11 +37,8 @@ async fn events_become_rows_and_changes() {
 }
 
 fn check_story(seen: &Seen) {
-    let changes: Vec<_> = seen
-        .changes
-        .iter()
-        .map(|change| (change.position, change.ordinal, change.kind.as_str()))
-        .collect();
+    let changes: Vec<_> =
+        seen.changes.iter().map(|change| (change.position, change.ordinal, change.kind.as_str())).collect();
     let expected = [
         (0, 0, "domain.created"),
         (1, 0, "integration.created"),
@@ -86,18 +56,10 @@ fn check_story(seen: &Seen) {
     let event: serde_json::Value = serde_json::from_slice(&seen.changes[5].body).unwrap();
     assert_eq!(event["id"], "l-0-5-1");
     assert_eq!(event["data"]["departments"], serde_json::json!([4]));
-    let [first, second] = &seen.clients[..] else {
-        panic!("{:?}", seen.clients)
-    };
+    let [first, second] = &seen.clients[..] else { panic!("{:?}", seen.clients) };
     assert_eq!(first.client.departments, Some(vec![5]));
-    assert_eq!(
-        (first.client.state, first.client.latest),
-        (ClientState::Active, Some(false))
-    );
-    assert_eq!(
-        (second.client.departments.clone(), second.client.latest),
-        (None, Some(true))
-    );
+    assert_eq!((first.client.state, first.client.latest), (ClientState::Active, Some(false)));
+    assert_eq!((second.client.departments.clone(), second.client.latest), (None, Some(true)));
     assert_eq!(seen.cursors[0].next, 9);
 }
 
@@ -120,10 +82,7 @@ async fn two_projectors_of_one_store_fence_each_other_and_lose_nothing() {
     let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new(1));
     let home = Home::new();
     let store = home.open(1);
-    let both = [
-        Running::start(&ledger, &store),
-        Running::start(&ledger, &store),
-    ];
+    let both = [Running::start(&ledger, &store), Running::start(&ledger, &store)];
     for entry in entries(1, &story()) {
         ledger.append(vec![entry]).await.unwrap();
     }
@@ -147,17 +106,9 @@ async fn project_in_pieces(partitions: u32, notices: &[Notice], cuts: &[(usize, 
     let mut entries = entries(partitions, notices);
     for (length, restarts) in cuts {
         let rest = entries.split_off(entries.len().min(*length));
-        ledger
-            .append(std::mem::replace(&mut entries, rest))
-            .await
-            .unwrap();
+        ledger.append(std::mem::replace(&mut entries, rest)).await.unwrap();
         for partition in 0..partitions {
-            reaches(
-                &store,
-                partition as usize,
-                ledger.head(partition).await.unwrap(),
-            )
-            .await;
+            reaches(&store, partition as usize, ledger.head(partition).await.unwrap()).await;
         }
         if *restarts {
             running.stop().await;
@@ -197,12 +148,8 @@ proptest! {
 #[tokio::test]
 async fn more_events_than_a_batch_holds_become_the_same_as_one_by_one() {
     let story = story();
-    let notices: Vec<Notice> = (0..9_000)
-        .map(|number: i64| Notice {
-            tenant: number % 400,
-            ..story[number as usize % story.len()]
-        })
-        .collect();
+    let notices: Vec<Notice> =
+        (0..9_000).map(|number: i64| Notice { tenant: number % 400, ..story[number as usize % story.len()] }).collect();
     let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new(1));
     ledger.append(entries(1, &notices)).await.unwrap();
     let homes = [Home::new(), Home::new()];

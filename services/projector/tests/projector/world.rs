@@ -58,48 +58,25 @@ pub fn start() -> Timestamp {
 /// The directory, and then the notices, in the partitions of their tenants; one each second.
 pub fn entries(partitions: u32, notices: &[Notice]) -> Vec<Entry> {
     let spec = r#"{"name":"acme-lab","source":"provet","notify":{"kind":"hookup"}}"#;
-    let create = IntegrationCreate {
-        integration: serde_json::from_str(spec).unwrap(),
-        hookup_key_hash: "h".to_owned(),
-    };
-    let genesis = LedgerCreate {
-        ledger: "l".to_owned(),
-        partitions,
-    };
+    let create =
+        IntegrationCreate { integration: serde_json::from_str(spec).unwrap(), hookup_key_hash: "h".to_owned() };
+    let genesis = LedgerCreate { ledger: "l".to_owned(), partitions };
     let integration = "/integrations/acme-lab";
     let mut entries = vec![
         entry(0, "/ledger", "l", EventType::LedgerCreate, &genesis),
-        entry(
-            1,
-            integration,
-            "acme-lab",
-            EventType::IntegrationCreate,
-            &create,
-        ),
+        entry(1, integration, "acme-lab", EventType::IntegrationCreate, &create),
     ];
     for (notice, number) in notices.iter().zip(2..) {
         let tenant = format!("provetcloud.com/{}", notice.tenant);
         let data = registration(*notice);
-        let mut entry = entry(
-            number,
-            integration,
-            &tenant,
-            EventType::ProvetRegistration,
-            &data,
-        );
+        let mut entry = entry(number, integration, &tenant, EventType::ProvetRegistration, &data);
         entry.partition = u32::try_from(notice.tenant).unwrap() % partitions;
         entries.push(entry);
     }
     entries
 }
 
-fn entry(
-    number: u64,
-    source: &str,
-    subject: &str,
-    kind: EventType,
-    data: &impl Serialize,
-) -> Entry {
+fn entry(number: u64, source: &str, subject: &str, kind: EventType, data: &impl Serialize) -> Entry {
     let attributes = Attributes {
         id: Uuid::from_u64_pair(1, number),
         source: source.to_owned(),
@@ -109,21 +86,11 @@ fn entry(
         ..Attributes::default()
     };
     let bytes = encode_data(&attributes, kind, data).unwrap().into();
-    Entry {
-        partition: 0,
-        directory: kind.is_directory(),
-        bytes,
-    }
+    Entry { partition: 0, directory: kind.is_directory(), bytes }
 }
 
 fn registration(notice: Notice) -> Registration {
-    let Notice {
-        tenant,
-        installation,
-        secret,
-        adds,
-        removes,
-    } = notice;
+    let Notice { tenant, installation, secret, adds, removes } = notice;
     let envelope = Envelope {
         alg: "A256GCM".to_owned(),
         kid: "k1".to_owned(),
@@ -151,11 +118,7 @@ fn registration(notice: Notice) -> Registration {
 
 /// An entry that no executable of this version can read.
 pub fn raw(partition: u32, text: &str) -> Entry {
-    Entry {
-        partition,
-        directory: false,
-        bytes: Bytes::copy_from_slice(text.as_bytes()),
-    }
+    Entry { partition, directory: false, bytes: Bytes::copy_from_slice(text.as_bytes()) }
 }
 
 /// A directory for one store.
@@ -195,12 +158,7 @@ impl Running {
         let projector = Projector::new(ledger.clone(), store.clone(), "l", now, &metrics).unwrap();
         let (status, stop) = (projector.status(), CancellationToken::new());
         let task = tokio::spawn(projector.run(stop.clone()));
-        Self {
-            metrics,
-            status,
-            stop,
-            task,
-        }
+        Self { metrics, status, stop, task }
     }
 
     /// Waits for a status.
@@ -216,23 +174,14 @@ impl Running {
 
     /// Waits for it to end by itself.
     pub async fn ended(self) -> Result<(), ProjectorError> {
-        tokio::time::timeout(DEADLINE, self.task)
-            .await
-            .unwrap()
-            .unwrap()
+        tokio::time::timeout(DEADLINE, self.task).await.unwrap().unwrap()
     }
 
     pub fn gauge(&self, name: &str, partition: u32) -> f64 {
         let families = self.metrics.gather();
-        let family = families
-            .iter()
-            .find(|family| family.name() == name)
-            .unwrap();
+        let family = families.iter().find(|family| family.name() == name).unwrap();
         let label = partition.to_string();
-        let metric = family
-            .get_metric()
-            .iter()
-            .find(|m| m.get_label()[0].value() == label);
+        let metric = family.get_metric().iter().find(|m| m.get_label()[0].value() == label);
         metric.unwrap().get_gauge().get_value()
     }
 }
@@ -241,10 +190,7 @@ impl Running {
 pub async fn reaches(store: &Store, partition: usize, next: u64) {
     let mut heads = store.watch();
     let reached = heads.wait_for(|heads| heads[partition] >= next);
-    tokio::time::timeout(DEADLINE, reached)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(DEADLINE, reached).await.unwrap().unwrap();
 }
 
 /// Projects everything that the ledger has.
@@ -271,16 +217,7 @@ pub async fn seen(store: &Store) -> Seen {
     let partitions = store.watch().borrow().len() as u32;
     for partition in 0..partitions {
         cursors.push(store.cursor(partition).await.unwrap());
-        changes.extend(
-            store
-                .changes(partition, (0, 0), u64::MAX, ALL)
-                .await
-                .unwrap(),
-        );
+        changes.extend(store.changes(partition, (0, 0), u64::MAX, ALL).await.unwrap());
     }
-    Seen {
-        cursors,
-        clients,
-        changes,
-    }
+    Seen { cursors, clients, changes }
 }

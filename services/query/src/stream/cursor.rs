@@ -35,17 +35,8 @@ impl Cursor {
 
     /// After everything below the given positions.
     pub fn at_heads(ledger: &str, heads: impl IntoIterator<Item = u64>) -> Self {
-        let next = heads
-            .into_iter()
-            .map(|position| Next {
-                position,
-                ordinal: 0,
-            })
-            .collect();
-        Self {
-            ledger: ledger.to_owned(),
-            next,
-        }
+        let next = heads.into_iter().map(|position| Next { position, ordinal: 0 }).collect();
+        Self { ledger: ledger.to_owned(), next }
     }
 
     /// Moves past a change; false if it was read already.
@@ -57,10 +48,7 @@ impl Cursor {
         if place < *next {
             return false;
         }
-        *next = Next {
-            position,
-            ordinal: ordinal + 1,
-        };
+        *next = Next { position, ordinal: ordinal + 1 };
         true
     }
 
@@ -79,9 +67,7 @@ impl Cursor {
     /// # Errors
     /// [`CursorSyntax`] for anything else.
     pub fn decode(word: &str) -> Result<Self, CursorSyntax> {
-        let bytes = BASE64URL_NOPAD
-            .decode(word.as_bytes())
-            .map_err(|_| CursorSyntax)?;
+        let bytes = BASE64URL_NOPAD.decode(word.as_bytes()).map_err(|_| CursorSyntax)?;
         let text = String::from_utf8(bytes).map_err(|_| CursorSyntax)?;
         let mut words = text.split(' ');
         if words.next() != Some("1") {
@@ -113,15 +99,7 @@ mod tests {
 
     #[test]
     fn words_that_are_no_cursors_are_refused() {
-        for word in [
-            "",
-            "!",
-            "MQ",
-            "MSBhIDE",
-            "MSBhIDEuMiB4",
-            "Mi4x",
-            "MSBhIDEuOTk5OTk5",
-        ] {
+        for word in ["", "!", "MQ", "MSBhIDE", "MSBhIDEuMiB4", "Mi4x", "MSBhIDEuOTk5OTk5"] {
             assert!(Cursor::decode(word).is_err() || word == "MQ", "{word}");
         }
     }

@@ -35,12 +35,7 @@ impl Filter {
             }
         }
         let limited = (!access.token.is_unrestricted()).then(|| access.token.clone());
-        Ok(Self {
-            types,
-            integration,
-            tenant,
-            limited,
-        })
+        Ok(Self { types, integration, tenant, limited })
     }
 
     /// Whether it depends on the directory, which may have to catch up first, if a change passes.
@@ -53,42 +48,26 @@ impl Filter {
 
     /// Whether a change passes.
     pub fn passes(&self, change: &StoredChange, directory: &Directory) -> bool {
-        let wanted = self.types.is_empty()
-            || self
-                .types
-                .iter()
-                .any(|asked| matches_type(asked, &change.kind));
-        wanted
-            && self.passes_row(
-                change.integration.as_deref(),
-                change.tenant.as_deref(),
-                directory,
-            )
+        let wanted = self.types.is_empty() || self.types.iter().any(|asked| matches_type(asked, &change.kind));
+        wanted && self.passes_row(change.integration.as_deref(), change.tenant.as_deref(), directory)
     }
 
     /// Whether what belongs to an integration and a tenant passes.
-    pub fn passes_row(
-        &self,
-        integration: Option<&str>,
-        tenant: Option<&str>,
-        directory: &Directory,
-    ) -> bool {
-        let is = |asked: &Option<String>, found: Option<&str>| {
-            asked.as_deref().is_none_or(|asked| found == Some(asked))
-        };
+    pub fn passes_row(&self, integration: Option<&str>, tenant: Option<&str>, directory: &Directory) -> bool {
+        let is =
+            |asked: &Option<String>, found: Option<&str>| asked.as_deref().is_none_or(|asked| found == Some(asked));
         is(&self.integration, integration)
             && is(&self.tenant, tenant)
-            && self.limited.as_ref().is_none_or(|token| {
-                integration.is_some_and(|name| directory.sees(token, name) == Some(true))
-            })
+            && self
+                .limited
+                .as_ref()
+                .is_none_or(|token| integration.is_some_and(|name| directory.sees(token, name) == Some(true)))
     }
 }
 
 fn matches_type(asked: &str, kind: &str) -> bool {
     match asked.strip_suffix(".*") {
-        Some(family) => kind
-            .split_once('.')
-            .is_some_and(|(first, _)| first == family),
+        Some(family) => kind.split_once('.').is_some_and(|(first, _)| first == family),
         None => asked == kind,
     }
 }

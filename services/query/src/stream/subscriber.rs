@@ -61,10 +61,7 @@ enum Phase {
     /// The rows as they were at the cursor; `after` is the last one sent.
     Snapshot { after: Option<Place> },
     /// Changes up to `until` come from the store, later ones are waiting in `live`.
-    CatchUp {
-        until: Cursor,
-        live: broadcast::Receiver<Arc<Published>>,
-    },
+    CatchUp { until: Cursor, live: broadcast::Receiver<Arc<Published>> },
     /// Changes come from the tailer.
     Live(broadcast::Receiver<Arc<Published>>),
 }
@@ -90,33 +87,13 @@ impl End {
 
 impl Subscriber {
     /// Follows from a cursor; with `snapshot` the rows as of the cursor come first.
-    pub fn new(
-        feed: Arc<Feed>,
-        filter: Filter,
-        token: String,
-        cursor: Cursor,
-        snapshot: bool,
-    ) -> Self {
+    pub fn new(feed: Arc<Feed>, filter: Filter, token: String, cursor: Cursor, snapshot: bool) -> Self {
         let mut beat = interval_at(Instant::now() + feed.heartbeat, feed.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let directory = feed.gate.directory().version();
-        let phase = if snapshot {
-            Phase::Snapshot { after: None }
-        } else {
-            catch_up(&feed.tailer)
-        };
+        let phase = if snapshot { Phase::Snapshot { after: None } } else { catch_up(&feed.tailer) };
         let ready = VecDeque::from([Bytes::from_static(frame::RETRY)]);
-        Self {
-            feed,
-            filter,
-            token,
-            cursor,
-            ready,
-            phase,
-            beat,
-            directory,
-            bookmarked: false,
-        }
+        Self { feed, filter, token, cursor, ready, phase, beat, directory, bookmarked: false }
     }
 
     /// The frames, until the process stops, the token ends, or the store cannot be read: the client
@@ -158,11 +135,7 @@ impl Subscriber {
     async fn snapshot(&mut self, after: Option<Place>) -> Result<(), StoreError> {
         let heads = self.cursor.next.iter().map(|next| next.position).collect();
         let filter = ClientFilter::default();
-        let page = self
-            .feed
-            .store
-            .clients_as_of(AsOf::Heads(heads), filter, after, CHUNK)
-            .await?;
+        let page = self.feed.store.clients_as_of(AsOf::Heads(heads), filter, after, CHUNK).await?;
         let last = page.last().map(|listed| listed.at);
         let directory = self.feed.gate.directory().read();
         for listed in &page {
@@ -186,9 +159,7 @@ impl Subscriber {
 
     /// Reads one chunk of one partition from the store; once all are read it goes live.
     async fn catch_up(&mut self, until: &Cursor) -> Result<(), End> {
-        for (partition, (from, until)) in
-            (0..).zip(self.cursor.next.clone().iter().zip(&until.next))
-        {
+        for (partition, (from, until)) in (0..).zip(self.cursor.next.clone().iter().zip(&until.next)) {
             if from >= until {
                 continue;
             }
@@ -196,12 +167,7 @@ impl Subscriber {
             // The tailer may be amid an event. All of its changes are committed: what is read of
             // them here is not sent again when it comes from the tailer.
             let end = until.position + u64::from(until.ordinal > 0);
-            let changes = self
-                .feed
-                .store
-                .changes(partition, from, end, CHUNK)
-                .await
-                .map_err(End::Unreadable)?;
+            let changes = self.feed.store.changes(partition, from, end, CHUNK).await.map_err(End::Unreadable)?;
             let at_end = changes.len() < CHUNK;
             for change in &changes {
                 self.know(change).await?;
@@ -250,10 +216,7 @@ impl Subscriber {
     async fn receive(&mut self, published: &Published) -> Result<(), End> {
         let change = &published.change;
         self.know(change).await?;
-        if self
-            .cursor
-            .pass(change.partition, change.position, change.ordinal)
-        {
+        if self.cursor.pass(change.partition, change.position, change.ordinal) {
             let shared = (self.cursor == published.after).then(|| published.frame.clone());
             self.send(change, shared);
         }
@@ -273,20 +236,14 @@ impl Subscriber {
 
     fn send(&mut self, change: &StoredChange, shared: Option<Bytes>) {
         self.bookmarked = false;
-        if !self
-            .filter
-            .passes(change, &self.feed.gate.directory().read())
-        {
+        if !self.filter.passes(change, &self.feed.gate.directory().read()) {
             return;
         }
         let is_new = shared.is_some();
-        self.ready
-            .push_back(shared.unwrap_or_else(|| frame::change(change, &self.cursor)));
+        self.ready.push_back(shared.unwrap_or_else(|| frame::change(change, &self.cursor)));
         self.bookmarked = true;
         if is_new {
-            self.feed
-                .delay
-                .observe(seconds_since(change.recorded_time, self.feed.clock.now()));
+            self.feed.delay.observe(seconds_since(change.recorded_time, self.feed.clock.now()));
         }
     }
 
@@ -296,11 +253,7 @@ impl Subscriber {
     }
 
     fn check_token(&self) -> Result<(), End> {
-        if self.feed.gate.is_still_valid(&self.token) {
-            Ok(())
-        } else {
-            Err(End::Revoked)
-        }
+        if self.feed.gate.is_still_valid(&self.token) { Ok(()) } else { Err(End::Revoked) }
     }
 }
 

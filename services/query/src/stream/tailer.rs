@@ -105,25 +105,11 @@ impl Tailer {
     async fn publish_to(&self, heads: &[u64]) -> Result<(), StoreError> {
         for (partition, head) in (0..).zip(heads) {
             loop {
-                let from = self
-                    .at
-                    .lock()
-                    .next
-                    .get(partition as usize)
-                    .copied()
-                    .unwrap_or_default();
-                if from
-                    >= (Next {
-                        position: *head,
-                        ordinal: 0,
-                    })
-                {
+                let from = self.at.lock().next.get(partition as usize).copied().unwrap_or_default();
+                if from >= (Next { position: *head, ordinal: 0 }) {
                     break;
                 }
-                let changes = self
-                    .store
-                    .changes(partition, (from.position, from.ordinal), *head, CHUNK)
-                    .await?;
+                let changes = self.store.changes(partition, (from.position, from.ordinal), *head, CHUNK).await?;
                 self.publish(partition, changes, *head);
             }
         }
@@ -138,17 +124,10 @@ impl Tailer {
             let after = at.clone();
             let frame = frame::change(&change, &after);
             // an error says that nobody is listening
-            let _ = self.sender.send(Arc::new(Published {
-                change,
-                after,
-                frame,
-            }));
+            let _ = self.sender.send(Arc::new(Published { change, after, frame }));
         }
         if at_end && let Some(next) = at.next.get_mut(partition as usize) {
-            *next = Next {
-                position: head,
-                ordinal: 0,
-            };
+            *next = Next { position: head, ordinal: 0 };
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `regledger client`: the client table.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use registration::client::ClientState;
 use reqwest::Method;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -72,8 +74,8 @@ pub struct List {
     #[arg(long, value_name = "ID")]
     department: Option<i64>,
     /// Only clients in this state
-    #[arg(long, value_enum)]
-    state: Option<State>,
+    #[arg(long, value_parser = PossibleValuesParser::new(ClientState::ALL.map(ClientState::as_str)))]
+    state: Option<String>,
     /// Only the latest installation of each tenant (`--latest false`: only the others)
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     latest: Option<bool>,
@@ -85,37 +87,13 @@ pub struct List {
     limit: Option<u32>,
 }
 
-/// Whether a client's credentials are in use.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum State {
-    /// A department uses the integration, or none was ever named.
-    Active,
-    /// The last department disabled it.
-    Inactive,
-    /// Taken out of use by hand.
-    Retired,
-    /// Its keys were destroyed.
-    Erased,
-}
-
-impl State {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Inactive => "inactive",
-            Self::Retired => "retired",
-            Self::Erased => "erased",
-        }
-    }
-}
-
 impl List {
     fn query(&self) -> Vec<(&'static str, String)> {
         let given = [
             ("integration", self.integration.clone()),
             ("tenant", self.tenant.clone()),
             ("department", self.department.map(|id| id.to_string())),
-            ("state", self.state.map(|state| state.word().to_owned())),
+            ("state", self.state.clone()),
             ("latest", self.latest.map(|latest| latest.to_string())),
             ("as_of", self.as_of.clone()),
         ];

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use registration::Place;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -56,7 +57,7 @@ Examples:
     Explain {
         /// Where it stands
         #[arg(value_parser = place, value_name = "POSITION")]
-        place: (u32, u64),
+        place: Place,
     },
 }
 
@@ -75,7 +76,7 @@ pub async fn run(command: Event, session: &Session) -> anyhow::Result<()> {
             let exported = export::run(&api, partition, &file).await?;
             session.output().done(&exported)
         }
-        Event::Explain { place: (partition, position) } => {
+        Event::Explain { place: Place { partition, position } } => {
             let explained = explain::explain(&api, partition, position).await?;
             let mut output = session.output();
             if output.format() == Format::Json {

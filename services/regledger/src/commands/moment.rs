@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use registration::Place;
 
 /// A time or a ledger position, in the words of the API: RFC 3339, or `PARTITION:POSITION`.
 pub fn as_of(text: &str) -> Result<String, String> {
-    place(text).map(|(partition, position)| format!("{partition}:{position}")).or_else(|_| {
+    place(text).map(|place| place.to_string()).or_else(|_| {
         let time: Result<Timestamp, _> = text.parse();
         time.map(|time| time.to_string())
             .map_err(|_| "neither a time like 2026-11-23T10:00:00Z nor a position like 17 or 0:17".to_owned())
@@ -14,10 +15,9 @@ pub fn as_of(text: &str) -> Result<String, String> {
 }
 
 /// A ledger position: `0:17`, or `17` for the only partition.
-pub fn place(text: &str) -> Result<(u32, u64), String> {
-    let (partition, position) = text.split_once(':').unwrap_or(("0", text));
-    let wrong = |_| "not a position like 17 or 0:17".to_owned();
-    Ok((partition.parse().map_err(wrong)?, position.parse().map_err(wrong)?))
+pub fn place(text: &str) -> Result<Place, String> {
+    let place = if text.contains(':') { text.parse() } else { format!("0:{text}").parse() };
+    place.map_err(|_| "not a position like 17 or 0:17".to_owned())
 }
 
 /// A span such as `90s`, `15m`, `1h 30m`.

@@ -1,6 +1,8 @@
 //! `regledger quarantine`: notifications from a sender with the right key that could not be accepted.
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use registration::quarantine::QuarantineState;
 use reqwest::Method;
 use serde_json::json;
 
@@ -21,8 +23,8 @@ Examples:
         #[arg(long, value_name = "NAME")]
         integration: Option<String>,
         /// Only messages in this state
-        #[arg(long, value_enum)]
-        state: Option<State>,
+        #[arg(long, value_parser = PossibleValuesParser::new(STATES.map(QuarantineState::as_str)))]
+        state: Option<String>,
     },
     /// Show what was wrong with a message
     #[command(after_help = "Example:\n  regledger quarantine show q4k2…")]
@@ -53,29 +55,9 @@ Examples:
     },
 }
 
-/// What became of a message.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum State {
-    /// Waits for a decision.
-    Held,
-    /// Was taken.
-    Released,
-    /// Was taken, and changed nothing since newer notices had come.
-    Superseded,
-    /// Will not be taken.
-    Dismissed,
-}
-
-impl State {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Released => "released",
-            Self::Superseded => "superseded",
-            Self::Dismissed => "dismissed",
-        }
-    }
-}
+/// What may become of a message.
+const STATES: [QuarantineState; 4] =
+    [QuarantineState::Held, QuarantineState::Released, QuarantineState::Superseded, QuarantineState::Dismissed];
 
 /// Does it.
 ///
@@ -88,7 +70,7 @@ pub async fn run(command: Quarantine, session: &Session) -> anyhow::Result<()> {
         Quarantine::List { integration, state } => {
             let mut query = Vec::new();
             query.extend(integration.map(|name| ("integration", name)));
-            query.extend(state.map(|state| ("state", state.word().to_owned())));
+            query.extend(state.map(|state| ("state", state)));
             let items = api.list("/v1/quarantine", &query, None).await?;
             return output.list(
                 &items,

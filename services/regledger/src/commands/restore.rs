@@ -119,12 +119,13 @@ fn stage(backup: &Path, staging: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A backup is whole without a write-ahead log; a copy of a data directory is not, and would lose what was written last.
+/// A backup is whole without a write-ahead log. A copy of a data directory may not be, and would lose what was written
+/// last; a server that ended well leaves an empty one.
 fn refuse_tail(backup: &Path, name: &str) -> anyhow::Result<()> {
     let log = backup.join(format!("{name}-wal"));
     ensure!(
-        !log.exists(),
-        "{} is there, so {dir} is no backup but a copy of a data directory: use `regledger backup` to make one, or \
+        log.metadata().map_or(0, |log| log.len()) == 0,
+        "{} holds something, so {dir} is no backup but a copy of a data directory: use `regledger backup` to make one, or \
          start regledger once with --data-dir {dir} and stop it again",
         log.display(),
         dir = backup.display()

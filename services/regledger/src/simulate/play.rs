@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use admission::Receipt;
 use anyhow::Context;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::Simulate;
-use super::receipts::{Kept, Receipt, Receipts};
+use super::receipts::{Kept, Receipts};
 use super::report::{Report, Tally};
 use super::script::{Length, Message, Script, Target};
 use crate::client::builder;

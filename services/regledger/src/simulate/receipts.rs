@@ -2,29 +2,13 @@
 
 use std::path::Path;
 
+use admission::Receipt;
 use anyhow::Context;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use uuid::Uuid;
-
-/// The answer to a notice that is durable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// Id of the event.
-    pub event_id: Uuid,
-    /// Ledger partition.
-    pub partition: u32,
-    /// Ledger position.
-    pub position: u64,
-    /// RFC 6962 leaf hash of the entry, base64.
-    pub leaf_hash: String,
-    /// When it was recorded.
-    pub recorded_time: Timestamp,
-}
 
 /// A receipt and what it is for.
 #[derive(Debug, Serialize)]

@@ -33,21 +33,13 @@ struct Log {
 /// Connects so many subscribers to an address with a token, as a child: prints `connected`, reads how many changes there
 /// were, waits for them and prints what was [`Seen`] of them.
 pub fn child(arguments: &[&str]) {
-    let [address, token, subscribers] = arguments else {
-        panic!("child subscribers ADDRESS TOKEN NUMBER")
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let [address, token, subscribers] = arguments else { panic!("child subscribers ADDRESS TOKEN NUMBER") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let request = format!(
         "GET /v1/changes?from=now&type=client.* HTTP/1.1\r\nhost: {address}\r\n\
          accept: text/event-stream\r\nauthorization: Bearer {token}\r\n\r\n"
     );
-    let seen = LocalSet::new().block_on(
-        &runtime,
-        follow(address, &request, subscribers.parse().unwrap()),
-    );
+    let seen = LocalSet::new().block_on(&runtime, follow(address, &request, subscribers.parse().unwrap()));
     println!("{}", serde_json::to_string(&seen).unwrap());
 }
 
@@ -99,17 +91,8 @@ impl Subscriber {
     async fn connect(address: &str, request: &str) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut subscriber = Self {
-            stream,
-            unread: Vec::new(),
-            last: Vec::new(),
-        };
-        while !subscriber
-            .frames()
-            .await
-            .iter()
-            .any(|frame| part(frame, b"event: ", b'\n') == Some(b"bookmark"))
-        {}
+        let mut subscriber = Self { stream, unread: Vec::new(), last: Vec::new() };
+        while !subscriber.frames().await.iter().any(|frame| part(frame, b"event: ", b'\n') == Some(b"bookmark")) {}
         subscriber
     }
 
@@ -163,7 +146,5 @@ fn part<'a>(bytes: &'a [u8], begin: &[u8], end: u8) -> Option<&'a [u8]> {
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }

@@ -19,11 +19,7 @@ fn disguises(value: &str) -> Vec<Vec<u8>> {
     let mut disguises = vec![
         value.as_bytes().to_vec(),
         json.as_bytes()[1..json.len() - 1].to_vec(),
-        Value::from(&json[1..json.len() - 1])
-            .to_string()
-            .trim_matches('"')
-            .as_bytes()
-            .to_vec(),
+        Value::from(&json[1..json.len() - 1]).to_string().trim_matches('"').as_bytes().to_vec(),
         percent.as_bytes().to_vec(),
         percent.replace("%20", "+").into_bytes(),
         percent.to_ascii_lowercase().into_bytes(),
@@ -42,11 +38,7 @@ fn disguises(value: &str) -> Vec<Vec<u8>> {
 }
 
 pub fn escaped(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
-    }
+    if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
 
 /// Bytes by which a disguise is recognised before it is compared.
@@ -67,19 +59,11 @@ impl Search {
         for value in values {
             for disguise in disguises(&value) {
                 let prefix = *disguise.first_chunk().unwrap();
-                known
-                    .entry(prefix)
-                    .or_default()
-                    .push((disguise, value.clone()));
+                known.entry(prefix).or_default().push((disguise, value.clone()));
             }
         }
-        let begins =
-            std::array::from_fn(|byte| known.keys().any(|prefix| usize::from(prefix[0]) == byte));
-        Self {
-            disguises: known,
-            begins,
-            found: Vec::new(),
-        }
+        let begins = std::array::from_fn(|byte| known.keys().any(|prefix| usize::from(prefix[0]) == byte));
+        Self { disguises: known, begins, found: Vec::new() }
     }
 
     pub fn text(&mut self, what: &str, text: impl AsRef<[u8]>) {
@@ -89,14 +73,9 @@ impl Search {
                 continue;
             }
             let candidates = self.disguises.get(window).into_iter().flatten();
-            for (_, value) in
-                candidates.filter(|(disguise, _)| text[position..].starts_with(disguise))
-            {
+            for (_, value) in candidates.filter(|(disguise, _)| text[position..].starts_with(disguise)) {
                 let around = &text[position.saturating_sub(200)..(position + 200).min(text.len())];
-                self.found.push(format!(
-                    "{value} in {what}: … {} …",
-                    String::from_utf8_lossy(around)
-                ));
+                self.found.push(format!("{value} in {what}: … {} …", String::from_utf8_lossy(around)));
             }
         }
     }

@@ -48,34 +48,22 @@ impl Prepared {
     /// Overwrites the last page, which holds the newest rows.
     pub fn harm_page(&self, name: &str) {
         let length = fs::metadata(self.data.join(name)).unwrap().len();
-        self.overwrite(
-            name,
-            usize::try_from(length).unwrap() - 16 * 1024,
-            16 * 1024,
-        );
+        self.overwrite(name, usize::try_from(length).unwrap() - 16 * 1024, 16 * 1024);
     }
 
     pub fn sql(&self, name: &str, sql: &str) {
-        Connection::open(self.data.join(name))
-            .unwrap()
-            .execute_batch(sql)
-            .unwrap();
+        Connection::open(self.data.join(name)).unwrap().execute_batch(sql).unwrap();
     }
 
     /// Changes one byte of an event.
     pub fn change(&self, position: u64) {
         let drop = "DROP TRIGGER event_is_never_changed";
-        let changed = "CAST(replace(CAST(entry AS TEXT), '\"specversion\":\"1.0\"', '\"specversion\":\"1.1\"') AS BLOB)";
-        self.sql(
-            "ledger.db",
-            &format!("{drop}; UPDATE event SET entry = {changed} WHERE position = {position}"),
-        );
+        let changed =
+            "CAST(replace(CAST(entry AS TEXT), '\"specversion\":\"1.0\"', '\"specversion\":\"1.1\"') AS BLOB)";
+        self.sql("ledger.db", &format!("{drop}; UPDATE event SET entry = {changed} WHERE position = {position}"));
     }
 
     pub fn delete(&self, which: &str) {
-        self.sql(
-            "ledger.db",
-            &format!("DROP TRIGGER event_is_never_removed; DELETE FROM event WHERE {which}"),
-        );
+        self.sql("ledger.db", &format!("DROP TRIGGER event_is_never_removed; DELETE FROM event WHERE {which}"));
     }
 }

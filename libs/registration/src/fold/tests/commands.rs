@@ -22,11 +22,7 @@ fn token<'a>(story: &'a Story, id: &str) -> &'a TokenRow {
 #[test]
 fn a_genesis_makes_the_default_domain_and_a_second_changes_nothing() {
     let mut story = Story::untold();
-    for (line, expected) in [
-        ("genesis l1", "domain.created"),
-        ("genesis l2", "nothing"),
-        ("genesis l1", "nothing"),
-    ] {
+    for (line, expected) in [("genesis l1", "domain.created"), ("genesis l2", "nothing"), ("genesis l1", "nothing")] {
         assert_eq!(story.tell(line), expected, "{line}");
     }
     let Some(Row::Ledger(row)) = story.rows.get(&RowKey::new(Kind::Ledger, "")) else {
@@ -38,21 +34,12 @@ fn a_genesis_makes_the_default_domain_and_a_second_changes_nothing() {
 #[test]
 fn a_command_is_decided_by_what_came_before_it() {
     for lines in [
-        &[
-            ("create b", "integration.created"),
-            ("create b", "refused: NameTaken"),
-        ][..],
+        &[("create b", "integration.created"), ("create b", "refused: NameTaken")][..],
         &[("create b domain=nowhere", "refused: DomainNotFound")],
         // the domain first: who may not look into it learns nothing of names
         &[("create acme-lab domain=nowhere", "refused: DomainNotFound")],
-        &[
-            ("update b", "refused: NotFound"),
-            ("update acme-lab owner=x", "integration.updated"),
-        ],
-        &[
-            ("rotate b hash=h", "refused: NotFound"),
-            ("rotate acme-lab hash=h", "integration.hookup_rotated"),
-        ],
+        &[("update b", "refused: NotFound"), ("update acme-lab owner=x", "integration.updated")],
+        &[("rotate b hash=h", "refused: NotFound"), ("rotate acme-lab hash=h", "integration.hookup_rotated")],
         &[
             ("delete b", "refused: NotFound"),
             ("delete acme-lab", "integration.deleted"),
@@ -71,12 +58,7 @@ fn a_command_is_decided_by_what_came_before_it() {
             ("revoke t1", "applied"),
             ("token t1", "refused: NameTaken"),
         ],
-        &[
-            ("retire", "refused: NotFound"),
-            ("notice", "registered"),
-            ("retire", "retired"),
-            ("retire", "applied"),
-        ],
+        &[("retire", "refused: NotFound"), ("notice", "registered"), ("retire", "retired"), ("retire", "applied")],
     ] {
         Story::of(lines);
     }
@@ -85,14 +67,8 @@ fn a_command_is_decided_by_what_came_before_it() {
 #[test]
 fn a_command_repeated_with_its_idempotency_key_changes_nothing() {
     for lines in [
-        &[
-            ("create b key=k1", "integration.created"),
-            ("create b key=k1", "nothing"),
-        ][..],
-        &[
-            ("create b key=k1", "integration.created"),
-            ("create c key=k1", "nothing"),
-        ],
+        &[("create b key=k1", "integration.created"), ("create b key=k1", "nothing")][..],
+        &[("create b key=k1", "integration.created"), ("create c key=k1", "nothing")],
         &[
             ("create b key=k1", "integration.created"),
             ("create b key=k2", "refused: NameTaken"),
@@ -106,20 +82,11 @@ fn a_command_repeated_with_its_idempotency_key_changes_nothing() {
             ("update b owner=x key=k2", "integration.updated"),
         ],
         &[
-            (
-                "rotate acme-lab hash=h1 key=k1",
-                "integration.hookup_rotated",
-            ),
+            ("rotate acme-lab hash=h1 key=k1", "integration.hookup_rotated"),
             ("rotate acme-lab hash=h2 key=k1", "nothing"),
         ],
-        &[
-            ("delete acme-lab key=k1", "integration.deleted"),
-            ("delete acme-lab key=k1", "nothing"),
-        ],
-        &[
-            ("token t1 key=k1", "applied"),
-            ("token t2 key=k1", "nothing"),
-        ],
+        &[("delete acme-lab key=k1", "integration.deleted"), ("delete acme-lab key=k1", "nothing")],
+        &[("token t1 key=k1", "applied"), ("token t2 key=k1", "nothing")],
         &[
             ("notice", "registered"),
             ("retire key=k1", "retired"),
@@ -135,28 +102,16 @@ fn a_command_repeated_with_its_idempotency_key_changes_nothing() {
 #[test]
 fn the_outcome_of_a_command_stands_in_a_row() {
     let applied = |id: &str| Outcome::Applied { id: id.to_owned() };
-    let refused = Outcome::Refused {
-        reason: Refusal::NameTaken,
-    };
+    let refused = Outcome::Refused { reason: Refusal::NameTaken };
     for (line, id, outcome) in [
         ("create b key=k1", "k1", applied("b")),
         ("create acme-lab key=k1", "k1", refused),
-        (
-            "token t1",
-            "00000000-0000-0001-0000-000000000002",
-            applied("t1"),
-        ),
+        ("token t1", "00000000-0000-0001-0000-000000000002", applied("t1")),
         ("rotate acme-lab hash=h key=k1", "k1", applied("acme-lab")),
     ] {
         let mut story = Story::new();
         story.tell(line);
-        let command = Command {
-            id: id.to_owned(),
-            fingerprint: None,
-            partition: 0,
-            position: 2,
-            outcome,
-        };
+        let command = Command { id: id.to_owned(), fingerprint: None, partition: 0, position: 2, outcome };
         let row = story.rows.get(&RowKey::new(Kind::Command, id));
         assert_eq!(row, Some(&Row::Command(command)), "{line}");
     }
@@ -181,10 +136,7 @@ fn a_rotation_keeps_the_previous_key() {
     ] {
         story.tell(line);
         let row = integration(&story, "acme-lab");
-        let kept = row
-            .previous_key
-            .as_ref()
-            .map(|key| (key.hash.as_str(), key.until));
+        let kept = row.previous_key.as_ref().map(|key| (key.hash.as_str(), key.until));
         assert_eq!(row.hookup_key_hash, current, "{line}");
         assert_eq!(kept, Some((previous, second(500))), "{line}");
     }
@@ -192,26 +144,18 @@ fn a_rotation_keeps_the_previous_key() {
 
 #[test]
 fn an_update_replaces_only_what_it_names() {
-    let story = Story::of(&[
-        ("update acme-lab owner=x", "integration.updated"),
-        ("update acme-lab", "integration.updated"),
-    ]);
+    let story =
+        Story::of(&[("update acme-lab owner=x", "integration.updated"), ("update acme-lab", "integration.updated")]);
     let row = integration(&story, "acme-lab");
     assert_eq!(row.integration.owner.as_deref(), Some("x"));
-    assert_eq!(
-        (row.integration.created_time, row.integration.changed_time),
-        (second(1), second(3))
-    );
+    assert_eq!((row.integration.created_time, row.integration.changed_time), (second(1), second(3)));
 }
 
 #[test]
 fn an_integrations_id_is_its_events() {
     let mut story = Story::new();
     let (placed, _) = story.fold("create b");
-    assert_eq!(
-        integration(&story, "b").integration.id,
-        placed.event.attributes.id
-    );
+    assert_eq!(integration(&story, "b").integration.id, placed.event.attributes.id);
 }
 
 #[test]
@@ -225,24 +169,14 @@ fn a_deleted_integration_keeps_its_clients() {
 
 #[test]
 fn a_token_stays_revoked_since_it_first_was() {
-    let story = Story::of(&[
-        ("token t1", "applied"),
-        ("revoke t1", "applied"),
-        ("revoke t1", "applied"),
-    ]);
+    let story = Story::of(&[("token t1", "applied"), ("revoke t1", "applied"), ("revoke t1", "applied")]);
     assert_eq!(token(&story, "t1").token.revoked_time, Some(second(3)));
 }
 
 #[test]
 fn a_refused_command_writes_its_outcome_and_nothing_else() {
     let mut story = Story::of(&[("delete acme-lab", "integration.deleted")]);
-    for line in [
-        "create acme-lab",
-        "update acme-lab",
-        "create b domain=nowhere",
-        "dismiss q",
-        "retire",
-    ] {
+    for line in ["create acme-lab", "update acme-lab", "create b domain=nowhere", "dismiss q", "retire"] {
         story.rows.settle();
         story.tell(line);
         let written: Vec<Kind> = story.rows.written().map(|(key, _)| key.kind).collect();

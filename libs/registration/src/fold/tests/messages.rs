@@ -15,22 +15,10 @@ fn message(story: &Story) -> &Quarantined {
 fn a_message_is_settled_only_while_it_is_held() {
     for (lines, standing) in [
         (&[("receive q1", "nothing")][..], "held 1"),
-        (
-            &[("receive q1", "nothing"), ("receive q1", "nothing")],
-            "held 2",
-        ),
-        (
-            &[("receive q1", "nothing"), ("release q1", "applied")],
-            "released 1",
-        ),
-        (
-            &[("receive q1", "nothing"), ("supersede q1", "applied")],
-            "superseded 1",
-        ),
-        (
-            &[("receive q1", "nothing"), ("dismiss q1", "applied")],
-            "dismissed 1",
-        ),
+        (&[("receive q1", "nothing"), ("receive q1", "nothing")], "held 2"),
+        (&[("receive q1", "nothing"), ("release q1", "applied")], "released 1"),
+        (&[("receive q1", "nothing"), ("supersede q1", "applied")], "superseded 1"),
+        (&[("receive q1", "nothing"), ("dismiss q1", "applied")], "dismissed 1"),
         (
             &[
                 ("receive q1", "nothing"),
@@ -61,22 +49,8 @@ fn a_message_is_settled_only_while_it_is_held() {
             "dismissed 1",
         ),
         // one that comes again is held again
-        (
-            &[
-                ("receive q1", "nothing"),
-                ("dismiss q1", "applied"),
-                ("receive q1", "nothing"),
-            ],
-            "held 2",
-        ),
-        (
-            &[
-                ("receive q1", "nothing"),
-                ("release q1", "applied"),
-                ("receive q1", "nothing"),
-            ],
-            "held 2",
-        ),
+        (&[("receive q1", "nothing"), ("dismiss q1", "applied"), ("receive q1", "nothing")], "held 2"),
+        (&[("receive q1", "nothing"), ("release q1", "applied"), ("receive q1", "nothing")], "held 2"),
         (
             &[
                 ("receive q1", "nothing"),
@@ -97,14 +71,7 @@ fn a_message_is_settled_only_while_it_is_held() {
             "held 2",
         ),
         // others are others
-        (
-            &[
-                ("receive q1", "nothing"),
-                ("receive q2", "nothing"),
-                ("dismiss q2", "applied"),
-            ],
-            "held 1",
-        ),
+        (&[("receive q1", "nothing"), ("receive q2", "nothing"), ("dismiss q2", "applied")], "held 1"),
     ] {
         let story = Story::of(lines);
         let message = &message(&story).message;
@@ -125,13 +92,7 @@ fn a_message_says_when_it_came_first_and_last_and_keeps_its_place() {
     let mut story = Story::of(&[("receive q1 at=10", "nothing")]);
     let (placed, _) = story.fold("receive q1 at=20");
     let row = message(&story);
-    assert_eq!(
-        (row.message.first_time, row.message.last_time),
-        (second(10), second(20))
-    );
+    assert_eq!((row.message.first_time, row.message.last_time), (second(10), second(20)));
     assert_eq!((row.partition, row.position), (0, 2));
-    assert_eq!(
-        row.body.event, placed.event.attributes.id,
-        "the body is the one that came last"
-    );
+    assert_eq!(row.body.event, placed.event.attributes.id, "the body is the one that came last");
 }

@@ -24,32 +24,23 @@ fn departments() -> impl Strategy<Value = String> {
 
 /// One of three clients, one of them in two spellings.
 fn whose() -> impl Strategy<Value = &'static str> {
-    prop_oneof![
-        Just("provet_id=1234"),
-        Just("provet_id=1.234e3"),
-        Just("provet_id=1235"),
-        Just("in=acme-pay"),
-    ]
+    prop_oneof![Just("provet_id=1234"), Just("provet_id=1.234e3"), Just("provet_id=1235"), Just("in=acme-pay"),]
 }
 
 fn notice() -> impl Strategy<Value = String> {
     let secret = prop_oneof![Just("s1"), Just("s1,s2"), Just("s2"), Just("null")];
     let algorithm = prop_oneof![5 => Just("\"RS256\""), 1 => Just("null")];
-    let fields = (secret, algorithm)
-        .prop_map(|(secret, algorithm)| format!("secret={secret} algorithm={algorithm}"));
-    let key =
-        prop_oneof![2 => Just(String::new()), 1 => (0..4).prop_map(|key| format!("key=n{key}"))];
+    let fields = (secret, algorithm).prop_map(|(secret, algorithm)| format!("secret={secret} algorithm={algorithm}"));
+    let key = prop_oneof![2 => Just(String::new()), 1 => (0..4).prop_map(|key| format!("key=n{key}"))];
     // what is released was received at a time of its own
     let times = prop_oneof![
         2 => Just(String::new()),
         2 => (0..60).prop_map(|at| format!("at={at}")),
         1 => (0..60, 60..90).prop_map(|(at, then)| format!("at={at} released={then}")),
     ];
-    (whose(), departments(), fields, key, times).prop_map(
-        |(whose, departments, fields, key, times)| {
-            format!("notice {whose} {departments} {fields} {key} {times}")
-        },
-    )
+    (whose(), departments(), fields, key, times).prop_map(|(whose, departments, fields, key, times)| {
+        format!("notice {whose} {departments} {fields} {key} {times}")
+    })
 }
 
 /// A command, perhaps repeated with its key. Those of the directory share keys among themselves.
@@ -78,9 +69,7 @@ fn lines() -> impl Strategy<Value = Vec<String>> {
 /// The events of a whole story, from the beginning.
 fn events(lines: &[String]) -> Vec<Placed> {
     let mut ledger_time = Timestamp::MIN;
-    let lines = BEGINNING
-        .into_iter()
-        .chain(lines.iter().map(String::as_str));
+    let lines = BEGINNING.into_iter().chain(lines.iter().map(String::as_str));
     lines
         .zip(0..)
         .map(|(line, position)| {
@@ -99,15 +88,10 @@ type Store = BTreeMap<RowKey, Vec<u8>>;
 fn project(store: &mut Store, batches: &[&[Placed]], keeps: &[bool]) -> Vec<String> {
     let mut rows = Rows::default();
     let mut stream = Vec::new();
-    for (batch, keeps) in batches
-        .iter()
-        .zip(keeps.iter().chain([false].iter().cycle()))
-    {
+    for (batch, keeps) in batches.iter().zip(keeps.iter().chain([false].iter().cycle())) {
         for key in batch.iter().flat_map(Placed::rows) {
             if !rows.holds(&key) {
-                let row = store
-                    .get(&key)
-                    .map(|json| Row::from_json(key.kind, json).unwrap());
+                let row = store.get(&key).map(|json| Row::from_json(key.kind, json).unwrap());
                 rows.know(key, row);
             }
         }
@@ -143,9 +127,7 @@ fn split<'a>(mut events: &'a [Placed], lengths: &[usize]) -> Vec<&'a [Placed]> {
 /// Tells a whole story; answers each event with its changes, and the rows.
 fn told(lines: &[String]) -> (Vec<(Placed, Vec<Change>)>, Story) {
     let mut story = Story::untold();
-    let lines = BEGINNING
-        .into_iter()
-        .chain(lines.iter().map(String::as_str));
+    let lines = BEGINNING.into_iter().chain(lines.iter().map(String::as_str));
     let folded = lines.map(|line| story.fold(line)).collect();
     (folded, story)
 }
@@ -186,10 +168,7 @@ impl Followed {
                 self.is_active = data.client.state == ClientState::Active;
             }
             ChangeType::ClientDepartmentsAdded => {
-                assert!(
-                    named.iter().all(|id| !self.departments.contains(id)),
-                    "{change:?}"
-                );
+                assert!(named.iter().all(|id| !self.departments.contains(id)), "{change:?}");
                 self.departments.extend(named);
                 self.departments.sort_unstable();
             }
@@ -212,10 +191,7 @@ impl Followed {
 
 /// The place of a change's type in the order of the design.
 fn rank(kind: ChangeType) -> usize {
-    ChangeType::ALL
-        .iter()
-        .position(|other| *other == kind)
-        .unwrap()
+    ChangeType::ALL.iter().position(|other| *other == kind).unwrap()
 }
 
 proptest! {

@@ -9,9 +9,7 @@ use crate::story::LEDGER;
 fn a_first_notice_is_registered_alone_with_its_departments_inside() {
     let mut story = Story::new();
     let (placed, changes) = story.fold("notice [9,3]");
-    let [change] = &changes[..] else {
-        panic!("{changes:?}")
-    };
+    let [change] = &changes[..] else { panic!("{changes:?}") };
     let event = serde_json::to_value(change.cloud_event(LEDGER, &placed, 0)).unwrap();
     let expected = json!({
         "specversion": "1.0",
@@ -55,35 +53,14 @@ fn a_change_says_which_fields_the_notice_changed() {
         ("notice", "nothing"),
         (r#"notice algorithm="HS256""#, "updated algorithm"),
         ("notice algorithm=null", "updated algorithm"),
-        (
-            r#"notice authorization_grant_type="authorization_code""#,
-            "updated authorization_grant_type",
-        ),
+        (r#"notice authorization_grant_type="authorization_code""#, "updated authorization_grant_type"),
         (r#"notice client_type="public""#, "updated client_type"),
-        (
-            r#"notice redirect_uris="https://example.com/other""#,
-            "updated redirect_uris",
-        ),
-        (
-            r#"notice redirect_uris="\u0020https://example.com/callback\n""#,
-            "nothing",
-        ),
-        (
-            r#"notice token_url="https://provetcloud.com/token""#,
-            "updated token_url",
-        ),
-        (
-            r#"notice token_url="HTTPS://PROVETCLOUD.COM:443/token""#,
-            "updated token_url",
-        ),
-        (
-            r#"notice authorize_url="https://provetcloud.com/x""#,
-            "updated authorize_url",
-        ),
-        (
-            r#"notice openid_autodiscovery_url="https://x""#,
-            "updated openid_autodiscovery_url",
-        ),
+        (r#"notice redirect_uris="https://example.com/other""#, "updated redirect_uris"),
+        (r#"notice redirect_uris="\u0020https://example.com/callback\n""#, "nothing"),
+        (r#"notice token_url="https://provetcloud.com/token""#, "updated token_url"),
+        (r#"notice token_url="HTTPS://PROVETCLOUD.COM:443/token""#, "updated token_url"),
+        (r#"notice authorize_url="https://provetcloud.com/x""#, "updated authorize_url"),
+        (r#"notice openid_autodiscovery_url="https://x""#, "updated openid_autodiscovery_url"),
         ("notice secret=s2", "updated client_secret"),
         ("notice secret=null", "updated client_secret"),
         ("notice secret=s1,new", "nothing"),
@@ -92,11 +69,7 @@ fn a_change_says_which_fields_the_notice_changed() {
             "updated algorithm token_url client_secret",
         ),
     ] {
-        Story::of(&[
-            ("notice", "registered"),
-            (notice, changes),
-            (notice, "nothing"),
-        ]);
+        Story::of(&[("notice", "registered"), (notice, changes), (notice, "nothing")]);
     }
 }
 
@@ -104,23 +77,11 @@ fn a_change_says_which_fields_the_notice_changed() {
 fn changes_come_in_the_order_that_the_design_names() {
     Story::of(&[
         ("notice [1]", "registered"),
-        (
-            "notice [2] secret=s2",
-            "updated client_secret, departments_added [2] drift, departments_removed [1] drift",
-        ),
-        (
-            "notice -2 secret=s3",
-            "updated client_secret, departments_removed [2], deactivated",
-        ),
-        (
-            "notice +4 secret=s4",
-            "updated client_secret, departments_added [4], reactivated",
-        ),
+        ("notice [2] secret=s2", "updated client_secret, departments_added [2] drift, departments_removed [1] drift"),
+        ("notice -2 secret=s3", "updated client_secret, departments_removed [2], deactivated"),
+        ("notice +4 secret=s4", "updated client_secret, departments_added [4], reactivated"),
         ("retire", "retired"),
-        (
-            "notice [] secret=s5",
-            "updated client_secret, departments_removed [4] drift, reactivated, deactivated",
-        ),
+        ("notice [] secret=s5", "updated client_secret, departments_removed [4] drift, reactivated, deactivated"),
     ]);
 }
 
@@ -136,18 +97,9 @@ fn a_client_is_told_apart_by_integration_host_provet_id_and_client_id() {
         (r#"notice client_id="ABC""#, "registered"),
         (r#"notice client_id="\u0061bc""#, "nothing"),
         ("notice in=acme-pay", "registered"),
-        (
-            r#"notice token_url="https://us.provetcloud.com/1234/oauth2/token/""#,
-            "registered",
-        ),
-        (
-            r#"notice token_url="https://provetcloud.com:8443/1234/oauth2/token/""#,
-            "registered",
-        ),
-        (
-            r#"notice token_url="https://PROVETcloud.com:443/1234/oauth2/token/""#,
-            "updated token_url",
-        ),
+        (r#"notice token_url="https://us.provetcloud.com/1234/oauth2/token/""#, "registered"),
+        (r#"notice token_url="https://provetcloud.com:8443/1234/oauth2/token/""#, "registered"),
+        (r#"notice token_url="https://PROVETcloud.com:443/1234/oauth2/token/""#, "updated token_url"),
     ] {
         Story::of(&[("notice", "registered"), (notice, expected)]);
     }
@@ -156,14 +108,8 @@ fn a_client_is_told_apart_by_integration_host_provet_id_and_client_id() {
 #[test]
 fn a_tenant_on_an_international_host_is_known_in_both_spellings() {
     Story::of(&[
-        (
-            r#"notice token_url="https://müller.example/t""#,
-            "registered",
-        ),
-        (
-            r#"notice token_url="https://xn--mller-kva.example/t""#,
-            "updated token_url",
-        ),
+        (r#"notice token_url="https://müller.example/t""#, "registered"),
+        (r#"notice token_url="https://xn--mller-kva.example/t""#, "updated token_url"),
     ]);
 }
 
@@ -171,50 +117,16 @@ fn a_tenant_on_an_international_host_is_known_in_both_spellings() {
 fn a_notice_to_a_retired_client_is_always_a_new_fact() {
     for (first, notice, changes, standing) in [
         ("notice", "notice", "reactivated", "null active"),
-        (
-            "notice",
-            "notice []",
-            "reactivated, deactivated",
-            "[] inactive",
-        ),
-        (
-            "notice []",
-            "notice []",
-            "reactivated, deactivated",
-            "[] inactive",
-        ),
-        (
-            "notice []",
-            "notice +3",
-            "departments_added [3], reactivated",
-            "[3] active",
-        ),
+        ("notice", "notice []", "reactivated, deactivated", "[] inactive"),
+        ("notice []", "notice []", "reactivated, deactivated", "[] inactive"),
+        ("notice []", "notice +3", "departments_added [3], reactivated", "[3] active"),
         ("notice [1]", "notice [1]", "reactivated", "[1] active"),
-        (
-            "notice [1]",
-            "notice -1",
-            "departments_removed [1], reactivated, deactivated",
-            "[] inactive",
-        ),
-        (
-            "notice [1]",
-            "notice secret=s2",
-            "updated client_secret, reactivated",
-            "[1] active",
-        ),
+        ("notice [1]", "notice -1", "departments_removed [1], reactivated, deactivated", "[] inactive"),
+        ("notice [1]", "notice secret=s2", "updated client_secret, reactivated", "[1] active"),
         // also under a key that was seen
-        (
-            "notice [1] key=k1",
-            "notice [1] key=k1",
-            "reactivated",
-            "[1] active",
-        ),
+        ("notice [1] key=k1", "notice [1] key=k1", "reactivated", "[1] active"),
     ] {
-        let story = Story::of(&[
-            (first, "registered"),
-            ("retire", "retired"),
-            (notice, changes),
-        ]);
+        let story = Story::of(&[(first, "registered"), ("retire", "retired"), (notice, changes)]);
         assert_eq!(story.standing(), standing, "{notice} after {first}");
     }
 }
@@ -244,10 +156,7 @@ fn an_older_released_notice_brings_no_retired_client_back() {
 fn no_notice_removes_a_client() {
     let story = Story::of(&[
         ("notice [1,2]", "registered"),
-        (
-            "notice [] secret=null",
-            "updated client_secret, departments_removed [1,2] drift, deactivated",
-        ),
+        ("notice [] secret=null", "updated client_secret, departments_removed [1,2] drift, deactivated"),
     ]);
     assert!(!story.client().has_secret);
     assert_eq!(story.standing(), "[] inactive");

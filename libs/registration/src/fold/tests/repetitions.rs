@@ -5,21 +5,11 @@ use crate::client::REMEMBERED_KEYS;
 
 #[test]
 fn a_notice_identical_to_the_last_changes_nothing() {
-    for notice in [
-        "notice",
-        "notice []",
-        "notice [1,2] +3 -1",
-        "notice -1",
-        "notice [1] secret=null",
-    ] {
+    for notice in ["notice", "notice []", "notice [1,2] +3 -1", "notice -1", "notice [1] secret=null"] {
         let mut story = Story::of(&[(notice, "registered")]);
         let before = story.client().clone();
         for again in ["", "key=k1", "at=99"] {
-            assert_eq!(
-                story.tell(&format!("{notice} {again}")),
-                "nothing",
-                "{notice} {again}"
-            );
+            assert_eq!(story.tell(&format!("{notice} {again}")), "nothing", "{notice} {again}");
         }
         assert_eq!(*story.client(), before, "{notice}");
     }
@@ -59,24 +49,13 @@ fn an_idempotency_key_is_remembered_by_its_client_alone() {
 
 #[test]
 fn an_idempotency_key_is_remembered_for_64_keys() {
-    for (others, expected) in [
-        (0, "nothing"),
-        (63, "nothing"),
-        (64, "departments_added [9]"),
-    ] {
+    for (others, expected) in [(0, "nothing"), (63, "nothing"), (64, "departments_added [9]")] {
         let mut story = Story::of(&[("notice [1] key=first", "registered")]);
         for key in 0..others {
             story.tell(&format!("notice [1] key=k{key}"));
         }
-        assert_eq!(
-            story.tell("notice +9 key=first"),
-            expected,
-            "after {others} others"
-        );
-        assert_eq!(
-            story.row("").idempotency_keys.len(),
-            REMEMBERED_KEYS.min(1 + others)
-        );
+        assert_eq!(story.tell("notice +9 key=first"), expected, "after {others} others");
+        assert_eq!(story.row("").idempotency_keys.len(), REMEMBERED_KEYS.min(1 + others));
     }
 }
 
@@ -108,10 +87,7 @@ fn a_released_notice_that_is_older_than_the_last_is_superseded() {
 fn a_superseded_notice_leaves_no_trace() {
     let mut story = Story::of(&[("notice [1] at=50 key=k1", "registered")]);
     let before = story.row("").clone();
-    assert_eq!(
-        story.tell("notice +9 at=49 released=100 key=k2 secret=s2"),
-        "nothing"
-    );
+    assert_eq!(story.tell("notice +9 at=49 released=100 key=k2 secret=s2"), "nothing");
     assert_eq!(*story.row(""), before);
 }
 
@@ -137,10 +113,8 @@ fn the_order_of_notices_is_measured_by_the_last_also_if_it_changed_nothing() {
 
 #[test]
 fn a_released_notice_can_be_a_clients_first() {
-    let story = Story::of(&[
-        ("notice [1] at=10 released=100", "registered"),
-        ("notice +2 at=5 released=101", "nothing"),
-    ]);
+    let story =
+        Story::of(&[("notice [1] at=10 released=100", "registered"), ("notice +2 at=5 released=101", "nothing")]);
     assert_eq!(story.client().registered_time, second(100));
     assert_eq!(story.row("").notice_time, second(10));
 }

@@ -21,12 +21,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((".{0,4}", inner), 0..4).prop_map(|members| {
-                members
-                    .into_iter()
-                    .map(|(name, value)| (name + CANARY, value))
-                    .collect()
-            }),
+            prop::collection::vec((".{0,4}", inner), 0..4)
+                .prop_map(|members| { members.into_iter().map(|(name, value)| (name + CANARY, value)).collect() }),
         ]
     })
 }
@@ -36,37 +32,25 @@ fn almost_notice() -> impl Strategy<Value = String> {
     let field = prop_oneof![20 => Just(None), 1 => any_json().prop_map(Some)];
     let fields = prop::collection::vec(prop::option::weighted(0.99, field), FIELDS.len());
     (fields, any_json()).prop_map(|(fields, unknown)| {
-        let written = FIELDS
-            .iter()
-            .zip(fields)
-            .filter_map(|((name, good), replaced)| {
-                let lexeme = replaced?.map_or((*good).to_owned(), |value| value.to_string());
-                Some(((*name).to_owned(), lexeme))
-            });
-        let fields: Vec<_> = written
-            .chain([(CANARY.to_owned(), unknown.to_string())])
-            .collect();
-        body(
-            fields
-                .iter()
-                .map(|(name, lexeme)| (name.as_str(), lexeme.as_str())),
-        )
+        let written = FIELDS.iter().zip(fields).filter_map(|((name, good), replaced)| {
+            let lexeme = replaced?.map_or((*good).to_owned(), |value| value.to_string());
+            Some(((*name).to_owned(), lexeme))
+        });
+        let fields: Vec<_> = written.chain([(CANARY.to_owned(), unknown.to_string())]).collect();
+        body(fields.iter().map(|(name, lexeme)| (name.as_str(), lexeme.as_str())))
     })
 }
 
 /// An integer in one of its spellings.
 fn spelled_integer() -> impl Strategy<Value = String> {
-    (
-        -9_007_199_254_740_991_i64..=9_007_199_254_740_991,
-        0_usize..5,
-        0_usize..5,
-    )
-        .prop_map(|(number, zeros, shift)| match zeros {
+    (-9_007_199_254_740_991_i64..=9_007_199_254_740_991, 0_usize..5, 0_usize..5).prop_map(|(number, zeros, shift)| {
+        match zeros {
             0 => number.to_string(),
             1 => format!("{number}e0"),
             2 if number != 0 => format!("{number}{}E-{shift}", "0".repeat(shift)),
             _ => format!("{number}.{}", "0".repeat(zeros)),
-        })
+        }
+    })
 }
 
 /// A string in one of its spellings.

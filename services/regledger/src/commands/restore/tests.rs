@@ -157,7 +157,7 @@ async fn a_backup_that_is_not_whole_is_refused(#[case] file: &str, #[case] sql: 
 async fn a_copy_with_a_write_ahead_log_is_refused(#[case] file: &str) {
     let hub = Hub::new().await;
     let backup = hub.back_up();
-    fs::write(backup.join(format!("{file}-wal")), "").unwrap();
+    fs::write(backup.join(format!("{file}-wal")), "tail").unwrap();
     let to = tempfile::tempdir().unwrap();
     let error = restore(&hub, &backup, to.path(), false).await.unwrap_err();
     assert!(error.to_string().contains("`regledger backup`"), "{error:#}");

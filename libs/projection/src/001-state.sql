@@ -30,13 +30,6 @@ CREATE INDEX document_by_place ON document (kind, place);
 CREATE INDEX document_by_integration ON document (kind, integration, place, state);
 CREATE INDEX document_by_tenant ON document (kind, tenant, integration, place);
 
--- Numbers under which a row is found too: a client's departments.
-CREATE TABLE term (
-    document INTEGER NOT NULL,
-    term INTEGER NOT NULL,
-    PRIMARY KEY (document, term)
-) STRICT, WITHOUT ROWID;
-
 -- Every change for ever, as subscribers receive it.
 CREATE TABLE change (
     place INTEGER PRIMARY KEY, -- partition, position and ordinal, packed

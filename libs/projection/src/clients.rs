@@ -224,12 +224,9 @@ impl Listing<'_> {
     fn sql(&self) -> String {
         let filter = self.filter;
         let (body, join, state, department) = match self.rows {
-            Rows::Now => (
-                "d.body",
-                "",
-                "d.state = ?7",
-                "EXISTS (SELECT 1 FROM term t WHERE t.document = d.number AND t.term = ?6)",
-            ),
+            Rows::Now => {
+                ("d.body", "", "d.state = ?7", "?6 IN (SELECT value FROM json_each(d.body, '$.client.departments'))")
+            }
             Rows::Then => (
                 "c.body",
                 CHANGE,

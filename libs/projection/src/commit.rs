@@ -36,7 +36,6 @@ pub struct WrittenRow {
     pub(crate) integration: Option<String>,
     pub(crate) tenant: Option<String>,
     pub(crate) state: Option<String>,
-    pub(crate) terms: Vec<i64>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -72,7 +71,6 @@ impl WrittenRow {
             integration: columns.integration.map(str::to_owned),
             tenant: columns.tenant.map(str::to_owned),
             state: columns.state.map(str::to_owned),
-            terms: columns.terms.to_vec(),
             body: row.to_json()?,
         })
     }

@@ -1,7 +1,5 @@
 //! What the writer's thread does to commit.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params};
@@ -12,14 +10,13 @@ use crate::commit::{Checked, WrittenRow};
 use crate::place::pack;
 
 const MOVE_CURSOR: &str = "UPDATE cursor SET next = ?3, ledger_time = ?4 WHERE partition = ?1 AND next = ?2";
-const FIND: &str = "SELECT number, domain, state FROM document WHERE kind = ?1 AND id = ?2";
+/// Indexes are left alone where none of their columns has changed.
+const UPDATE: &str = "UPDATE document SET body = ?5 WHERE kind = ?1 AND id = ?2 AND domain IS ?3 AND state IS ?4
+    RETURNING number";
+const UPDATE_COLUMNS: &str = "UPDATE document SET body = ?5, domain = ?3, state = ?4 WHERE kind = ?1 AND id = ?2
+    RETURNING number";
 const INSERT: &str = "INSERT INTO document (kind, id, place, domain, integration, tenant, state, body)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const UPDATE: &str = "UPDATE document SET body = ?2 WHERE number = ?1";
-const UPDATE_COLUMNS: &str = "UPDATE document SET domain = ?2, state = ?3 WHERE number = ?1";
-const TERMS: &str = "SELECT term FROM term WHERE document = ?1";
-const ADD_TERM: &str = "INSERT INTO term (document, term) VALUES (?1, ?2)";
-const REMOVE_TERM: &str = "DELETE FROM term WHERE document = ?1 AND term = ?2";
 const CHANGE: &str = "INSERT INTO change (place, document, type, recorded_time, body) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// A rebuild writes rows all over the table. With SQLite's own 2 MB of cache and 16 MB of log, most of their pages would be
@@ -96,32 +93,16 @@ fn apply(transaction: &Transaction<'_>, checked: &Checked) -> rusqlite::Result<M
     Ok(Some((commit.partition, commit.next)))
 }
 
-/// Writes a row; returns its number. Indexes are left alone unless one of their columns has changed.
+/// Writes a row; returns its number.
 fn write_row(transaction: &Transaction<'_>, row: &WrittenRow) -> rusqlite::Result<i64> {
     let kind = row.key.kind.as_str();
-    let found = transaction
-        .prepare_cached(FIND)?
-        .query_row(params![kind, row.key.id], |found| {
-            let same = found.get_ref(1)? == text(&row.domain) && found.get_ref(2)? == text(&row.state);
-            Ok((found.get(0)?, same))
-        })
-        .optional()?;
-    let Some((number, same)) = found else {
-        return insert_row(transaction, kind, row);
-    };
-    transaction.prepare_cached(UPDATE)?.execute(params![number, Json(&row.body)])?;
-    if !same {
-        transaction.prepare_cached(UPDATE_COLUMNS)?.execute(params![number, row.domain, row.state])?;
+    for update in [UPDATE, UPDATE_COLUMNS] {
+        let values = params![kind, row.key.id, row.domain, row.state, Json(&row.body)];
+        let updated = transaction.prepare_cached(update)?.query_row(values, |found| found.get(0)).optional()?;
+        if let Some(number) = updated {
+            return Ok(number);
+        }
     }
-    let known = transaction
-        .prepare_cached(TERMS)?
-        .query_map([number], |term| term.get(0))?
-        .collect::<rusqlite::Result<BTreeSet<i64>>>()?;
-    write_terms(transaction, number, &known, &row.terms)?;
-    Ok(number)
-}
-
-fn insert_row(transaction: &Transaction<'_>, kind: &str, row: &WrittenRow) -> rusqlite::Result<i64> {
     transaction.prepare_cached(INSERT)?.execute(params![
         kind,
         row.key.id,
@@ -132,21 +113,7 @@ fn insert_row(transaction: &Transaction<'_>, kind: &str, row: &WrittenRow) -> ru
         row.state,
         Json(&row.body),
     ])?;
-    let number = transaction.last_insert_rowid();
-    write_terms(transaction, number, &BTreeSet::new(), &row.terms)?;
-    Ok(number)
-}
-
-fn write_terms(
-    transaction: &Transaction<'_>,
-    number: i64,
-    known: &BTreeSet<i64>,
-    terms: &[i64],
-) -> rusqlite::Result<()> {
-    let terms: BTreeSet<i64> = terms.iter().copied().collect();
-    let write = |sql, term: &i64| transaction.prepare_cached(sql)?.execute([number, *term]);
-    terms.difference(known).try_for_each(|term| write(ADD_TERM, term).map(drop))?;
-    known.difference(&terms).try_for_each(|term| write(REMOVE_TERM, term).map(drop))
+    Ok(transaction.last_insert_rowid())
 }
 
 /// JSON that serde wrote, so UTF-8, as SQLite's text.
@@ -156,10 +123,6 @@ impl ToSql for Json<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
     }
-}
-
-fn text(value: &Option<String>) -> ValueRef<'_> {
-    value.as_deref().map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
 }
 
 /// SQLite's integers are signed; no position comes near the limit.

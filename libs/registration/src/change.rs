@@ -1,5 +1,7 @@
 //! Changes: what one event did to one row; what subscribers receive.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -82,7 +84,9 @@ pub enum Data {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ClientData {
     /// The row after the change.
-    pub client: Box<Client>,
+    #[serde(serialize_with = "crate::client::shared::serialize")]
+    #[schemars(with = "Client")]
+    pub client: Arc<Client>,
     /// `client.updated`: names of the fields that changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<String>>,
@@ -172,12 +176,12 @@ impl Change {
         }
     }
 
-    pub(crate) fn client(kind: ChangeType, client: &Client) -> Self {
+    pub(crate) fn client(kind: ChangeType, client: &Arc<Client>) -> Self {
         Self::client_with(kind, client, |_| ())
     }
 
-    pub(crate) fn client_with(kind: ChangeType, client: &Client, fill: impl FnOnce(&mut ClientData)) -> Self {
-        let mut data = ClientData { client: Box::new(client.clone()), fields: None, departments: None, drift: None };
+    pub(crate) fn client_with(kind: ChangeType, client: &Arc<Client>, fill: impl FnOnce(&mut ClientData)) -> Self {
+        let mut data = ClientData { client: client.clone(), fields: None, departments: None, drift: None };
         fill(&mut data);
         Self { kind, row: RowKey::new(Kind::Client, &client.id), data: Data::Client(data) }
     }

@@ -1,10 +1,11 @@
 //! Clients: one tenant's credentials for one integration, and its departments.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -187,8 +188,9 @@ pub struct SealedSecret {
 /// A row of the client table with what only the fold needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientRow {
-    /// What readers see.
-    pub client: Client,
+    /// What readers see; shared with the changes that hold the row as it is now.
+    #[serde(with = "shared")]
+    pub client: Arc<Client>,
     /// Ledger position of the first notice: the highest of a tenant is its latest installation.
     pub first_position: u64,
     /// Reception time of the last notice.
@@ -208,4 +210,17 @@ pub fn client_id(integration: Uuid, tenant: &str, client_id: &str) -> String {
     hash.update([0]); // a tenant holds no U+0000, so nothing else hashes alike
     hash.update(client_id);
     format!("c{}", crate::row::short_hash(&hash.finalize().into()))
+}
+
+/// A row behind an [`Arc`], written and read as the row itself.
+pub(crate) mod shared {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(client: &Arc<Client>, serializer: S) -> Result<S::Ok, S::Error> {
+        client.as_ref().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Client>, D::Error> {
+        Client::deserialize(deserializer).map(Arc::new)
+    }
 }

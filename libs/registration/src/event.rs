@@ -55,11 +55,14 @@ pub struct Attributes {
 /// The entry as it stands in the ledger; attribute names as CloudEvents demands, lower-case letters.
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {
+    #[serde(borrow)]
     specversion: Cow<'a, str>,
     id: Uuid,
+    #[serde(borrow)]
     source: Cow<'a, str>,
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
+    #[serde(borrow)]
     subject: Cow<'a, str>,
     time: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -72,7 +75,9 @@ struct Wire<'a> {
     fingerprint: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     actor: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     datacontenttype: Cow<'a, str>,
+    #[serde(borrow)]
     dataschema: Cow<'a, str>,
     #[serde(borrow)]
     data: &'a RawValue,

@@ -24,6 +24,9 @@ pub struct Placed {
     pub recorded_time: Timestamp,
     /// The event.
     pub event: Event,
+    /// The client of a registration. The tenant is the subject, as intake decided it: how hosts are
+    /// normalised may change, what is in the ledger may not.
+    client: Option<RowKey>,
 }
 
 impl Placed {
@@ -31,7 +34,8 @@ impl Placed {
     pub fn after(before: Timestamp, partition: u32, position: u64, event: Event) -> Self {
         let attributes = &event.attributes;
         let recorded_time = before.max(attributes.recorded_time.unwrap_or(attributes.time));
-        Self { partition, position, recorded_time, event }
+        let client = client_of(&event);
+        Self { partition, position, recorded_time, event, client }
     }
 
     /// The rows that the fold of this event needs to know.
@@ -57,7 +61,7 @@ impl Placed {
                 RowKey::new(Kind::Domain, create.token.domain.as_deref().unwrap_or(DEFAULT_DOMAIN)),
             ],
             Body::TokenRevoke => vec![command(), subject(Kind::Token)],
-            Body::ProvetRegistration(_) => self.client_key().into_iter().collect(),
+            Body::ProvetRegistration(_) => self.client.iter().cloned().collect(),
             Body::ClientRetire => vec![command(), subject(Kind::Client)],
             Body::ClientReveal(_) | Body::QuarantineReveal(_) => Vec::new(),
             Body::QuarantineReceive(message) => vec![RowKey::new(Kind::Quarantined, &message.id)],
@@ -66,18 +70,15 @@ impl Placed {
             }
         }
     }
+}
 
-    /// The client of a registration. The tenant is the subject, as intake decided it: how hosts are
-    /// normalised may change, what is in the ledger may not.
-    fn client_key(&self) -> Option<RowKey> {
-        let Body::ProvetRegistration(registration) = &self.event.body else {
-            return None;
-        };
-        let attributes = &self.event.attributes;
-        let integration = attributes.integration_id?;
-        let id = client_id(integration, &attributes.subject, &registration.client_id);
-        Some(RowKey::new(Kind::Client, id))
-    }
+fn client_of(event: &Event) -> Option<RowKey> {
+    let Body::ProvetRegistration(registration) = &event.body else {
+        return None;
+    };
+    let attributes = &event.attributes;
+    let id = client_id(attributes.integration_id?, &attributes.subject, &registration.client_id);
+    Some(RowKey::new(Kind::Client, id))
 }
 
 /// Folds one event into the rows that it names, which must all be known in `rows`, and says what

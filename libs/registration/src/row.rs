@@ -83,8 +83,6 @@ pub struct Columns<'a> {
     pub partition: u32,
     /// See `partition`.
     pub position: u64,
-    /// Numbers under which the row is found too: departments.
-    pub terms: &'a [i64],
 }
 
 impl Row {
@@ -97,7 +95,6 @@ impl Row {
                 state: Some(row.client.state.as_str()),
                 partition: row.client.partition,
                 position: row.first_position,
-                terms: row.client.departments.as_deref().unwrap_or_default(),
                 ..Columns::default()
             },
             Self::Command(row) => row.columns(),
@@ -216,6 +213,11 @@ impl Rows {
                 held.written = false;
             }
         }
+    }
+
+    /// Forgets all rows but those written since [`settle`](Self::settle) was last called.
+    pub fn forget_idle(&mut self) {
+        self.held.retain(|_, held| held.written);
     }
 
     /// Forgets everything; what was not settled is lost.

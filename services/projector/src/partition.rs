@@ -16,14 +16,14 @@ use crate::board::Board;
 use crate::error::{Obstacle, explain};
 use crate::{Now, Projector, ProjectorError};
 
-/// What is committed at once, at most. More would cost less for each event: a row that is written often in a batch is stored
-/// once. But nothing of a batch is visible before all of it is.
-const CHUNK: Limit = Limit { events: 8192, bytes: 16 << 20 };
+/// What is committed at once, at most. The more, the less each event costs, since a row that is written often in a batch is
+/// stored once. But nothing of a batch is visible before all of it is, and all of it is in memory until then.
+const CHUNK: Limit = Limit { events: 32_768, bytes: 32 << 20 };
 
 /// Events worked on before others get their turn on this thread, a millisecond or so; few enough to stay in its caches.
 const TURN: usize = 128;
 
-/// Rows kept from one batch to the next; those of clients have about 2 KB.
+/// Rows kept from one batch to the next, besides those that the last one wrote; those of clients have about 2 KB.
 const CACHED_ROWS: usize = 32_768;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -175,10 +175,10 @@ impl Partition {
         let commit = commit.map_err(|error| Obstacle::encode(self.number, error))?;
         let committed = self.store.commit(commit).await;
         committed.map_err(|error| Obstacle::commit(self.number, error))?;
-        self.rows.settle();
         if self.rows.len() > CACHED_ROWS {
-            self.rows.clear();
+            self.rows.forget_idle();
         }
+        self.rows.settle();
         self.cursor = Some(end);
         Ok(())
     }

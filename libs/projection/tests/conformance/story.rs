@@ -171,7 +171,7 @@ impl Story {
             .map(|row| {
                 let Row::Client(row) = row else { unreachable!() };
                 let at = Place { partition: self.partition, position: row.first_position };
-                let mut client = row.client.clone();
+                let mut client = row.client.as_ref().clone();
                 client.domain = Some("default".to_owned());
                 ListedClient { at, client }
             })

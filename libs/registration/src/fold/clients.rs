@@ -1,6 +1,7 @@
 //! What a registration notice does to its client.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::change::{Change, ChangeType};
 use crate::client::{Client, ClientRow, ClientState, REMEMBERED_KEYS, Registration, SealedSecret};
@@ -10,7 +11,7 @@ use crate::row::{Row, Rows};
 
 pub(super) fn register(rows: &mut Rows, placed: &Placed, registration: &Registration) -> Vec<Change> {
     // None only for an event that intake did not write.
-    let Some(key) = placed.client_key() else {
+    let Some(key) = placed.client.clone() else {
         return Vec::new();
     };
     let (row, changes) = match rows.take(&key) {
@@ -46,8 +47,8 @@ fn first(placed: &Placed, notice: &Registration, id: String) -> ClientRow {
         authorize_url: notice.authorize_url.clone(),
         openid_autodiscovery_url: notice.openid_autodiscovery_url.clone(),
         has_secret: notice.client_secret.is_some(),
-        state: state_of(departments.as_ref()),
-        departments: departments.map(Vec::from_iter),
+        state: state_of(departments.as_deref()),
+        departments,
         latest: None,
         partition: placed.partition,
         position: placed.position,
@@ -55,7 +56,7 @@ fn first(placed: &Placed, notice: &Registration, id: String) -> ClientRow {
         changed_time: placed.recorded_time,
     };
     ClientRow {
-        client,
+        client: Arc::new(client),
         first_position: placed.position,
         notice_time: attributes.time,
         secret: sealed_secret(placed, notice),
@@ -104,7 +105,7 @@ fn remember(row: &mut ClientRow, key: Option<&String>) -> bool {
 
 fn update_metadata(row: &mut ClientRow, placed: &Placed, notice: &Registration) -> Vec<String> {
     let mut fields = Vec::new();
-    let client = &mut row.client;
+    let client = Arc::make_mut(&mut row.client);
     replace(&mut fields, "algorithm", &mut client.algorithm, &notice.algorithm);
     replace(
         &mut fields,
@@ -113,7 +114,10 @@ fn update_metadata(row: &mut ClientRow, placed: &Placed, notice: &Registration) 
         &notice.authorization_grant_type,
     );
     replace(&mut fields, "client_type", &mut client.client_type, &notice.client_type);
-    replace(&mut fields, "redirect_uris", &mut client.redirect_uris, &redirect_uris(notice));
+    if !notice.redirect_uris.split_whitespace().eq(client.redirect_uris.iter().map(String::as_str)) {
+        client.redirect_uris = redirect_uris(notice);
+        fields.push("redirect_uris".to_owned());
+    }
     replace(&mut fields, "token_url", &mut client.token_url, &notice.token_url);
     replace(&mut fields, "authorize_url", &mut client.authorize_url, &notice.authorize_url);
     replace(
@@ -123,13 +127,16 @@ fn update_metadata(row: &mut ClientRow, placed: &Placed, notice: &Registration) 
         &notice.openid_autodiscovery_url,
     );
     let known = row.secret.as_ref().map(|secret| &secret.sealed);
-    if !is_same_secret(known, notice.client_secret.as_ref()) {
-        row.client.has_secret = notice.client_secret.is_some();
+    let new = notice.client_secret.as_ref();
+    if !is_same_secret(known, new) {
+        client.has_secret = new.is_some();
         fields.push("client_secret".to_owned());
     }
-    // Also if it is the same: while the fingerprint key is rotated, the new envelope carries the
-    // fingerprint by which the secret will be known afterwards.
-    row.secret = sealed_secret(placed, notice);
+    // While the fingerprint key is rotated, the new envelope of the same secret carries the
+    // fingerprint by which it will be known afterwards.
+    if known.map(|sealed| &sealed.sealed.fp) != new.map(|sealed| &sealed.sealed.fp) {
+        row.secret = sealed_secret(placed, notice);
+    }
     fields
 }
 
@@ -149,33 +156,33 @@ fn is_same_secret(known: Option<&Sealed>, new: Option<&Sealed>) -> bool {
     }
 }
 
-fn update_departments(client: &mut Client, placed: &Placed, notice: &Registration, changes: &mut Vec<Change>) {
-    let table: Option<BTreeSet<i64>> = client.departments.as_ref().map(|ids| ids.iter().copied().collect());
-    let Some(after) = departments_after(table.as_ref(), notice) else {
+fn update_departments(client: &mut Arc<Client>, placed: &Placed, notice: &Registration, changes: &mut Vec<Change>) {
+    let table = client.departments.clone();
+    let Some(after) = departments_after(table.as_deref(), notice) else {
         return;
     };
     let drift =
-        notice.departments.is_some() && table.as_ref().is_some_and(|table| with_notice(table.clone(), notice) != after);
-    let before = table.clone().unwrap_or_default();
-    let added: Vec<i64> = after.difference(&before).copied().collect();
-    let mut removed: Vec<i64> = before.difference(&after).copied().collect();
+        notice.departments.is_some() && table.as_ref().is_some_and(|ids| with_notice(ids.clone(), notice) != after);
+    let before = table.as_deref().unwrap_or_default();
+    let added = without(&after, before);
+    let mut removed = without(before, &after);
     if table.is_none() && after.is_empty() {
         removed.extend(notice.removed_department);
-        client.departments = Some(Vec::new());
+        Arc::make_mut(client).departments = Some(Vec::new());
     }
     if !added.is_empty() {
-        client.departments = Some(before.union(&after).copied().collect());
+        Arc::make_mut(client).departments = Some(sorted(before.iter().chain(&added).copied().collect()));
         changes.push(departments_change(ChangeType::ClientDepartmentsAdded, client, placed, added, drift));
     }
     if !removed.is_empty() {
-        client.departments = Some(after.into_iter().collect());
+        Arc::make_mut(client).departments = Some(after);
         changes.push(departments_change(ChangeType::ClientDepartmentsRemoved, client, placed, removed, drift));
     }
 }
 
 fn departments_change(
     kind: ChangeType,
-    client: &mut Client,
+    client: &mut Arc<Client>,
     placed: &Placed,
     departments: Vec<i64>,
     drift: bool,
@@ -187,51 +194,60 @@ fn departments_change(
 }
 
 /// Moves the state to what the departments say; a notice always ends a retirement.
-fn update_state(client: &mut Client, placed: &Placed, changes: &mut Vec<Change>) {
-    let departments = client.departments.as_ref().map(|ids| ids.iter().copied().collect());
-    let state = state_of(departments.as_ref());
+fn update_state(client: &mut Arc<Client>, placed: &Placed, changes: &mut Vec<Change>) {
+    let state = state_of(client.departments.as_deref());
     let was = client.state;
     if was != ClientState::Active && (state == ClientState::Active || was == ClientState::Retired) {
-        client.state = ClientState::Active;
+        Arc::make_mut(client).state = ClientState::Active;
         changes.push(Change::client(ChangeType::ClientReactivated, touch(client, placed)));
     }
     if client.state == ClientState::Active && state == ClientState::Inactive {
-        client.state = ClientState::Inactive;
+        Arc::make_mut(client).state = ClientState::Inactive;
         changes.push(Change::client(ChangeType::ClientDeactivated, touch(client, placed)));
     }
 }
 
 /// Notes on the row that this event changed it.
-pub(super) fn touch<'a>(client: &'a mut Client, placed: &Placed) -> &'a Client {
-    client.position = placed.position;
-    client.changed_time = placed.recorded_time;
+pub(super) fn touch<'a>(client: &'a mut Arc<Client>, placed: &Placed) -> &'a Arc<Client> {
+    let row = Arc::make_mut(client);
+    row.position = placed.position;
+    row.changed_time = placed.recorded_time;
     client
 }
 
-/// The departments after a notice: its own list if it has one, else what the table holds, then
-/// what it adds, then what it removes. None when none was ever named.
-fn departments_after(table: Option<&BTreeSet<i64>>, notice: &Registration) -> Option<BTreeSet<i64>> {
+/// The departments after a notice, sorted: its own list if it has one, else what the table holds,
+/// then what it adds, then what it removes. None when none was ever named.
+fn departments_after(table: Option<&[i64]>, notice: &Registration) -> Option<Vec<i64>> {
     let named = notice.added_department.is_some() || notice.removed_department.is_some();
     let base = match (&notice.departments, table) {
-        (Some(list), _) => list.iter().copied().collect(),
-        (None, Some(table)) => table.clone(),
-        (None, None) if named => BTreeSet::new(),
+        (Some(list), _) => list.clone(),
+        (None, Some(table)) => table.to_vec(),
+        (None, None) if named => Vec::new(),
         (None, None) => return None,
     };
     Some(with_notice(base, notice))
 }
 
-fn with_notice(mut base: BTreeSet<i64>, notice: &Registration) -> BTreeSet<i64> {
-    base.extend(notice.added_department);
-    if let Some(removed) = notice.removed_department {
-        base.remove(&removed);
-    }
-    base
+fn with_notice(mut ids: Vec<i64>, notice: &Registration) -> Vec<i64> {
+    ids.extend(notice.added_department);
+    ids.retain(|id| Some(*id) != notice.removed_department);
+    sorted(ids)
 }
 
-fn state_of(departments: Option<&BTreeSet<i64>>) -> ClientState {
+fn sorted(mut ids: Vec<i64>) -> Vec<i64> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// What is in one sorted list and not in another.
+fn without(ids: &[i64], others: &[i64]) -> Vec<i64> {
+    ids.iter().filter(|id| others.binary_search(id).is_err()).copied().collect()
+}
+
+fn state_of(departments: Option<&[i64]>) -> ClientState {
     match departments {
-        Some(ids) if ids.is_empty() => ClientState::Inactive,
+        Some([]) => ClientState::Inactive,
         _ => ClientState::Active,
     }
 }

@@ -1,5 +1,7 @@
 //! What commands do: the fold decides, and leaves the outcome in a row of its own.
 
+use std::sync::Arc;
+
 use crate::change::{Change, ChangeType, Data};
 use crate::client::ClientState;
 use crate::command::{Command, Outcome, Refusal, row_key};
@@ -214,7 +216,7 @@ fn retire_client(rows: &mut Rows, placed: &Placed, key: &RowKey, changes: &mut V
         return Outcome::Refused { reason: Refusal::NotFound };
     };
     if row.client.state != ClientState::Retired {
-        row.client.state = ClientState::Retired;
+        Arc::make_mut(&mut row.client).state = ClientState::Retired;
         let client = clients::touch(&mut row.client, placed);
         changes.push(Change::client(ChangeType::ClientRetired, client));
     }

@@ -142,7 +142,7 @@ fn client_of(change: &Change) -> Option<&Client> {
 fn clients(rows: &Rows) -> HashMap<String, Client> {
     rows.of(Kind::Client)
         .map(|row| match row {
-            Row::Client(row) => (row.client.id.clone(), row.client.clone()),
+            Row::Client(row) => (row.client.id.clone(), row.client.as_ref().clone()),
             other => panic!("{other:?}"),
         })
         .collect()
@@ -226,7 +226,7 @@ proptest! {
         if let Some(between) = &between {
             story.tell(between);
         }
-        let id = placed.client_key().unwrap().id;
+        let id = placed.rows()[0].id.clone();
         let before = clients(&story.rows).remove(&id).unwrap();
         let is_superseded = placed.event.attributes.time < story.row(&last).notice_time
             && placed.event.attributes.recorded_time.is_some();

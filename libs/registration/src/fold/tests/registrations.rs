@@ -189,19 +189,21 @@ fn a_secret_is_known_again_after_its_fingerprint_key_was_rotated() {
 #[test]
 fn a_secret_is_kept_with_the_event_that_sealed_it() {
     let mut story = Story::new();
-    for line in ["notice", "notice +3", "notice secret=s2"] {
+    let events = ["notice", "notice +3", "notice secret=s2"].map(|line| {
         let (placed, _) = story.fold(line);
-        let secret = story.row("").secret.as_ref().unwrap();
-        assert_eq!(secret.event, placed.event.attributes.id, "{line}");
-    }
+        (placed.event.attributes.id, story.row("").secret.as_ref().unwrap().event)
+    });
+    let [first, again, other] = events;
+    assert_eq!((first.1, again.1, other.1), (first.0, first.0, other.0), "the same secret stays in its first envelope");
     story.tell("notice secret=null");
     assert_eq!(story.row("").secret, None);
 }
 
 #[test]
 fn a_notice_without_an_integration_registers_nobody() {
-    let mut placed = place(second(0), 0, "notice");
-    placed.event.attributes.integration_id = None;
+    let mut event = place(second(0), 0, "notice").event;
+    event.attributes.integration_id = None;
+    let placed = Placed::after(second(0), 0, 0, event);
     assert_eq!(placed.rows(), []);
     assert_eq!(fold(&mut Rows::default(), &placed), []);
 }

@@ -39,7 +39,7 @@ async fn the_asyncapi_parser_finds_nothing_wrong_with_the_asyncapi_document() {
 /// acceptable and every other for refused: cursors are opaque, and a schema does not say all of a value.
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_allow() {
-    let server = Server::start();
+    let mut server = Server::start();
     let admin = server.admin();
     admin.integration("acme-lab").await;
     let dir = TempDir::new().unwrap();
@@ -53,8 +53,8 @@ async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_allow()
     run.args(["--exclude-operation-id", "revokeToken"]);
     run.args(["--no-color", "--generation-database", "none", "--request-timeout", "20"]);
     succeeded(&run.current_dir(dir.path()).output().unwrap());
-    let log = server.log();
+    assert_eq!(admin.get("/readyz").await["ready"], true);
+    let log = server.whole_log();
     let failed: Vec<_> = log.lines().filter(|line| line.contains("\"http.status\":5")).collect();
     assert!(failed.is_empty(), "{failed:?}");
-    assert_eq!(admin.get("/readyz").await["ready"], true);
 }

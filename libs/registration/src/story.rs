@@ -104,6 +104,15 @@ impl Story {
         }
     }
 
+    /// When the last notice was received of the client that a notice of these words is about.
+    pub(crate) fn last_notice(&self, words: &str) -> Option<Timestamp> {
+        let id = Words(words.split_whitespace().collect()).client();
+        match self.rows.get(&RowKey::new(Kind::Client, id)) {
+            Some(Row::Client(row)) => Some(row.notice_time),
+            _ => None,
+        }
+    }
+
     /// The client whose notices name no other.
     pub(crate) fn client(&self) -> &Client {
         &self.row("").client

@@ -17,13 +17,22 @@ pub(super) fn decide(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
     if let Body::LedgerCreate(create) = &placed.event.body {
         return create_ledger(rows, placed, create);
     }
-    let attributes = &placed.event.attributes;
-    let key = row_key(attributes);
-    if rows.get(&key).is_some() {
+    if rows.get(&row_key(&placed.event.attributes)).is_some() {
         return Vec::new();
     }
     let mut changes = Vec::new();
     let outcome = carry_out(rows, placed, &mut changes);
+    leave(rows, placed, outcome);
+    changes
+}
+
+/// Leaves an outcome in the row of its command. The first one stands.
+pub(super) fn leave(rows: &mut Rows, placed: &Placed, outcome: Outcome) {
+    let attributes = &placed.event.attributes;
+    let key = row_key(attributes);
+    if rows.get(&key).is_some() {
+        return;
+    }
     let command = Command {
         id: key.id.clone(),
         fingerprint: attributes.fingerprint.clone(),
@@ -32,7 +41,6 @@ pub(super) fn decide(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
         outcome,
     };
     rows.put(key, Row::Command(command));
-    changes
 }
 
 fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Outcome {
@@ -60,11 +68,12 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
             messages::settle(rows, &key(Kind::Quarantined), state)
         }
         Body::QuarantineDismiss => messages::settle(rows, &key(Kind::Quarantined), QuarantineState::Dismissed),
-        Body::LedgerCreate(_)
-        | Body::ProvetRegistration(_)
-        | Body::ClientReveal(_)
-        | Body::QuarantineReveal(_)
-        | Body::QuarantineReceive(_) => Outcome::Refused { reason: Refusal::NotFound },
+        Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
+            Outcome::Applied { id: placed.event.attributes.subject.clone() }
+        }
+        Body::LedgerCreate(_) | Body::ProvetRegistration(_) | Body::QuarantineReceive(_) => {
+            Outcome::Refused { reason: Refusal::NotFound }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
 use query::changes::ChangesPage;
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
-use query::quarantine::Released;
+use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
 use query::tokens::TokenCreated;
 use registration::change::{ChangeType, CloudEvent};

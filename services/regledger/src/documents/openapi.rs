@@ -53,7 +53,7 @@ every scope but `secrets:reveal` and `tokens:mint`.";
         query::tokens::revoke,
         query::quarantine::list,
         query::quarantine::show,
-        query::quarantine::release,
+        query::release::release,
         query::quarantine::dismiss,
         query::reveal::quarantined,
     ),

@@ -43,6 +43,7 @@ impl Placed {
             Body::LedgerCreate(_) => {
                 vec![RowKey::new(Kind::Ledger, ""), RowKey::new(Kind::Domain, DEFAULT_DOMAIN)]
             }
+            Body::LedgerRestore(_) => vec![RowKey::new(Kind::Ledger, "")],
             Body::IntegrationCreate(create) => vec![
                 command(),
                 RowKey::new(Kind::Integration, &create.integration.name),

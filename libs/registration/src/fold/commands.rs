@@ -5,7 +5,7 @@ use crate::client::ClientState;
 use crate::command::{Command, Outcome, Refusal, row_key};
 use crate::directory::{
     DEFAULT_DOMAIN, Domain, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationUpdate,
-    LedgerCreate, LedgerRow, PreviousKey, Token, TokenCreate, TokenRow,
+    LedgerCreate, LedgerRestore, LedgerRow, PreviousKey, Token, TokenCreate, TokenRow,
 };
 use crate::event::Body;
 use crate::fold::{Placed, clients, messages};
@@ -14,8 +14,10 @@ use crate::row::{Kind, Row, RowKey, Rows};
 
 /// A command that was repeated with its Idempotency-Key changes nothing: the first outcome stands.
 pub(super) fn decide(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
-    if let Body::LedgerCreate(create) = &placed.event.body {
-        return create_ledger(rows, placed, create);
+    match &placed.event.body {
+        Body::LedgerCreate(create) => return create_ledger(rows, placed, create),
+        Body::LedgerRestore(restore) => return restore_ledger(rows, restore),
+        _ => {}
     }
     if rows.get(&row_key(&placed.event.attributes)).is_some() {
         return Vec::new();
@@ -71,7 +73,7 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
         Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
             Outcome::Applied { id: placed.event.attributes.subject.clone() }
         }
-        Body::LedgerCreate(_) | Body::ProvetRegistration(_) | Body::QuarantineReceive(_) => {
+        Body::LedgerCreate(_) | Body::LedgerRestore(_) | Body::ProvetRegistration(_) | Body::QuarantineReceive(_) => {
             Outcome::Refused { reason: Refusal::NotFound }
         }
     }
@@ -84,12 +86,22 @@ fn create_ledger(rows: &mut Rows, placed: &Placed, create: &LedgerCreate) -> Vec
         return Vec::new();
     }
     let LedgerCreate { ledger, partitions } = create.clone();
-    rows.put(key, Row::Ledger(LedgerRow { ledger, partitions }));
+    rows.put(key, Row::Ledger(LedgerRow { ledger, partitions, restores: Vec::new() }));
     let domain =
         Domain { name: DEFAULT_DOMAIN.to_owned(), created_time: placed.recorded_time, position: placed.position };
     let row = RowKey::new(Kind::Domain, DEFAULT_DOMAIN);
     rows.put(row.clone(), Row::Domain(domain.clone()));
     vec![Change { kind: ChangeType::DomainCreated, row, data: Data::Domain { domain } }]
+}
+
+/// No row that anybody follows changes: only what a cursor is worth.
+fn restore_ledger(rows: &mut Rows, restore: &LedgerRestore) -> Vec<Change> {
+    let key = RowKey::new(Kind::Ledger, "");
+    if let Some(Row::Ledger(mut row)) = rows.take(&key) {
+        row.restores.push(restore.clone());
+        rows.put(key, Row::Ledger(row));
+    }
+    Vec::new()
 }
 
 fn create_integration(

@@ -1,5 +1,5 @@
 use super::*;
-use crate::story::{Story, place, second};
+use crate::story::{Story, named_id, place, second};
 
 mod commands;
 mod departments;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use parking_lot::Mutex;
 use projection::{Store, StoreError, StoredChange};
+use registration::directory::LedgerRow;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +43,7 @@ pub struct Tailer {
 
 impl Tailer {
     /// Begins at what is projected now.
-    pub fn new(store: Store, ledger: &str) -> Arc<Self> {
+    pub fn new(store: Store, ledger: &LedgerRow) -> Arc<Self> {
         let at = Cursor::at_heads(ledger, store.watch().borrow().iter().copied());
         Arc::new(Self {
             store,

@@ -54,7 +54,7 @@ fn command() -> impl Strategy<Value = String> {
         "create (b|c) domain=(default|nowhere)".prop_map(|line| (line, "d")),
         "rotate (acme-lab|b|c) hash=h[12]".prop_map(|line| (line, "d")),
         "(token|revoke) t[12]".prop_map(|line| (line, "d")),
-        "genesis l[12]".prop_map(|line| (line, "d")),
+        "(genesis l[12]|restore e[12] heads=\\[[1-9]\\])".prop_map(|line| (line, "d")),
     ];
     (verbs, prop::option::weighted(0.3, 0..3_u8)).prop_map(|((line, pool), key)| match key {
         Some(key) => format!("{line} key={pool}{key}"),

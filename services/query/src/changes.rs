@@ -168,7 +168,7 @@ impl Query {
     }
 
     fn stream(&self, filter: Filter, access: &Access, cursor: Cursor, with_snapshot: bool) -> HttpResponse {
-        let token = access.token.id.clone();
+        let token = access.token.clone();
         let subscriber = Subscriber::new(self.feed.clone(), filter, token, cursor, with_snapshot);
         HttpResponse::Ok()
             .content_type("text/event-stream")

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -58,6 +59,7 @@ pub struct Server {
     /// Its data directory.
     pub data_dir: PathBuf,
     lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
     _own: Option<TempDir>,
 }
 
@@ -85,12 +87,16 @@ impl Server {
     pub fn try_start_in(data_dir: &Path, options: &Options<'_>) -> Result<Self, String> {
         let mut child = command(data_dir, options).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let serving = collect(&mut child, lines.clone());
+        let (reader, serving) = collect(&mut child, lines.clone());
         match serving.recv_timeout(PATIENCE) {
-            Ok(url) => Ok(Self { child, url, data_dir: data_dir.to_owned(), lines, _own: None }),
+            Ok(url) => {
+                let data_dir = data_dir.to_owned();
+                Ok(Self { child, url, data_dir, lines, reader: Some(reader), _own: None })
+            }
             Err(_) => {
                 let _ = child.kill();
                 let status = child.wait().unwrap();
+                reader.join().unwrap();
                 Err(format!("{}\n{status}", lines.lock().unwrap().join("\n")))
             }
         }
@@ -102,7 +108,8 @@ impl Server {
         Client::new(&self.url, token.trim())
     }
 
-    /// Everything it logged so far.
+    /// What it logged and was read so far. The lines come through a pipe, so the last ones may still be on their way: all of
+    /// them are there once it has [ended](Self::wait).
     pub fn log(&self) -> String {
         self.lines.lock().unwrap().join("\n")
     }
@@ -123,6 +130,7 @@ impl Server {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.read_to_the_end();
     }
 
     /// Sends a signal by name: `TERM`, `STOP`.
@@ -131,11 +139,12 @@ impl Server {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself. All that it said is in the [log](Self::log) then.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = std::time::Duration::from_millis(10);
         for _ in 0..(PATIENCE.as_millis() / deadline.as_millis()) {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.read_to_the_end();
                 return status;
             }
             std::thread::sleep(deadline);
@@ -143,11 +152,25 @@ impl Server {
         panic!("it did not end; it said:\n{}", self.log());
     }
 
+    fn read_to_the_end(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+    }
+
     /// Asks it to stop, waits until it has, and gives the data directory back.
     pub fn stop(mut self) -> (ExitStatus, PathBuf, Option<TempDir>) {
         self.signal("TERM");
         let status = self.wait();
         (status, self.data_dir.clone(), self._own.take())
+    }
+
+    /// Asks it to stop, waits until it has, and gives everything that it logged.
+    pub fn whole_log(&mut self) -> String {
+        self.signal("TERM");
+        let status = self.wait();
+        assert!(status.success(), "{status}: {}", self.log());
+        self.log()
     }
 }
 
@@ -179,10 +202,10 @@ fn command(data_dir: &Path, options: &Options<'_>) -> Command {
 }
 
 /// Keeps the lines of a child, and says where it serves as soon as it says so.
-fn collect(child: &mut Child, lines: Arc<Mutex<Vec<String>>>) -> Receiver<String> {
+fn collect(child: &mut Child, lines: Arc<Mutex<Vec<String>>>) -> (JoinHandle<()>, Receiver<String>) {
     let (found, serving) = channel();
     let stderr = BufReader::new(child.stderr.take().unwrap());
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         for line in stderr.lines().map_while(Result::ok) {
             if let Ok(Value::Object(event)) = serde_json::from_str(&line)
                 && event.get("message").is_some_and(|message| message == "serving")
@@ -192,5 +215,5 @@ fn collect(child: &mut Child, lines: Arc<Mutex<Vec<String>>>) -> Receiver<String
             lines.lock().unwrap().push(line);
         }
     });
-    serving
+    (reader, serving)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ledger::{AppendError, Entry, Ledger, Limit, ReadError};
 use parking_lot::{RwLock, RwLockReadGuard};
-use registration::directory::{Directory, LedgerCreate, Scope, TokenCreate, TokenSpec};
+use registration::directory::{Directory, LedgerCreate, LedgerRow, Scope, TokenCreate, TokenSpec};
 use registration::event::{Attributes, EventError, EventType, encode_data};
 use registration::{Event, Placed};
 use tokio::sync::{Mutex, watch};
@@ -108,6 +108,11 @@ impl DirectoryView {
     /// Id of the ledger.
     pub fn ledger_id(&self) -> String {
         self.read().ledger().map(|row| row.ledger.clone()).unwrap_or_default()
+    }
+
+    /// What the ledger says of itself.
+    pub fn ledger(&self) -> LedgerRow {
+        self.read().ledger().cloned().unwrap_or_default()
     }
 
     /// Number of partitions.

@@ -13,10 +13,12 @@ mod secret;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 use jiff::Timestamp;
-use ledger::{Entry, Ledger, Place};
+use ledger::{Entry, Ledger, Place, Recorded, leaf_hash};
 use prometheus::{Histogram, HistogramOpts, Registry};
-use registration::event::EventType;
+use registration::Event;
+use registration::event::{Attributes, EventError, EventType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -42,6 +44,32 @@ pub struct Receipt {
     pub leaf_hash: String,
     /// When it was recorded.
     pub recorded_time: Timestamp,
+}
+
+impl Receipt {
+    /// The receipt that was given for an event.
+    ///
+    /// # Errors
+    /// [`EventError`] if it is no event, or one of a type that this executable does not know.
+    pub fn of(recorded: &Recorded) -> Result<Self, EventError> {
+        let event = Event::parse(&recorded.bytes)?;
+        Ok(Self::new(&event.attributes, recorded.place(), &leaf_hash(&recorded.bytes)))
+    }
+
+    fn new(attributes: &Attributes, place: Place, leaf_hash: &[u8]) -> Self {
+        Self {
+            event_id: attributes.id,
+            partition: place.partition,
+            position: place.position,
+            leaf_hash: BASE64.encode(leaf_hash),
+            recorded_time: attributes.recorded_time.unwrap_or(attributes.time),
+        }
+    }
+
+    /// Where the event stands.
+    pub fn place(&self) -> Place {
+        Place { partition: self.partition, position: self.position }
+    }
 }
 
 /// Why something could not be recorded although nothing was wrong with it. All of these are worth

@@ -2,10 +2,8 @@
 
 use std::net::IpAddr;
 
-use data_encoding::BASE64;
 use jiff::Timestamp;
 use ledger::leaf_hash;
-use registration::client::client_id;
 use registration::directory::IntegrationRow;
 use registration::event::{Attributes, EventType, encode, encode_data};
 use registration::notice::{Notice, Rejection, Tenant};
@@ -92,12 +90,6 @@ impl<'a> Prepared<'a> {
         }
         Ok(Self { delivery, notice })
     }
-
-    /// The id of the client that it registers.
-    pub fn client_id(&self) -> String {
-        let integration = self.delivery.integration.integration.id;
-        client_id(integration, &self.notice.tenant.to_string(), &self.notice.client_id)
-    }
 }
 
 impl From<Rejection> for Refused {
@@ -135,6 +127,12 @@ impl Delivery<'_> {
         })
     }
 
+    /// How a repetition of it is known, if it came with an Idempotency-Key.
+    pub fn idempotency_id(&self) -> Option<String> {
+        let holder = self.integration.integration.id.to_string();
+        self.idempotency_key.map(|key| idempotency_id(&holder, key))
+    }
+
     fn attributes(&self, id: Uuid, subject: String) -> Attributes {
         let integration = &self.integration.integration;
         Attributes {
@@ -144,7 +142,7 @@ impl Delivery<'_> {
             time: self.time,
             recorded_time: self.released,
             integration_id: Some(integration.id),
-            idempotency_key: self.idempotency_key.map(|key| idempotency_id(&integration.id.to_string(), key)),
+            idempotency_key: self.idempotency_id(),
             ..Attributes::default()
         }
     }
@@ -217,15 +215,9 @@ impl Admission {
         partition: u32,
         bytes: Vec<u8>,
     ) -> Result<Receipt, Unavailable> {
-        let leaf_hash = BASE64.encode(&leaf_hash(&bytes));
+        let leaf_hash = leaf_hash(&bytes);
         let place = self.append(kind, partition, bytes.into()).await?;
-        Ok(Receipt {
-            event_id: attributes.id,
-            partition: place.partition,
-            position: place.position,
-            leaf_hash,
-            recorded_time: attributes.recorded_time.unwrap_or(attributes.time),
-        })
+        Ok(Receipt::new(attributes, place, &leaf_hash))
     }
 
     fn partition_of(&self, integration: &IntegrationRow, tenant: &Tenant) -> u32 {

@@ -46,7 +46,7 @@ impl Hub {
             name: name.to_owned(),
             source: Source::Provet,
             domain: "default".to_owned(),
-            notify: Notify::Hookup,
+            notify: Notify::Hookup {},
             owner: None,
             authorization_grant_type: None,
             redirect_uris: Vec::new(),

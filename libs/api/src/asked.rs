@@ -41,12 +41,17 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = registration::json::parse(bytes).map_err(|malformed| {
         Problem::new(ProblemType::MalformedBody, format!("The body is not strict JSON: {malformed}."))
     })?;
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let pointer = pointer(error.path());
-        let detail = unquoted(&error.into_inner().to_string());
-        Problem::new(ProblemType::InvalidBody, "Fields break rules; mend those that are listed.")
-            .errors(vec![Violation { pointer, detail }])
-    })
+    // By itself serde would take the fields of an array in their order.
+    if !value.is_object() {
+        return Err(wrong(String::new(), "expected an object".to_owned()));
+    }
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| wrong(pointer(error.path()), unquoted(&error.into_inner().to_string())))
+}
+
+fn wrong(pointer: String, detail: String) -> Problem {
+    Problem::new(ProblemType::InvalidBody, "Fields break rules; mend those that are listed.")
+        .errors(vec![Violation { pointer, detail }])
 }
 
 /// The JSON Pointer (RFC 6901) of a path.
@@ -65,6 +70,21 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Asked {
+        #[expect(dead_code, reason = "only whether it can be read is asked")]
+        name: Option<String>,
+    }
+
+    #[test]
+    fn what_is_asked_is_an_object() {
+        assert!(parse::<Asked>(b"{}").is_ok());
+        for body in ["[]", "[null]", "null", "7", "\"name\""] {
+            let problem = parse::<Asked>(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.kind(), ProblemType::InvalidBody, "{body}");
+        }
+    }
 
     #[test]
     fn what_is_wrong_is_said_by_its_pointer_and_without_its_value() {

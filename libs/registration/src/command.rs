@@ -47,6 +47,8 @@ pub enum Refusal {
     DomainNotFound,
     /// There is no such row, or it is in no state in which the command makes sense.
     NotFound,
+    /// A released notification: newer notices of its client had come meanwhile.
+    Superseded,
 }
 
 impl Command {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::fold::{Placed, fold};
 use crate::row::{Columns, Kind, Row, RowKey, Rows};
@@ -31,13 +32,40 @@ pub struct LedgerCreate {
     pub partitions: u32,
 }
 
-/// What the genesis said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The data of an event that begins a new era: the ledger was restored from a backup, and gives positions that were given
+/// before to other events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LedgerRestore {
+    /// Id of the era: part of every cursor that is made in it.
+    pub era: Uuid,
+    /// The head of each partition at that moment: what is before them is as it was in the eras before.
+    pub heads: Vec<u64>,
+}
+
+/// What the genesis said, and what has become of the ledger since.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// Id of the ledger.
     pub ledger: String,
     /// Number of partitions.
     pub partitions: u32,
+    /// Every restore; each began an era.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restores: Vec<LedgerRestore>,
+}
+
+impl LedgerRow {
+    /// The era that is now; none is the first one, before any restore.
+    pub fn era(&self) -> Option<Uuid> {
+        self.restores.last().map(|restore| restore.era)
+    }
+
+    /// The restores after an era, in order; `None` if this ledger knows of no such era: a backup from before it was restored.
+    pub fn restores_since(&self, era: Option<Uuid>) -> Option<&[LedgerRestore]> {
+        let Some(era) = era else { return Some(&self.restores) };
+        let begun = self.restores.iter().position(|restore| restore.era == era)?;
+        self.restores.get(begun + 1..)
+    }
 }
 
 /// A domain owns integrations, subscriptions and access tokens.

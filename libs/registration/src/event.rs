@@ -12,7 +12,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
-use crate::directory::{IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, TokenCreate};
+use crate::directory::{
+    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, TokenCreate,
+};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
 
 /// The largest ledger entry in bytes: the entry bundles of C2SP tlog-tiles prefix 16 bits of length.
@@ -97,6 +99,8 @@ pub struct Event {
 pub enum EventType {
     /// The genesis: position 0 of partition 0.
     LedgerCreate,
+    /// The ledger was restored from a backup: a new era begins.
+    LedgerRestore,
     /// An integration is to be made.
     IntegrationCreate,
     /// Fields of an integration are to be replaced.
@@ -127,8 +131,9 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LedgerCreate,
+        Self::LedgerRestore,
         Self::IntegrationCreate,
         Self::IntegrationUpdate,
         Self::IntegrationRotateHookup,
@@ -148,6 +153,7 @@ impl EventType {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LedgerCreate => "regledger.ledger.create.v1",
+            Self::LedgerRestore => "regledger.ledger.restore.v1",
             Self::IntegrationCreate => "regledger.integration.create.v1",
             Self::IntegrationUpdate => "regledger.integration.update.v1",
             Self::IntegrationRotateHookup => "regledger.integration.rotate_hookup.v1",
@@ -169,6 +175,7 @@ impl EventType {
         matches!(
             self,
             Self::LedgerCreate
+                | Self::LedgerRestore
                 | Self::IntegrationCreate
                 | Self::IntegrationUpdate
                 | Self::IntegrationRotateHookup
@@ -188,6 +195,7 @@ pub struct Nothing {}
 #[allow(missing_docs, reason = "each variant is the event type of the same name")]
 pub enum Body {
     LedgerCreate(LedgerCreate),
+    LedgerRestore(LedgerRestore),
     IntegrationCreate(IntegrationCreate),
     IntegrationUpdate(IntegrationUpdate),
     IntegrationRotateHookup(IntegrationRotateHookup),
@@ -239,6 +247,7 @@ impl Body {
         let data = data.get();
         Ok(match kind {
             EventType::LedgerCreate => Self::LedgerCreate(serde_json::from_str(data)?),
+            EventType::LedgerRestore => Self::LedgerRestore(serde_json::from_str(data)?),
             EventType::IntegrationCreate => Self::IntegrationCreate(serde_json::from_str(data)?),
             EventType::IntegrationUpdate => Self::IntegrationUpdate(serde_json::from_str(data)?),
             EventType::IntegrationRotateHookup => Self::IntegrationRotateHookup(serde_json::from_str(data)?),

@@ -47,6 +47,7 @@ impl Placed {
             Body::LedgerCreate(_) => {
                 vec![RowKey::new(Kind::Ledger, ""), RowKey::new(Kind::Domain, DEFAULT_DOMAIN)]
             }
+            Body::LedgerRestore(_) => vec![RowKey::new(Kind::Ledger, "")],
             Body::IntegrationCreate(create) => vec![
                 command(),
                 RowKey::new(Kind::Integration, &create.integration.name),
@@ -61,14 +62,26 @@ impl Placed {
                 RowKey::new(Kind::Domain, create.token.domain.as_deref().unwrap_or(DEFAULT_DOMAIN)),
             ],
             Body::TokenRevoke => vec![command(), subject(Kind::Token)],
-            Body::ProvetRegistration(_) => self.client.iter().cloned().collect(),
+            Body::ProvetRegistration(_) => self.client.iter().cloned().chain(self.is_release().then(command)).collect(),
             Body::ClientRetire => vec![command(), subject(Kind::Client)],
-            Body::ClientReveal(_) | Body::QuarantineReveal(_) => Vec::new(),
+            Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
+                self.is_repeatable().then(command).into_iter().collect()
+            }
             Body::QuarantineReceive(message) => vec![RowKey::new(Kind::Quarantined, &message.id)],
             Body::QuarantineRelease(_) | Body::QuarantineDismiss => {
                 vec![command(), subject(Kind::Quarantined)]
             }
         }
+    }
+
+    /// Whether a registration was in quarantine until it was released.
+    fn is_release(&self) -> bool {
+        self.event.attributes.recorded_time.is_some()
+    }
+
+    /// Whether a repetition of it can be known.
+    fn is_repeatable(&self) -> bool {
+        self.event.attributes.idempotency_key.is_some()
     }
 }
 
@@ -86,7 +99,8 @@ fn client_of(event: &Event) -> Option<RowKey> {
 pub fn fold(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
     match &placed.event.body {
         Body::ProvetRegistration(registration) => clients::register(rows, placed, registration),
-        Body::ClientReveal(_) | Body::QuarantineReveal(_) => Vec::new(),
+        // Who sees what is decided before it is shown; only that it was shown may have to be known again.
+        Body::ClientReveal(_) | Body::QuarantineReveal(_) if !placed.is_repeatable() => Vec::new(),
         Body::QuarantineReceive(message) => messages::receive(rows, placed, message),
         _ => commands::decide(rows, placed),
     }

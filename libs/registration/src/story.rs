@@ -104,6 +104,15 @@ impl Story {
         }
     }
 
+    /// When the last notice was received of the client that a notice of these words is about.
+    pub(crate) fn last_notice(&self, words: &str) -> Option<Timestamp> {
+        let id = Words(words.split_whitespace().collect()).client();
+        match self.rows.get(&RowKey::new(Kind::Client, id)) {
+            Some(Row::Client(row)) => Some(row.notice_time),
+            _ => None,
+        }
+    }
+
     /// The client whose notices name no other.
     pub(crate) fn client(&self) -> &Client {
         &self.row("").client
@@ -142,8 +151,8 @@ pub(crate) fn entry(position: u64, line: &str) -> Vec<u8> {
     encode_data(&attributes, kind, &data).unwrap()
 }
 
-/// The id of an integration: fixed by its name, so that notices need not know where it was made.
-fn integration_id(name: &str) -> Uuid {
+/// The id of an integration or an era: fixed by its name, so that nobody needs to know where it was made.
+pub(crate) fn named_id(name: &str) -> Uuid {
     let number = name.bytes().fold(0_u128, |number, byte| number << 8 | u128::from(byte));
     Uuid::from_u128(number)
 }
@@ -194,7 +203,7 @@ impl<'a> Words<'a> {
             subject,
             time: self.second("at").unwrap_or_else(|| second(position.cast_signed())),
             recorded_time: self.second("released"),
-            integration_id: Some(integration_id(self.integration())),
+            integration_id: Some(named_id(self.integration())),
             idempotency_key: self.value("key").map(str::to_owned),
             fingerprint: None,
             actor: Some("token-1".to_owned()),
@@ -208,6 +217,10 @@ impl<'a> Words<'a> {
         let released = |superseded: bool| json!({"partition": 0, "position": 0, "superseded": superseded});
         match self.verb() {
             "genesis" => (EventType::LedgerCreate, json!({"ledger": name, "partitions": 1})),
+            "restore" => {
+                let heads: Value = self.value("heads").unwrap().parse().unwrap();
+                (EventType::LedgerRestore, json!({"era": named_id(name), "heads": heads}))
+            }
             "create" => {
                 let spec = json!({"name": name, "source": "provet", "notify": {"kind": "hookup"},
                     "domain": domain.unwrap_or("default")});
@@ -272,7 +285,7 @@ impl<'a> Words<'a> {
     fn client(&self) -> String {
         let body = self.body();
         let notice = notice::parse(body.as_bytes()).unwrap();
-        let integration = integration_id(self.integration());
+        let integration = named_id(self.integration());
         client_id(integration, &notice.tenant.to_string(), &notice.client_id)
     }
 }

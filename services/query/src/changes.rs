@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use api::{Access, Problem, ProblemType, limit};
 use projection::StoredChange;
-use registration::directory::Scope;
+use registration::directory::{LedgerRow, Scope};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -126,12 +126,12 @@ fn wants_json(request: &HttpRequest) -> bool {
 impl Query {
     /// Where to begin.
     async fn cursor(&self, given: Option<&str>, from: Option<&str>) -> Result<Cursor, Problem> {
-        let ledger = self.gate.directory().ledger_id();
+        let ledger = self.gate.directory().ledger();
         if let Some(word) = given {
             return self.resume(word, &ledger).await;
         }
         match from {
-            None | Some("beginning") => Ok(Cursor::beginning(&ledger, self.ledger.partitions())),
+            None | Some("beginning") => Ok(Cursor::beginning(&ledger)),
             Some("now" | "snapshot") => {
                 let heads = self.store.watch().borrow().clone();
                 Ok(Cursor::at_heads(&ledger, heads))
@@ -140,12 +140,20 @@ impl Query {
         }
     }
 
-    async fn resume(&self, word: &str, ledger: &str) -> Result<Cursor, Problem> {
-        let cursor =
+    async fn resume(&self, word: &str, ledger: &LedgerRow) -> Result<Cursor, Problem> {
+        let mut cursor =
             Cursor::decode(word).map_err(|_| Problem::query("This is no cursor; use one that the stream gave."))?;
-        if cursor.ledger != ledger || cursor.next.len() != self.ledger.partitions() as usize {
+        if cursor.ledger != ledger.ledger || cursor.next.len() != self.ledger.partitions() as usize {
             return Err(gone("The cursor belongs to another ledger."));
         }
+        // What the first restore after its era left is all that it has in common with this ledger.
+        let since = ledger.restores_since(cursor.era);
+        let restore = since.map(<[_]>::first);
+        let is_common = restore.is_some_and(|first| first.is_none_or(|restore| cursor.is_within(&restore.heads)));
+        if !is_common {
+            return Err(gone("The ledger was restored from a backup that was made before the cursor."));
+        }
+        cursor.era = ledger.era();
         for (partition, next) in (0..).zip(&cursor.next) {
             let head = self
                 .ledger
@@ -160,7 +168,7 @@ impl Query {
     }
 
     fn stream(&self, filter: Filter, access: &Access, cursor: Cursor, with_snapshot: bool) -> HttpResponse {
-        let token = access.token.id.clone();
+        let token = access.token.clone();
         let subscriber = Subscriber::new(self.feed.clone(), filter, token, cursor, with_snapshot);
         HttpResponse::Ok()
             .content_type("text/event-stream")

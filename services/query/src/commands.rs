@@ -10,6 +10,19 @@ use serde::Serialize;
 
 use crate::Query;
 
+/// A request that is carried out once for each Idempotency-Key, if it came with one.
+pub(crate) struct Once<'a> {
+    repetition: Option<Repetition>,
+    _in_progress: Option<InProgress<'a>>,
+}
+
+impl Once<'_> {
+    /// Whether a repetition of it will be known.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.repetition.is_some()
+    }
+}
+
 /// A command that was carried out.
 pub(crate) struct Done {
     /// Name or id of its row.
@@ -29,21 +42,51 @@ impl Query {
         &self,
         request: &HttpRequest,
         access: &Access,
-        mut intent: Intent,
+        intent: Intent,
         asked: &impl Serialize,
         data: &impl Serialize,
     ) -> Result<Done, Problem> {
-        intent.repetition = repetition(request, access, intent.kind, asked)?;
-        let repetition = intent.repetition.clone();
-        let _guard = match &repetition {
-            Some(repetition) => Some(self.begin(&repetition.id)?),
-            None => None,
-        };
-        if let Some(repetition) = &repetition
-            && let Some(command) = self.command(&repetition.id).await?
-        {
-            return repeated(&command, repetition);
+        let (once, before) = self.once(request, access, intent.kind, asked).await?;
+        match before {
+            Some(command) => done(&command, true),
+            None => self.finish(once, intent, data).await,
         }
+    }
+
+    /// Begins a request: nobody else carries it out while what is returned is held. If it is repeated, the command that it was
+    /// before comes too.
+    ///
+    /// # Errors
+    /// 409 while the same Idempotency-Key is being carried out, 422 if it was used for another request.
+    pub(crate) async fn once(
+        &self,
+        request: &HttpRequest,
+        access: &Access,
+        kind: EventType,
+        asked: &impl Serialize,
+    ) -> Result<(Once<'_>, Option<Command>), Problem> {
+        let Some(repetition) = repetition(request, access, kind, asked)? else {
+            return Ok((Once { repetition: None, _in_progress: None }, None));
+        };
+        let in_progress = self.begin(&repetition.id)?;
+        let before = self.command(&repetition.id).await?;
+        if let Some(command) = &before {
+            same_request(command, &repetition)?;
+        }
+        Ok((Once { repetition: Some(repetition), _in_progress: Some(in_progress) }, before))
+    }
+
+    /// Appends the intent of a request that was begun, and answers with what the fold decided.
+    ///
+    /// # Errors
+    /// As [`Query::carry_out`].
+    pub(crate) async fn finish(
+        &self,
+        once: Once<'_>,
+        mut intent: Intent,
+        data: &impl Serialize,
+    ) -> Result<Done, Problem> {
+        intent.repetition.clone_from(&once.repetition);
         let submitted = self.admission.submit(intent, data).await?;
         if !self.is_projected(submitted.place).await {
             return Err(outcome_unknown(submitted.place));
@@ -52,10 +95,10 @@ impl Query {
         // What the answer says must be so for the next request to this process too.
         let _ = self.gate.directory().catch_up().await;
         let is_own = (command.partition, command.position) == (submitted.place.partition, submitted.place.position);
-        match repetition {
-            Some(repetition) if !is_own => repeated(&command, &repetition),
-            _ => done(&command, false),
+        if let Some(repetition) = &once.repetition {
+            same_request(&command, repetition)?;
         }
+        done(&command, !is_own)
     }
 
     /// Whether a request with this Idempotency-Key was carried out before: asked before what it did
@@ -74,12 +117,16 @@ impl Query {
             return Ok(false);
         };
         match self.command(&repetition.id).await? {
-            Some(command) => repeated(&command, &repetition).map(|_| true),
+            Some(command) => {
+                same_request(&command, &repetition)?;
+                done(&command, true).map(|_| true)
+            }
             None => Ok(false),
         }
     }
 
-    async fn command(&self, id: &str) -> Result<Option<Command>, Problem> {
+    /// What became of a command.
+    pub(crate) async fn command(&self, id: &str) -> Result<Option<Command>, Problem> {
         match self.row(RowKey::new(Kind::Command, id)).await? {
             Some(Row::Command(command)) => Ok(Some(command)),
             _ => Ok(None),
@@ -91,11 +138,12 @@ impl Query {
         self.store.row(key).await.map_err(unreadable)
     }
 
-    fn begin(&self, id: &str) -> Result<InProgress<'_>, Problem> {
+    /// Begins what is done once at a time; it is being done until what is returned is dropped.
+    pub(crate) fn begin(&self, id: &str) -> Result<InProgress<'_>, Problem> {
         if !self.in_progress.lock().insert(id.to_owned()) {
             return Err(Problem::new(
                 ProblemType::InProgress,
-                "A request with this Idempotency-Key is being carried out; ask again in a second.",
+                "The same is being carried out at this moment; ask again in a second.",
             )
             .retry_after(1));
         }
@@ -103,7 +151,8 @@ impl Query {
     }
 }
 
-struct InProgress<'a> {
+/// Something that is being carried out.
+pub(crate) struct InProgress<'a> {
     query: &'a Query,
     id: String,
 }
@@ -132,7 +181,7 @@ fn repetition(
     let key = key
         .to_str()
         .ok()
-        .filter(|key| (1..=255).contains(&key.len()))
+        .filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or_else(|| Problem::query("The Idempotency-Key must be 1 to 255 visible ASCII characters."))?;
     let asked = serde_json::to_vec(asked).unwrap_or_default();
     let operation = format!("{} {}", request.method(), request.path());
@@ -141,17 +190,19 @@ fn repetition(
     Ok(Some(Repetition { id: idempotency_id(&holder, key), fingerprint: fingerprint(&operation, &asked) }))
 }
 
-fn repeated(command: &Command, repetition: &Repetition) -> Result<Done, Problem> {
-    if command.fingerprint.as_ref() != Some(&repetition.fingerprint) {
-        return Err(Problem::new(
-            ProblemType::IdempotencyKeyReused,
-            "This Idempotency-Key came with another request before; use a new one.",
-        ));
+/// Refuses a key that came with another request before.
+fn same_request(command: &Command, repetition: &Repetition) -> Result<(), Problem> {
+    if command.fingerprint.as_ref() == Some(&repetition.fingerprint) {
+        return Ok(());
     }
-    done(command, true)
+    Err(Problem::new(
+        ProblemType::IdempotencyKeyReused,
+        "This Idempotency-Key came with another request before; use a new one.",
+    ))
 }
 
-fn done(command: &Command, is_repeated: bool) -> Result<Done, Problem> {
+/// What the fold decided, as an answer.
+pub(crate) fn done(command: &Command, is_repeated: bool) -> Result<Done, Problem> {
     match &command.outcome {
         Outcome::Applied { id } => Ok(Done { id: id.clone(), is_repeated }),
         Outcome::Refused { reason } => Err(match reason {
@@ -161,16 +212,17 @@ fn done(command: &Command, is_repeated: bool) -> Result<Done, Problem> {
             Refusal::DomainNotFound => {
                 Problem::new(ProblemType::Conflict, "There is no such domain; `default` exists from the start.")
             }
+            Refusal::Superseded => Problem::new(ProblemType::Conflict, "Newer notices of its client have come."),
             Refusal::NotFound => Problem::not_found(),
         }),
     }
 }
 
-fn outcome_unknown(place: ledger::Place) -> Problem {
+/// It was appended, and nobody knows yet what the fold makes of it.
+pub(crate) fn outcome_unknown(place: ledger::Place) -> Problem {
     Problem::new(
         ProblemType::OutcomeUnknown,
-        "The command is in the ledger, but not projected yet. Send it again with the same \
-         Idempotency-Key to learn its outcome.",
+        "It is in the ledger, but not projected yet. Send it again with the same Idempotency-Key to learn its outcome.",
     )
     .position(place)
 }

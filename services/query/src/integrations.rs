@@ -13,7 +13,9 @@ use registration::event::{EventType, Nothing};
 use registration::quarantine::Violation;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Number;
 
 use crate::Query;
 use crate::once::{Shown, refuse};
@@ -45,7 +47,7 @@ pub struct HookupUrl {
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
     /// Seconds; a day by default, 30 days at most.
-    #[serde(default = "a_day")]
+    #[serde(default = "a_day", deserialize_with = "whole")]
     #[schemars(range(max = 2_592_000))]
     pub grace_seconds: u32,
 }
@@ -61,6 +63,13 @@ impl Rotate {
         });
         Vec::from_iter(violation)
     }
+}
+
+/// JSON has one kind of numbers: 60.0 is as whole as 60.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = Number::deserialize(deserializer)?;
+    let whole = registration::json::integer(&number.to_string()).ok().and_then(|whole| u32::try_from(whole).ok());
+    whole.ok_or_else(|| D::Error::custom("invalid value: another number, expected u32"))
 }
 
 fn a_day() -> u32 {

@@ -11,6 +11,7 @@ pub mod events;
 pub mod integrations;
 mod once;
 pub mod quarantine;
+pub mod release;
 pub mod reveal;
 pub mod stream;
 pub mod tokens;
@@ -43,7 +44,8 @@ pub struct Query {
     pub feed: Arc<Feed>,
     /// The address under which the hub is reached from outside, if it was set.
     pub public_url: Option<String>,
-    /// Commands that this process is carrying out, by the hash of their Idempotency-Key.
+    /// What this process is carrying out and does once at a time: commands by the hash of their Idempotency-Key, releases by
+    /// their message.
     pub in_progress: Mutex<HashSet<String>>,
 }
 
@@ -73,7 +75,7 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/quarantine", [(GET, to(quarantine::list))]))
             .service(resource("/v1/quarantine/{id}", [(GET, to(quarantine::show))]))
             .service(resource("/v1/quarantine/{id}/reveal", [(POST, to(reveal::quarantined))]))
-            .service(resource("/v1/quarantine/{id}/release", [(POST, to(quarantine::release))]))
+            .service(resource("/v1/quarantine/{id}/release", [(POST, to(release::release))]))
             .service(resource("/v1/quarantine/{id}/dismiss", [(POST, to(quarantine::dismiss))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));

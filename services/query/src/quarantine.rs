@@ -2,16 +2,14 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path};
-use admission::{Delivery, Intent, Prepared, Receipt};
+use admission::Intent;
 use api::{Access, Page, Problem, ProblemType, limit, read_query};
-use jiff::Timestamp;
 use projection::MessageFilter;
 use registration::directory::Scope;
 use registration::event::{EventType, Nothing};
-use registration::quarantine::{Message, QuarantineRelease, QuarantineState, Quarantined};
+use registration::quarantine::{Message, QuarantineState, Quarantined};
 use registration::{Kind, Row, RowKey};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::IntoParams;
 use vault::Subject;
 use zeroize::Zeroizing;
@@ -36,15 +34,6 @@ pub struct QuarantineParameters {
     after: Option<String>,
     /// Wait until PARTITION:POSITION is projected, up to 5 seconds.
     min_position: Option<String>,
-}
-
-/// A released message and the registration that came of it.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Released {
-    /// The message.
-    pub message: Message,
-    /// Where the registration is durable.
-    pub receipt: Receipt,
 }
 
 /// Lists quarantined messages, oldest first. Those that have expired can no longer be read.
@@ -79,38 +68,6 @@ pub async fn show(request: HttpRequest, query: Data<Query>, id: Path<String>) ->
     Ok(Json(query.quarantined(&access, &id).await?.message))
 }
 
-/// Processes a quarantined message again, with its reception time. If newer notices of its client
-/// have come meanwhile, it changes nothing and is marked superseded.
-///
-/// # Errors
-/// 401, 403, 404, 409 if it is not held, 410 if it has expired, 422 if it still cannot be accepted,
-/// 503, 504.
-#[utoipa::path(post, path = "/v1/quarantine/{id}/release", tag = "quarantine", operation_id = "releaseMessage",
-    security(("bearer" = ["admin"])), params(
-        ("id" = String, Path, description = "Id of the message"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
-    responses((status = 200, description = "Accepted after all", body = ref("#/components/schemas/Released")),
-        (status = 410, description = "The message has expired: nobody can read it any more")))]
-pub async fn release(request: HttpRequest, query: Data<Query>, id: Path<String>) -> Result<Json<Released>, Problem> {
-    let access = query.gate.admit(&request, Scope::Admin).await?;
-    let row = query.held(&access, &id).await?;
-    let (receipt, client) = query.process_again(&row).await?;
-    let place = ledger::Place { partition: receipt.partition, position: receipt.position };
-    if !query.is_projected(place).await {
-        return Err(Problem::new(
-            ProblemType::OutcomeUnknown,
-            "It was accepted, but is not projected yet. Release it again: it changes nothing twice.",
-        )
-        .position(place));
-    }
-    let superseded = query.is_superseded(&client, row.message.last_time).await?;
-    let data = QuarantineRelease { partition: place.partition, position: place.position, superseded };
-    let intent = intent(EventType::QuarantineRelease, &row, &access);
-    query.carry_out(&request, &access, intent, &Nothing {}, &data).await?;
-    let message = query.quarantined(&access, &id).await?.message;
-    Ok(Json(Released { message, receipt }))
-}
-
 /// Decides that a quarantined message will not be accepted.
 ///
 /// # Errors
@@ -141,7 +98,8 @@ impl Query {
         }
     }
 
-    async fn held(&self, access: &Access, id: &str) -> Result<Quarantined, Problem> {
+    /// A quarantined message that the caller may see and that waits for a decision.
+    pub(crate) async fn held(&self, access: &Access, id: &str) -> Result<Quarantined, Problem> {
         let row = self.quarantined(access, id).await?;
         if row.message.state == QuarantineState::Held {
             return Ok(row);
@@ -154,34 +112,6 @@ impl Query {
         let message = &row.message;
         let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
         self.open(&subject, "body", &row.body).await
-    }
-
-    /// Where the registration is durable, and the client that it is about.
-    async fn process_again(&self, row: &Quarantined) -> Result<(Receipt, String), Problem> {
-        let body = self.open_message(row).await?;
-        let integration = self.gate.directory().read().integration(&row.message.integration).cloned();
-        let integration = integration
-            .filter(|found| found.integration.id == row.integration_id)
-            .ok_or_else(|| Problem::new(ProblemType::Conflict, "Its integration was deleted; dismiss the message."))?;
-        // The same message may come, and be released, again: that is a new fact.
-        let release = format!("{} {}", row.message.id, row.message.count);
-        let delivery = Delivery {
-            integration: &integration,
-            body: &body,
-            idempotency_key: Some(&release),
-            time: row.message.last_time,
-            released: Some(self.admission.now()),
-        };
-        let prepared = Prepared::check(delivery).map_err(Problem::from)?;
-        let client = prepared.client_id();
-        Ok((self.admission.record(prepared).await?, client))
-    }
-
-    async fn is_superseded(&self, client: &str, received: Timestamp) -> Result<bool, Problem> {
-        match self.row(RowKey::new(Kind::Client, client)).await? {
-            Some(Row::Client(row)) => Ok(received < row.notice_time),
-            _ => Ok(false),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use admission::Intent;
-use api::{Problem, ProblemType, read_json};
+use api::{Access, Problem, ProblemType, read_json};
 use data_encoding::BASE64;
 use registration::client::{Reveal, SealedSecret};
 use registration::directory::Scope;
@@ -41,9 +41,11 @@ pub struct QuarantinedBody {
 /// Shows a client's secret.
 ///
 /// # Errors
-/// 401, 403, 404, 410 if the key was destroyed, 422, 503.
+/// 401, 403, 404, 409, 410 if the key was destroyed, 422, 503, 504.
 #[utoipa::path(post, path = "/v1/clients/{id}/reveal", tag = "clients", operation_id = "revealClient",
-    security(("bearer" = ["secrets:reveal"])), params(("id" = String, Path, description = "Id of the client")),
+    security(("bearer" = ["secrets:reveal"])), params(
+        ("id" = String, Path, description = "Id of the client"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body show the same secret under the same event")),
     request_body(content = ref("#/components/schemas/Reveal"), content_type = "application/json"),
     responses((status = 200, description = "The credentials", body = ref("#/components/schemas/Credentials")),
         (status = 410, description = "The key was destroyed: nobody can read the secret any more")))]
@@ -61,7 +63,9 @@ pub async fn client(
     let intent = Intent::new(EventType::ClientReveal, source, &access.token)
         .about(&row.client.id)
         .in_partition(row.client.partition);
-    query.admission.submit(intent, &reveal).await?;
+    // The same key shows the same secret, and no later one: that would be shown without an event.
+    let secret = row.secret.as_ref().map(|secret| secret.event);
+    query.note(&request, &access, intent, &(&reveal, secret), &reveal).await?;
     let client_secret = match &row.secret {
         Some(secret) => {
             let subject = Subject::Tenant(row.client.tenant.clone());
@@ -77,9 +81,11 @@ pub async fn client(
 /// Shows the body of a quarantined message, which may hold a secret.
 ///
 /// # Errors
-/// 401, 403, 404, 410 if it has expired, 422, 503.
+/// 401, 403, 404, 409, 410 if it has expired, 422, 503, 504.
 #[utoipa::path(post, path = "/v1/quarantine/{id}/reveal", tag = "quarantine", operation_id = "revealMessage",
-    security(("bearer" = ["secrets:reveal"])), params(("id" = String, Path, description = "Id of the message")),
+    security(("bearer" = ["secrets:reveal"])), params(
+        ("id" = String, Path, description = "Id of the message"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body show the same message under the same event")),
     request_body(content = ref("#/components/schemas/Reveal"), content_type = "application/json"),
     responses((status = 200, description = "The body", body = ref("#/components/schemas/QuarantinedBody")),
         (status = 410, description = "The message has expired: nobody can read it any more")))]
@@ -94,7 +100,7 @@ pub async fn quarantined(
     refuse(reveal.violations())?;
     let row = query.quarantined(&access, &id).await?;
     let intent = intent(EventType::QuarantineReveal, &row, &access);
-    query.admission.submit(intent, &reveal).await?;
+    query.note(&request, &access, intent, &reveal, &reveal).await?;
     let plain = query.open_message(&row).await?;
     let body = match std::str::from_utf8(&plain) {
         Ok(text) => QuarantinedBody { body: Some(text.to_owned()), body_base64: None },
@@ -109,6 +115,26 @@ fn shown(secret: &impl Serialize) -> HttpResponse {
 }
 
 impl Query {
+    /// Makes a reveal an event, once for each Idempotency-Key. Without one nobody waits for the projection.
+    async fn note(
+        &self,
+        request: &HttpRequest,
+        access: &Access,
+        intent: Intent,
+        asked: &impl Serialize,
+        reveal: &Reveal,
+    ) -> Result<(), Problem> {
+        let (once, before) = self.once(request, access, intent.kind, asked).await?;
+        if before.is_some() {
+            return Ok(());
+        }
+        if once.is_repeatable() {
+            return self.finish(once, intent, reveal).await.map(|_| ());
+        }
+        self.admission.submit(intent, reveal).await?;
+        Ok(())
+    }
+
     /// Opens an envelope.
     pub(crate) async fn open(
         &self,

@@ -7,6 +7,7 @@ mod components;
 mod examples;
 mod open_routes;
 mod openapi;
+mod patterns;
 mod refusals;
 mod schemas;
 

@@ -133,6 +133,7 @@ async fn a_command_with_wrong_fields_is_refused_with_all_of_them() {
         (json!({"name": 7}), &["/name"]),
         (json!({"source": "other"}), &["/source"]),
         (json!({"notify": {"kind": "pigeon"}}), &["/notify"]),
+        (json!({"notify": {"kind": "hookup", "colour": "red"}}), &["/notify"]),
         (json!({"allow": {"addresses": ["10.0.0.0/33"]}}), &["/allow/addresses/0"]),
         (json!({"allow": {"token_hosts": ["ok.example", "No.Example"]}}), &["/allow/token_hosts/1"]),
         (json!({"owner": "a\nb", "name": "A"}), &["/name", "/owner"]),
@@ -150,7 +151,8 @@ async fn a_command_with_wrong_fields_is_refused_with_all_of_them() {
     }
     let (status, _) = admin.try_post("/v1/integrations", &json!({})).await;
     assert_eq!(status, 422);
-    for (body, due) in [("{", 400), ("{\"name\":\"a\",\"name\":\"b\"}", 400), ("[]", 422)] {
+    let fields_in_order = "[\"acme-lab\",\"provet\",\"default\",{\"kind\":\"hookup\"}]";
+    for (body, due) in [("{", 400), ("{\"name\":\"a\",\"name\":\"b\"}", 400), ("[]", 422), (fields_in_order, 422)] {
         let request = admin.request(Method::POST, "/v1/integrations").body(body);
         assert_eq!(request.send().await.unwrap().status(), due, "{body}");
     }

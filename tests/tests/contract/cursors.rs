@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use acceptance::{Options, Server, tool};
+use acceptance::{Client, Options, Server, regledger, tool};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -38,6 +38,73 @@ async fn a_cursor_beyond_the_end_of_a_ledger_that_was_restored_is_gone() {
     let (status, problem) = restored.admin().try_get(&format!("/v1/changes?after={cursor}")).await;
     assert_eq!(status, 410, "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("from=snapshot"), "{problem}");
+}
+
+/// Puts the backup in the place of what a stopped server left.
+fn restore(backup: &Path, data: &Path) {
+    let mut restore = regledger(&["restore", "--replace"]);
+    let restored = restore.arg(backup).arg("--data-dir").arg(data).output().unwrap();
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+}
+
+async fn cursor_now(admin: &Client) -> String {
+    admin.get("/v1/changes").await["cursor"].as_str().unwrap().to_owned()
+}
+
+/// What an answer to a cursor says that cannot be resumed.
+async fn is_gone(admin: &Client, cursor: &str) {
+    let (status, problem) = admin.try_get(&format!("/v1/changes?after={cursor}")).await;
+    assert_eq!(status, 410, "{problem}");
+    assert_eq!(problem["type"], "urn:regledger:problem:cursor-gone");
+    assert!(problem["detail"].as_str().unwrap().contains("from=snapshot"), "{problem}");
+}
+
+#[tokio::test]
+async fn after_a_restore_who_was_ahead_of_the_backup_starts_over_and_the_others_go_on() {
+    let dir = TempDir::new().unwrap();
+    let (data, backup) = (dir.path().join("data"), dir.path().join("backup"));
+    let server = Server::start_in(&data, &Options::default());
+    let admin = server.admin();
+    let hookup = admin.integration("acme-lab").await;
+    let path = hookup.strip_prefix(&server.url).unwrap();
+    post(&admin, &hookup, [1, 2]).await;
+    let behind = Stream::open(&admin, "type=client.*").await.next_change().await.id.unwrap();
+    let level = cursor_now(&admin).await;
+    assert!(server.command(&["backup", backup.to_str().unwrap()]).output().unwrap().status.success());
+    post(&admin, &hookup, [3]).await;
+    let one_ahead = cursor_now(&admin).await;
+    post(&admin, &hookup, [4]).await;
+    let ahead = cursor_now(&admin).await;
+    server.stop();
+
+    restore(&backup, &data);
+    let server = Server::start_in(&data, &Options::default());
+    let admin = server.admin();
+    post(&admin, &format!("{}{path}", server.url), 5..10).await;
+    for cursor in [&one_ahead, &ahead] {
+        is_gone(&admin, cursor).await;
+    }
+    for (cursor, due) in [(&behind, &[2, 5, 6, 7, 8, 9][..]), (&level, &[5, 6, 7, 8, 9])] {
+        let mut stream = Stream::open(&admin, &format!("after={cursor}")).await;
+        let due: Vec<_> = due.iter().map(|tenant| format!("provetcloud.com/{tenant}")).collect();
+        let seen = stream.changes(due.len()).await;
+        assert_eq!(subjects(&seen), due, "no gap, and nothing twice");
+        let resumed = seen[0].id.as_ref().unwrap();
+        let again = Stream::open(&admin, &format!("after={resumed}")).await.changes(due.len() - 1).await;
+        assert_eq!(subjects(&again), due[1..], "and so does the cursor that it was given");
+    }
+    let of_this_era = cursor_now(&admin).await;
+    server.stop();
+
+    restore(&backup, &data);
+    let server = Server::start_in(&data, &Options::default());
+    let admin = server.admin();
+    post(&admin, &format!("{}{path}", server.url), 10..20).await;
+    for cursor in [&one_ahead, &of_this_era] {
+        is_gone(&admin, cursor).await;
+    }
+    let mut stream = Stream::open(&admin, &format!("after={level}")).await;
+    assert_eq!(subjects(&[stream.next_change().await]), ["provetcloud.com/10"]);
 }
 
 #[tokio::test]

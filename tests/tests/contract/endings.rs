@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use acceptance::{Client, Options, Server, tool};
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
@@ -38,17 +39,24 @@ async fn a_revoked_tokens_streams_end_within_a_second_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn an_expired_tokens_stream_ends_with_the_next_heartbeat() {
-    let server = Server::start_with(&Options { arguments: &["--stream-heartbeat-seconds", "1"], ..Options::default() });
+async fn an_expired_tokens_streams_end_without_a_heartbeat_and_the_others_go_on() {
+    let arguments = ["--stream-heartbeat-seconds", "3600"];
+    let server = Server::start_with(&Options { arguments: &arguments, ..Options::default() });
     let admin = server.admin();
-    let soon = ["-u", "+%Y-%m-%dT%H:%M:%SZ", "-d", "2 seconds"];
+    let soon = ["-u", "+%Y-%m-%dT%H:%M:%SZ", "-d", "3 seconds"];
     let soon = tool("date").args(soon).output().unwrap();
     let expires = String::from_utf8(soon.stdout).unwrap();
     let asked = json!({"name": "short", "scopes": ["changes:read"], "expires_time": expires.trim()});
     let made = admin.post("/v1/tokens", &asked).await;
     let short = Client::new(&server.url, made["token"].as_str().unwrap());
-    Stream::open(&short, "").await.end().await;
+    let mut other = Stream::open(&admin, "from=now").await;
+    let streams = ["", "from=now", "from=snapshot"].map(|query| Stream::open(&short, query));
+    for mut stream in join_all(streams).await {
+        stream.end().await;
+    }
     assert_eq!(short.try_get("/v1/changes").await.0, 401);
+    admin.integration("acme-lab").await;
+    assert_eq!(subjects(&other.changes(1).await), ["acme-lab"]);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod many;
 mod operators;
 mod quarantine;
 mod reads;
+mod repetitions;
 mod routes;
 mod sse;
 mod story;

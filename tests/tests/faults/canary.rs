@@ -46,7 +46,7 @@ const PLACES: &[&str] = &[
 async fn no_secret_is_seen_again_but_by_who_reveals_it() {
     let dir = TempDir::new().unwrap();
     let options = Options { arguments: &["--log-level", "trace"], ..Options::default() };
-    let hub = Hub::of(Server::start_in(&dir.path().join("data"), &options)).await;
+    let mut hub = Hub::of(Server::start_in(&dir.path().join("data"), &options)).await;
     let token =
         hub.admin.post("/v1/tokens", &json!({"name": "reader", "scopes": ["clients:read"]})).await["token"].clone();
     let capabilities = [hub.key().to_owned(), token.as_str().unwrap().to_owned(), hub.admin.token.clone()];
@@ -59,12 +59,10 @@ async fn no_secret_is_seen_again_but_by_who_reveals_it() {
 
     it_is_revealed(&hub, &quarantined).await;
     search.files(dir.path());
-    search.text("the log", hub.server.log());
-    let log = hub.server.log();
+    let log = hub.server.whole_log();
     assert!(log.contains("TRACE"), "the log is at level trace");
-    let (status, data, _) = hub.server.stop();
-    assert!(status.success());
-    search.files(&data);
+    search.text("the log", log);
+    search.files(&hub.server.data_dir);
     search.found_nothing();
 }
 

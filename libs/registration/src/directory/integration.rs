@@ -33,7 +33,8 @@ impl Source {
 #[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]
 pub enum Notify {
     /// By a POST to the hookup URL.
-    Hookup,
+    // With braces: serde takes any further field for a variant without.
+    Hookup {},
 }
 
 /// From where notifications are taken. Empty lists allow everything.

@@ -26,7 +26,7 @@ fn spec(name: &str, value: Value) -> Value {
 fn a_directory_knows_its_ledger_after_the_genesis() {
     assert_eq!(Directory::default().ledger(), None);
     let directory = directory(&["genesis l2"]);
-    let ledger = LedgerRow { ledger: "l1".to_owned(), partitions: 1 };
+    let ledger = LedgerRow { ledger: "l1".to_owned(), partitions: 1, restores: Vec::new() };
     assert_eq!(directory.ledger(), Some(&ledger));
 }
 

@@ -7,8 +7,9 @@ use crate::change::CloudEvent;
 use crate::story::{Story, entry, second};
 
 /// A line for each type of event.
-const LINES: [(&str, EventType); 14] = [
+const LINES: [(&str, EventType); 15] = [
     ("genesis l1", EventType::LedgerCreate),
+    ("restore e1 heads=[2]", EventType::LedgerRestore),
     ("create b", EventType::IntegrationCreate),
     ("update b owner=x", EventType::IntegrationUpdate),
     ("rotate b hash=h", EventType::IntegrationRotateHookup),
@@ -185,6 +186,7 @@ fn what_is_no_event_is_unreadable() {
 fn schema(kind: EventType) -> schemars::Schema {
     match kind {
         EventType::LedgerCreate => schema_for!(LedgerCreate),
+        EventType::LedgerRestore => schema_for!(LedgerRestore),
         EventType::IntegrationCreate => schema_for!(IntegrationCreate),
         EventType::IntegrationUpdate => schema_for!(IntegrationUpdate),
         EventType::IntegrationRotateHookup => schema_for!(IntegrationRotateHookup),

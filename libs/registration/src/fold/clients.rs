@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::change::{Change, ChangeType};
 use crate::client::{Client, ClientRow, ClientState, REMEMBERED_KEYS, Registration, SealedSecret};
+use crate::command::{Outcome, Refusal};
 use crate::envelope::Sealed;
-use crate::fold::Placed;
+use crate::fold::{Placed, commands};
 use crate::row::{Row, Rows};
 
 pub(super) fn register(rows: &mut Rows, placed: &Placed, registration: &Registration) -> Vec<Change> {
@@ -15,6 +16,11 @@ pub(super) fn register(rows: &mut Rows, placed: &Placed, registration: &Registra
         return Vec::new();
     };
     let (row, changes) = match rows.take(&key) {
+        Some(Row::Client(row)) if is_superseded(&row, placed) => {
+            rows.restore(&key, Some(Row::Client(row)));
+            commands::leave(rows, placed, Outcome::Refused { reason: Refusal::Superseded });
+            return Vec::new();
+        }
         Some(Row::Client(mut row)) => {
             let changes = update(&mut row, placed, registration);
             (row, changes)
@@ -25,8 +31,16 @@ pub(super) fn register(rows: &mut Rows, placed: &Placed, registration: &Registra
             (Box::new(row), changes)
         }
     };
+    if placed.is_release() {
+        commands::leave(rows, placed, Outcome::Applied { id: key.id.clone() });
+    }
     rows.put(key, Row::Client(row));
     changes
+}
+
+/// A released notification keeps its reception time: if newer ones came meanwhile, it comes too late.
+fn is_superseded(row: &ClientRow, placed: &Placed) -> bool {
+    placed.is_release() && placed.event.attributes.time < row.notice_time
 }
 
 fn first(placed: &Placed, notice: &Registration, id: String) -> ClientRow {
@@ -66,10 +80,6 @@ fn first(placed: &Placed, notice: &Registration, id: String) -> ClientRow {
 
 fn update(row: &mut ClientRow, placed: &Placed, notice: &Registration) -> Vec<Change> {
     let attributes = &placed.event.attributes;
-    let superseded = attributes.recorded_time.is_some() && attributes.time < row.notice_time;
-    if superseded {
-        return Vec::new();
-    }
     let is_new = remember(row, attributes.idempotency_key.as_ref());
     // To a retired client even a redelivery is a new fact: somebody still uses it.
     if !is_new && row.client.state != ClientState::Retired {

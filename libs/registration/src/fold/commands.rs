@@ -7,7 +7,7 @@ use crate::client::ClientState;
 use crate::command::{Command, Outcome, Refusal, row_key};
 use crate::directory::{
     DEFAULT_DOMAIN, Domain, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationUpdate,
-    LedgerCreate, LedgerRow, PreviousKey, Token, TokenCreate, TokenRow,
+    LedgerCreate, LedgerRestore, LedgerRow, PreviousKey, Token, TokenCreate, TokenRow,
 };
 use crate::event::Body;
 use crate::fold::{Placed, clients, messages};
@@ -16,16 +16,27 @@ use crate::row::{Kind, Row, RowKey, Rows};
 
 /// A command that was repeated with its Idempotency-Key changes nothing: the first outcome stands.
 pub(super) fn decide(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
-    if let Body::LedgerCreate(create) = &placed.event.body {
-        return create_ledger(rows, placed, create);
+    match &placed.event.body {
+        Body::LedgerCreate(create) => return create_ledger(rows, placed, create),
+        Body::LedgerRestore(restore) => return restore_ledger(rows, restore),
+        _ => {}
     }
-    let attributes = &placed.event.attributes;
-    let key = row_key(attributes);
-    if rows.get(&key).is_some() {
+    if rows.get(&row_key(&placed.event.attributes)).is_some() {
         return Vec::new();
     }
     let mut changes = Vec::new();
     let outcome = carry_out(rows, placed, &mut changes);
+    leave(rows, placed, outcome);
+    changes
+}
+
+/// Leaves an outcome in the row of its command. The first one stands.
+pub(super) fn leave(rows: &mut Rows, placed: &Placed, outcome: Outcome) {
+    let attributes = &placed.event.attributes;
+    let key = row_key(attributes);
+    if rows.get(&key).is_some() {
+        return;
+    }
     let command = Command {
         id: key.id.clone(),
         fingerprint: attributes.fingerprint.clone(),
@@ -34,7 +45,6 @@ pub(super) fn decide(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
         outcome,
     };
     rows.put(key, Row::Command(command));
-    changes
 }
 
 fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Outcome {
@@ -62,11 +72,12 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
             messages::settle(rows, &key(Kind::Quarantined), state)
         }
         Body::QuarantineDismiss => messages::settle(rows, &key(Kind::Quarantined), QuarantineState::Dismissed),
-        Body::LedgerCreate(_)
-        | Body::ProvetRegistration(_)
-        | Body::ClientReveal(_)
-        | Body::QuarantineReveal(_)
-        | Body::QuarantineReceive(_) => Outcome::Refused { reason: Refusal::NotFound },
+        Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
+            Outcome::Applied { id: placed.event.attributes.subject.clone() }
+        }
+        Body::LedgerCreate(_) | Body::LedgerRestore(_) | Body::ProvetRegistration(_) | Body::QuarantineReceive(_) => {
+            Outcome::Refused { reason: Refusal::NotFound }
+        }
     }
 }
 
@@ -77,12 +88,22 @@ fn create_ledger(rows: &mut Rows, placed: &Placed, create: &LedgerCreate) -> Vec
         return Vec::new();
     }
     let LedgerCreate { ledger, partitions } = create.clone();
-    rows.put(key, Row::Ledger(LedgerRow { ledger, partitions }));
+    rows.put(key, Row::Ledger(LedgerRow { ledger, partitions, restores: Vec::new() }));
     let domain =
         Domain { name: DEFAULT_DOMAIN.to_owned(), created_time: placed.recorded_time, position: placed.position };
     let row = RowKey::new(Kind::Domain, DEFAULT_DOMAIN);
     rows.put(row.clone(), Row::Domain(domain.clone()));
     vec![Change { kind: ChangeType::DomainCreated, row, data: Data::Domain { domain } }]
+}
+
+/// No row that anybody follows changes: only what a cursor is worth.
+fn restore_ledger(rows: &mut Rows, restore: &LedgerRestore) -> Vec<Change> {
+    let key = RowKey::new(Kind::Ledger, "");
+    if let Some(Row::Ledger(mut row)) = rows.take(&key) {
+        row.restores.push(restore.clone());
+        rows.put(key, Row::Ledger(row));
+    }
+    Vec::new()
 }
 
 fn create_integration(

@@ -1,5 +1,5 @@
 use super::*;
-use crate::story::{Story, place, second};
+use crate::story::{Story, named_id, place, second};
 
 mod commands;
 mod departments;
@@ -37,9 +37,18 @@ fn the_time_of_a_change_is_ledger_time() {
 #[test]
 fn a_reveal_is_an_event_that_changes_nothing() {
     let mut story = Story::of(&[("notice", "registered"), ("receive q1", "nothing")]);
-    story.rows.settle();
-    for line in ["reveal", "look q1"] {
-        assert_eq!(story.tell(line), "nothing", "{line}");
-        assert_eq!(story.rows.written().count(), 0, "{line}");
+    for (line, said, written) in [
+        ("reveal", "nothing", 0),
+        ("look q1", "nothing", 0),
+        // that it was asked for has to be known again
+        ("reveal key=k1", "applied", 1),
+        ("look q1 key=k2", "applied", 1),
+        ("reveal key=k1", "nothing", 0),
+        ("look q1 key=k2", "nothing", 0),
+    ] {
+        story.rows.settle();
+        assert_eq!(story.tell(line), said, "{line}");
+        assert_eq!(story.rows.written().filter(|(key, _)| key.kind == Kind::Command).count(), written, "{line}");
+        assert_eq!(story.rows.written().count(), written, "{line}");
     }
 }

@@ -114,7 +114,7 @@ fn a_row_is_found_by_its_columns() {
 fn what_is_written_is_told_once_until_it_is_settled() {
     let mut rows = Rows::default();
     let key = RowKey::new(Kind::Ledger, "");
-    let row = |partitions| Row::Ledger(LedgerRow { ledger: "l1".to_owned(), partitions });
+    let row = |partitions| Row::Ledger(LedgerRow { partitions, ..LedgerRow::default() });
     rows.know(key.clone(), None);
     assert!(rows.holds(&key) && rows.get(&key).is_none());
     assert_eq!(rows.written().count(), 0, "what is known is not written");
@@ -134,7 +134,7 @@ fn what_is_written_is_told_once_until_it_is_settled() {
 fn a_row_that_is_put_back_is_not_written() {
     let mut rows = Rows::default();
     let key = RowKey::new(Kind::Ledger, "");
-    rows.know(key.clone(), Some(Row::Ledger(LedgerRow { ledger: "l1".to_owned(), partitions: 1 })));
+    rows.know(key.clone(), Some(Row::Ledger(LedgerRow::default())));
     let row = rows.take(&key);
     rows.restore(&key, row.clone());
     assert_eq!(rows.get(&key), row.as_ref());

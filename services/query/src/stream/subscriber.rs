@@ -2,7 +2,9 @@
 //! falls behind reads from the store again and never slows the others.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
@@ -13,9 +15,10 @@ use jiff::Timestamp;
 use ledger::Place;
 use projection::{AsOf, ClientFilter, Store, StoreError, StoredChange};
 use prometheus::Histogram;
+use registration::directory::Token;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::stream::cursor::Cursor;
@@ -48,7 +51,8 @@ pub struct Feed {
 pub struct Subscriber {
     feed: Arc<Feed>,
     filter: Filter,
-    token: String,
+    token: Token,
+    expiry: Option<Pin<Box<Sleep>>>,
     cursor: Cursor,
     ready: VecDeque<Bytes>,
     phase: Phase,
@@ -61,15 +65,16 @@ enum Phase {
     /// The rows as they were at the cursor; `after` is the last one sent.
     Snapshot { after: Option<Place> },
     /// Changes up to `until` come from the store, later ones are waiting in `live`.
-    CatchUp { until: Cursor, live: broadcast::Receiver<Arc<Published>> },
+    CatchUp { until: Cursor, live: broadcast::Receiver<Weak<Published>> },
     /// Changes come from the tailer.
-    Live(broadcast::Receiver<Arc<Published>>),
+    Live(broadcast::Receiver<Weak<Published>>),
 }
 
 /// Why a stream ends.
 enum End {
     Stopped,
-    Revoked,
+    /// Its token was revoked or has expired.
+    Invalid,
     Unreadable(StoreError),
     Unknown(DirectoryError),
 }
@@ -77,7 +82,7 @@ enum End {
 impl End {
     fn log(&self) {
         let error: &dyn std::error::Error = match self {
-            Self::Stopped | Self::Revoked => return,
+            Self::Stopped | Self::Invalid => return,
             Self::Unreadable(error) => error,
             Self::Unknown(error) => error,
         };
@@ -87,13 +92,14 @@ impl End {
 
 impl Subscriber {
     /// Follows from a cursor; with `snapshot` the rows as of the cursor come first.
-    pub fn new(feed: Arc<Feed>, filter: Filter, token: String, cursor: Cursor, snapshot: bool) -> Self {
+    pub fn new(feed: Arc<Feed>, filter: Filter, token: Token, cursor: Cursor, snapshot: bool) -> Self {
         let mut beat = interval_at(Instant::now() + feed.heartbeat, feed.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let directory = feed.gate.directory().version();
         let phase = if snapshot { Phase::Snapshot { after: None } } else { catch_up(&feed.tailer) };
         let ready = VecDeque::from([Bytes::from_static(frame::RETRY)]);
-        Self { feed, filter, token, cursor, ready, phase, beat, directory, bookmarked: false }
+        let expiry = until_expiry(&token, &feed.clock);
+        Self { feed, filter, token, expiry, cursor, ready, phase, beat, directory, bookmarked: false }
     }
 
     /// The frames, until the process stops, the token ends, or the store cannot be read: the client
@@ -195,7 +201,10 @@ impl Subscriber {
         };
         tokio::select! {
             received = live.recv() => match received {
-                Ok(published) => self.receive(&published).await?,
+                Ok(published) => match published.upgrade() {
+                    Some(published) => self.receive(&published).await?,
+                    None => self.phase = catch_up(&self.feed.tailer),
+                },
                 Err(RecvError::Lagged(_)) => self.phase = catch_up(&self.feed.tailer),
                 Err(RecvError::Closed) => return Err(End::Stopped),
             },
@@ -208,6 +217,10 @@ impl Subscriber {
                 self.check_token()?;
             }
             _ = self.directory.changed() => self.check_token()?,
+            () = elapsed(self.expiry.as_mut()) => {
+                self.check_token()?;
+                self.expiry = until_expiry(&self.token, &self.feed.clock);
+            }
             () = self.feed.stop.cancelled() => return Err(End::Stopped),
         }
         Ok(())
@@ -253,7 +266,24 @@ impl Subscriber {
     }
 
     fn check_token(&self) -> Result<(), End> {
-        if self.feed.gate.is_still_valid(&self.token) { Ok(()) } else { Err(End::Revoked) }
+        if self.feed.gate.is_still_valid(&self.token.id) { Ok(()) } else { Err(End::Invalid) }
+    }
+}
+
+/// Longer than a timer may run, and shorter than what nobody waits for: the clock is asked again then.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+
+/// A timer up to the moment at which a token expires, if it does. A clock that is set meanwhile is noticed with the heartbeat.
+fn until_expiry(token: &Token, clock: &Clock) -> Option<Pin<Box<Sleep>>> {
+    let left = token.expires_time?.duration_since(clock.now());
+    let left = Duration::try_from(left).unwrap_or_default().min(LONGEST_WAIT);
+    Some(Box::pin(sleep(left)))
+}
+
+async fn elapsed(timer: Option<&mut Pin<Box<Sleep>>>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => pending().await,
     }
 }
 

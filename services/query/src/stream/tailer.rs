@@ -1,19 +1,18 @@
 //! The tailer: one per process reads new changes from the store and hands them to all subscribers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
 use parking_lot::Mutex;
 use projection::{Store, StoreError, StoredChange};
+use registration::directory::LedgerRow;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::stream::backlog::{self, Backlog};
 use crate::stream::cursor::{Cursor, Next};
 use crate::stream::frame;
-
-/// Changes that a subscriber may be behind before it has to read from the store again.
-const BACKLOG: usize = 4096;
 
 /// Changes read from the store at once.
 pub(crate) const CHUNK: usize = 512;
@@ -32,28 +31,38 @@ pub struct Published {
     pub frame: Bytes,
 }
 
+impl Published {
+    /// What it takes in memory, but for a few words.
+    pub(crate) fn bytes(&self) -> usize {
+        self.change.body.len() + self.frame.len()
+    }
+}
+
 /// Hands new changes to all subscribers of this process.
 pub struct Tailer {
     store: Store,
     at: Mutex<Cursor>,
-    sender: broadcast::Sender<Arc<Published>>,
+    backlog: Mutex<Backlog>,
+    sender: broadcast::Sender<Weak<Published>>,
     standing: watch::Sender<Option<String>>,
 }
 
 impl Tailer {
     /// Begins at what is projected now.
-    pub fn new(store: Store, ledger: &str) -> Arc<Self> {
+    pub fn new(store: Store, ledger: &LedgerRow) -> Arc<Self> {
         let at = Cursor::at_heads(ledger, store.watch().borrow().iter().copied());
         Arc::new(Self {
             store,
             at: Mutex::new(at),
-            sender: broadcast::Sender::new(BACKLOG),
+            backlog: Mutex::default(),
+            sender: broadcast::Sender::new(backlog::CHANGES),
             standing: watch::Sender::new(None),
         })
     }
 
-    /// Everything after the cursor that is returned will be received.
-    pub fn subscribe(&self) -> (Cursor, broadcast::Receiver<Arc<Published>>) {
+    /// Everything after the cursor that is returned will be received. What the receiver is too far behind for is not there any
+    /// more when it comes to it.
+    pub fn subscribe(&self) -> (Cursor, broadcast::Receiver<Weak<Published>>) {
         // The lock joins both: nothing is published between reading the cursor and subscribing.
         let at = self.at.lock();
         (at.clone(), self.sender.subscribe())
@@ -118,13 +127,17 @@ impl Tailer {
 
     fn publish(&self, partition: u32, changes: Vec<StoredChange>, head: u64) {
         let mut at = self.at.lock();
+        let mut backlog = self.backlog.lock();
         let at_end = changes.len() < CHUNK;
         for change in changes {
             at.pass(partition, change.position, change.ordinal);
             let after = at.clone();
             let frame = frame::change(&change, &after);
-            // an error says that nobody is listening
-            let _ = self.sender.send(Arc::new(Published { change, after, frame }));
+            let published = Arc::new(Published { change, after, frame });
+            match self.sender.send(Arc::downgrade(&published)) {
+                Ok(_) => backlog.keep(published),
+                Err(_nobody_is_listening) => backlog.clear(),
+            }
         }
         if at_end && let Some(next) = at.next.get_mut(partition as usize) {
             *next = Next { position: head, ordinal: 0 };

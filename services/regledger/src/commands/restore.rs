@@ -17,6 +17,7 @@ use crate::output::say;
 use crate::session::Session;
 
 mod check;
+mod era;
 
 use self::check::Checked;
 
@@ -30,8 +31,9 @@ Examples:
 Nothing is replaced before everything is checked: each entry of the ledger is there and is what was appended, and
 each secret opens with the keys of the backup and the key-encryption key. The server must not run.
 
-What came after the backup is lost, and its positions are given to other events. A subscriber that was ahead of the
-backup must start over with from=snapshot.")]
+What came after the backup is lost, and its positions are given to other events: an event in the restored ledger says
+from where on. A subscriber that was ahead of the backup is answered 410 and starts over with from=snapshot; the others
+go on.")]
 pub struct Restore {
     /// The directory that `regledger backup` made
     dir: PathBuf,
@@ -69,8 +71,7 @@ pub async fn run(arguments: &Restore, session: &Session) -> anyhow::Result<()> {
     );
     let staging = data_dir.join(RESTORING);
     stage(&arguments.dir, &staging)?;
-    let checked = check::check(&staging, kek(&settings)?).await;
-    let checked = match checked {
+    let checked = match prepare(&staging, kek(&settings)?).await {
         Ok(checked) => checked,
         Err(error) => {
             fs::remove_dir_all(&staging)?;
@@ -83,10 +84,17 @@ pub async fn run(arguments: &Restore, session: &Session) -> anyhow::Result<()> {
     session.output().object(&to_raw_value(&restored)?)?;
     say(format_args!(
         "Restored. The client table is derived anew when the server starts.
-Positions from {} on are given to new events: subscribers that were there before must start over with from=snapshot.",
+Positions from {} on are given to new events: subscribers that were beyond are answered 410 and start over.",
         restored.checked.events
     ));
     Ok(())
+}
+
+/// Checks what is staged, and lets a new era begin.
+async fn prepare(staging: &Path, kek: Kek) -> anyhow::Result<Checked> {
+    let checked = check::check(staging, kek).await?;
+    era::begin(staging, &checked.ledger).await.context("a new era of the ledger cannot begin")?;
+    Ok(checked)
 }
 
 fn kek(settings: &Settings) -> anyhow::Result<Kek> {

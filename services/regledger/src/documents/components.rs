@@ -6,7 +6,7 @@ use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
 use query::changes::ChangesPage;
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
-use query::quarantine::Released;
+use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
 use query::tokens::TokenCreated;
 use registration::change::{ChangeType, CloudEvent};
@@ -18,7 +18,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::examples;
+use super::{examples, patterns};
 
 /// Schemas by name; their references are those of a document that keeps them as its components.
 pub(super) struct Components {
@@ -138,6 +138,11 @@ impl Components {
 
 /// Says of a schema what its type cannot say.
 pub(super) fn refine(name: &str, schema: &mut Value) {
+    for (pointer, rule) in rules(name) {
+        if let (Some(Value::Object(member)), Value::Object(rule)) = (schema.pointer_mut(pointer), rule) {
+            member.extend(rule);
+        }
+    }
     match name {
         "Client" => schema["examples"] = json!([examples::client()]),
         "CloudEvent" => {
@@ -156,17 +161,39 @@ pub(super) fn refine(name: &str, schema: &mut Value) {
             schema["examples"] = json!([examples::problem()]);
         }
         "Receipt" => schema["examples"] = json!([examples::receipt()]),
-        "IntegrationSpec" => {
-            schema["properties"]["name"]["pattern"] = json!("^[a-z0-9][a-z0-9-]{0,62}$");
-        }
-        "TokenSpec" => {
-            schema["properties"]["name"]["minLength"] = json!(1);
-            schema["properties"]["scopes"]["minItems"] = json!(1);
-        }
-        "Reveal" => {
-            schema["properties"]["reason"]["minLength"] = json!(1);
-            schema["properties"]["reason"]["maxLength"] = json!(500);
-        }
         _ => {}
+    }
+}
+
+/// What the code asks of the members of a request beside their types, each by its JSON Pointer.
+fn rules(name: &str) -> Vec<(&'static str, Value)> {
+    let named = || json!({ "pattern": patterns::NAME });
+    let text = || json!({ "maxLength": 500, "pattern": patterns::TEXT });
+    let list = || json!({ "maxItems": 100 });
+    match name {
+        "IntegrationSpec" | "IntegrationUpdate" => vec![
+            ("/properties/name", named()),
+            ("/properties/domain", named()),
+            ("/properties/owner", text()),
+            ("/properties/authorization_grant_type", text()),
+            ("/properties/redirect_uris", list()),
+            ("/properties/redirect_uris/items", text()),
+            ("/properties/allow/properties/addresses", list()),
+            ("/properties/allow/properties/addresses/items", json!({ "pattern": patterns::cidr() })),
+            ("/properties/allow/properties/token_hosts", list()),
+            ("/properties/allow/properties/token_hosts/items", json!({ "pattern": patterns::HOST })),
+        ],
+        "TokenSpec" => vec![
+            ("/properties/name", json!({ "minLength": 1 })),
+            ("/properties/name", text()),
+            ("/properties/scopes", json!({ "minItems": 1 })),
+            ("/properties/domain", named()),
+            ("/properties/integrations", list()),
+            ("/properties/integrations/items", named()),
+        ],
+        "Reveal" => {
+            vec![("/properties/reason", json!({ "minLength": 1, "maxLength": 500, "pattern": patterns::REASON }))]
+        }
+        _ => Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::components::{Components, never_null, reference};
-use super::{examples, open_routes, refusals};
+use super::{examples, open_routes, patterns, refusals};
 
 const DESCRIPTION: &str = "\
 Every notification of a client registration is appended to an immutable ledger before it is acknowledged; the client \
@@ -53,7 +53,7 @@ every scope but `secrets:reveal` and `tokens:mint`.";
         query::tokens::revoke,
         query::quarantine::list,
         query::quarantine::show,
-        query::quarantine::release,
+        query::release::release,
         query::quarantine::dismiss,
         query::reveal::quarantined,
     ),
@@ -128,18 +128,51 @@ pub(super) fn scope(operation: &Value) -> Option<&str> {
     operation.pointer("/security/0/bearer/0")?.as_str()
 }
 
-/// A parameter is left out or has a value, it is never null; and some have a few values only.
+/// A parameter is left out or has a value, it is never null; and not every text is one.
 fn refine_parameters(operation: &mut Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
-        match (id.as_str(), parameter["name"].as_str().unwrap_or_default()) {
-            ("listClients", "state") => parameter["schema"] = reference("ClientState"),
-            ("listQuarantine", "state") => parameter["schema"] = reference("QuarantineState"),
-            ("followChanges", "from") => parameter["schema"] = beginnings(),
-            _ => never_null(&mut parameter["schema"]),
+        let name = parameter["name"].as_str().unwrap_or_default();
+        let refined = special(&id, name);
+        let pattern = pattern(&id, name);
+        let schema = &mut parameter["schema"];
+        never_null(schema);
+        if let Some(refined) = refined {
+            *schema = refined;
+        } else if let Some(pattern) = pattern {
+            schema["pattern"] = json!(pattern);
         }
     }
+}
+
+/// The schema of a parameter that is more than a text.
+fn special(operation: &str, parameter: &str) -> Option<Value> {
+    Some(match (operation, parameter) {
+        ("listClients", "state") => reference("ClientState"),
+        ("listQuarantine", "state") => reference("QuarantineState"),
+        ("followChanges", "from") => beginnings(),
+        ("readEvents", "from") => json!({ "type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX }),
+        ("listClients" | "getClient", "as_of") => json!({ "anyOf": [
+            { "type": "string", "format": "date-time" },
+            { "type": "string", "pattern": patterns::POSITION_OR_PLACE },
+        ] }),
+        _ => return None,
+    })
+}
+
+/// What the text of a parameter looks like.
+fn pattern(operation: &str, parameter: &str) -> Option<&'static str> {
+    Some(match (operation, parameter) {
+        // a sender's key that is no such text is as none
+        ("receiveNotice", "Idempotency-Key") => return None,
+        (_, "Idempotency-Key") => patterns::KEY,
+        (_, "min_position") | ("listClients" | "listQuarantine", "after") => patterns::PLACE,
+        ("listIntegrations" | "listTokens", "after") => patterns::POSITION,
+        ("getClientHistory", "after") => patterns::CHANGE,
+        ("followChanges", "after") => patterns::CURSOR,
+        _ => return None,
+    })
 }
 
 /// From where the change stream can be followed without a cursor.

@@ -7,7 +7,7 @@ use api::{ProblemBody, Readiness};
 use registration::change::CloudEvent;
 use registration::client::{Client, Registration, Reveal};
 use registration::directory::{
-    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, TokenCreate,
+    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, TokenCreate,
 };
 use registration::event::{EventType, Nothing};
 use registration::quarantine::{QuarantineReceive, QuarantineRelease};
@@ -39,6 +39,7 @@ pub(super) fn all(notice: Value) -> BTreeMap<String, Value> {
 fn data_of(kind: EventType) -> Value {
     let mut schema = match kind {
         EventType::LedgerCreate => schema::<LedgerCreate>(),
+        EventType::LedgerRestore => schema::<LedgerRestore>(),
         EventType::IntegrationCreate => schema::<IntegrationCreate>(),
         EventType::IntegrationUpdate => schema::<IntegrationUpdate>(),
         EventType::IntegrationRotateHookup => schema::<IntegrationRotateHookup>(),

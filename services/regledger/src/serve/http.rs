@@ -84,7 +84,7 @@ impl App {
                 )
             })
             .transpose()?;
-        let tailer = Tailer::new(stores.store.clone(), &stores.directory.ledger_id());
+        let tailer = Tailer::new(stores.store.clone(), &stores.directory.ledger());
         if has(Role::Query) {
             checks.push(("stream", tailer.health()));
         }

@@ -32,6 +32,25 @@ fn a_genesis_makes_the_default_domain_and_a_second_changes_nothing() {
 }
 
 #[test]
+fn a_ledger_knows_the_restores_after_each_of_its_eras() {
+    let mut story = Story::new();
+    for line in ["restore e1 heads=[2]", "restore e2 heads=[3]", "genesis l2"] {
+        assert_eq!(story.tell(line), "nothing", "{line}");
+    }
+    let Some(Row::Ledger(row)) = story.rows.get(&RowKey::new(Kind::Ledger, "")) else {
+        panic!("there is no ledger row")
+    };
+    assert_eq!((row.ledger.as_str(), row.era()), ("l1", Some(named_id("e2"))));
+    let cases: [(_, Option<&[u64]>); 4] =
+        [(None, Some(&[2, 3])), (Some("e1"), Some(&[3])), (Some("e2"), Some(&[])), (Some("e3"), None)];
+    for (era, due) in cases {
+        let since = row.restores_since(era.map(named_id));
+        let heads: Option<Vec<u64>> = since.map(|since| since.iter().map(|restore| restore.heads[0]).collect());
+        assert_eq!(heads.as_deref(), due, "{era:?}");
+    }
+}
+
+#[test]
 fn a_command_is_decided_by_what_came_before_it() {
     for lines in [
         &[("create b", "integration.created"), ("create b", "refused: NameTaken")][..],

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::change::{Change, ChangeType, Data};
 use crate::client::{Client, ClientState};
+use crate::command::{Outcome, Refusal};
 use crate::row::Row;
 use crate::story::{BEGINNING, LEDGER};
 
@@ -53,7 +54,7 @@ fn command() -> impl Strategy<Value = String> {
         "create (b|c) domain=(default|nowhere)".prop_map(|line| (line, "d")),
         "rotate (acme-lab|b|c) hash=h[12]".prop_map(|line| (line, "d")),
         "(token|revoke) t[12]".prop_map(|line| (line, "d")),
-        "genesis l[12]".prop_map(|line| (line, "d")),
+        "(genesis l[12]|restore e[12] heads=\\[[1-9]\\])".prop_map(|line| (line, "d")),
     ];
     (verbs, prop::option::weighted(0.3, 0..3_u8)).prop_map(|((line, pool), key)| match key {
         Some(key) => format!("{line} key={pool}{key}"),
@@ -237,6 +238,27 @@ proptest! {
         } else {
             prop_assert_eq!(kinds, []);
             prop_assert_eq!(&clients(&story.rows)[&id], &before);
+        }
+    }
+
+    #[test]
+    fn a_release_is_superseded_if_and_only_if_a_newer_notice_came_before_it(lines in lines()) {
+        let mut story = Story::new();
+        let mut due: HashMap<String, bool> = HashMap::new();
+        for line in &lines {
+            let last = line.starts_with("notice").then(|| story.last_notice(line)).flatten();
+            let (placed, _) = story.fold(line);
+            if placed.is_release() {
+                let superseded = last.is_some_and(|last| placed.event.attributes.time < last);
+                due.entry(command_key(&placed.event.attributes).id).or_insert(superseded);
+            }
+        }
+        for (id, superseded) in due {
+            let Some(Row::Command(row)) = story.rows.get(&RowKey::new(Kind::Command, id)) else {
+                return Err(TestCaseError::fail("a release without an outcome"));
+            };
+            let is_so = matches!(row.outcome, Outcome::Refused { reason: Refusal::Superseded });
+            prop_assert_eq!(is_so, superseded);
         }
     }
 

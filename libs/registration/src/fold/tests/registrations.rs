@@ -147,7 +147,7 @@ fn an_older_released_notice_brings_no_retired_client_back() {
     Story::of(&[
         ("notice at=50", "registered"),
         ("retire", "retired"),
-        ("notice at=40 released=100", "nothing"),
+        ("notice at=40 released=100", "refused: Superseded"),
         ("notice at=60 released=101", "reactivated"),
     ]);
 }

@@ -72,7 +72,8 @@ impl Changed {
             Body::LedgerCreate(_) => {
                 Self::Directory(vec![("from", "beginning".to_owned()), ("type", "domain.*".to_owned())])
             }
-            Body::TokenCreate(_)
+            Body::LedgerRestore(_)
+            | Body::TokenCreate(_)
             | Body::TokenRevoke
             | Body::ClientReveal(_)
             | Body::QuarantineReceive(_)

@@ -20,7 +20,7 @@ use crate::change_line::change_line;
 use crate::client::{Api, builder, read};
 use crate::clock;
 use crate::commands::moment::span;
-use crate::config::{Layers, Log, LogFormat, SettingFlags, Settings, Variables, example};
+use crate::config::{DOCUMENTED, Layers, Log, LogFormat, SettingFlags, Settings, Variables};
 use crate::follow::Follower;
 use crate::logging;
 use crate::output::{columns, table};
@@ -116,7 +116,7 @@ fn settings(demo: &Demo, data_dir: &Path) -> anyhow::Result<Settings> {
         None if free() => LISTEN,
         None => "127.0.0.1:0",
     };
-    std::fs::write(data_dir.join("regledger.toml"), example())?;
+    std::fs::write(data_dir.join("regledger.toml"), DOCUMENTED)?;
     let layers = Layers {
         flags: &SettingFlags([("listen", listen.to_owned())].into()),
         data_dir: Some(data_dir),

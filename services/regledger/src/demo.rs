@@ -11,7 +11,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
@@ -25,7 +24,7 @@ use crate::follow::Follower;
 use crate::logging;
 use crate::output::{columns, table};
 use crate::serve;
-use crate::simulate::{Length, Message, Script};
+use crate::simulate::{Length, Message, Script, told_to_stop};
 
 /// Where the demonstration listens if nobody else does.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -65,27 +64,10 @@ pub async fn run(demo: &Demo) -> anyhow::Result<()> {
     let shown = tokio::select! {
         shown = show(demo, &url, &settings.admin_token_file) => shown,
         died = running.died() => died,
-        ended = end(demo.seconds) => ended,
+        ended = told_to_stop(demo.seconds.map(Duration::from_secs)) => ended,
     };
     running.stop().await;
     shown
-}
-
-/// Ctrl-C, SIGTERM, or the end of the time.
-async fn end(seconds: Option<u64>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let time_is_up = async {
-        match seconds {
-            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = time_is_up => {}
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
-    Ok(())
 }
 
 /// A directory that is gone in the end.

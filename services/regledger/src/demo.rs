@@ -22,7 +22,7 @@ use crate::commands::moment::span;
 use crate::config::{DOCUMENTED, Layers, Log, LogFormat, SettingFlags, Settings, Variables};
 use crate::follow::Follower;
 use crate::logging;
-use crate::output::{columns, table};
+use crate::output::{Columns, table};
 use crate::serve;
 use crate::simulate::{Length, Message, Script, told_to_stop};
 
@@ -52,9 +52,6 @@ pub struct Demo {
 }
 
 /// Serves, plays, shows, and stays up.
-///
-/// # Errors
-/// If it cannot serve, or a notice is not accepted.
 pub async fn run(demo: &Demo) -> anyhow::Result<()> {
     let directory = Fresh::make()?;
     let settings = settings(demo, &directory.0)?;
@@ -148,7 +145,7 @@ async fn create_integration(api: &Api) -> anyhow::Result<Url> {
 }
 
 async fn follow(api: Api, changes: mpsc::Sender<Value>) -> anyhow::Result<()> {
-    let mut follower = Follower::new(api, vec![("from", "beginning".to_owned())]);
+    let mut follower = Follower::new(api, json!({"from": "beginning"}));
     loop {
         let frame = follower.next().await?;
         if frame.event != "bookmark" && !frame.data.is_empty() {
@@ -174,6 +171,15 @@ async fn play(demo: &Demo, hookup: &Url) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+const COLUMNS: Columns = &[
+    ("TENANT", "/tenant"),
+    ("CLIENT ID", "/client_id"),
+    ("DEPARTMENTS", "/departments"),
+    ("STATE", "/state"),
+    ("LATEST", "/latest"),
+    ("POSITION", "/position"),
+];
 
 /// Where changes scroll by above the client table; without a terminal, the table comes last.
 struct Stage {
@@ -209,17 +215,9 @@ impl Stage {
     }
 
     async fn clients(&self, terminal: bool) -> anyhow::Result<String> {
-        let rows = self.api.list("/v1/clients", &[], None).await?;
+        let rows = self.api.list("/v1/clients", &(), None).await?;
         let rows = rows.iter().map(|row| read(row)).collect::<anyhow::Result<Vec<Value>>>()?;
-        let columns = columns(&[
-            ("TENANT", "/tenant"),
-            ("CLIENT ID", "/client_id"),
-            ("DEPARTMENTS", "/departments"),
-            ("STATE", "/state"),
-            ("LATEST", "/latest"),
-            ("POSITION", "/position"),
-        ]);
-        Ok(table(&rows, &columns, terminal))
+        Ok(table(&rows, COLUMNS, terminal))
     }
 
     async fn end(&mut self, next_steps: &str) -> anyhow::Result<()> {

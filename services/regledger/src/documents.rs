@@ -28,9 +28,6 @@ pub struct Documents {
 
 impl Documents {
     /// Writes all of them anew.
-    ///
-    /// # Errors
-    /// If an embedded file is not JSON, which the tests rule out.
     pub fn new() -> anyhow::Result<Self> {
         let notice = embedded(registration::notice::SCHEMA)?;
         let refinements = Refinements(embedded(include_str!("documents/refinements.json"))?);
@@ -58,9 +55,6 @@ fn embedded(text: &str) -> anyhow::Result<Value> {
 }
 
 /// Writes the files of all documents to a directory, which is made if there is none.
-///
-/// # Errors
-/// If a file cannot be written.
 pub fn write(dir: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     for (name, text) in Documents::new()?.files() {

@@ -124,9 +124,6 @@ pub async fn run(simulate: &Simulate, session: &Session) -> anyhow::Result<()> {
 }
 
 /// Waits for Ctrl-C, SIGTERM, or the end of the time.
-///
-/// # Errors
-/// If signals cannot be waited for.
 pub async fn told_to_stop(after: Option<Duration>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let time_is_up = async {

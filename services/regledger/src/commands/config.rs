@@ -6,7 +6,7 @@ use serde_json::json;
 use serde_json::value::to_raw_value;
 
 use crate::config::{DOCUMENTED, KekSource, Origin, SETTINGS, Setting, SettingFlags, did_you_mean};
-use crate::output::{columns, say};
+use crate::output::say;
 use crate::session::Session;
 
 /// Settings of the process.
@@ -32,9 +32,6 @@ Example:
 }
 
 /// Does it.
-///
-/// # Errors
-/// If the configuration file or a value is not acceptable.
 pub fn run(command: Config, session: &Session) -> anyhow::Result<()> {
     match command {
         Config::Show { settings } => show(&settings, session),
@@ -71,8 +68,8 @@ fn print(rows: &[(&str, String, Origin)], session: &Session) -> anyhow::Result<(
         .iter()
         .map(|(key, value, origin)| to_raw_value(&json!({"key": key, "value": value, "origin": origin.to_string()})))
         .collect::<Result<Vec<_>, _>>()?;
-    let columns = columns(&[("SETTING", "/key"), ("VALUE", "/value"), ("COMES FROM", "/origin")]);
-    session.output().list(&items, &columns)
+    let columns = &[("SETTING", "/key"), ("VALUE", "/value"), ("COMES FROM", "/origin")];
+    session.output().list(&items, columns)
 }
 
 /// A misspelt variable cannot be refused: orchestrators set some of their own with our name in front.

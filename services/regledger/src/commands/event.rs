@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use registration::Place;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use super::client::print_changes;
 use super::moment::place;
 use crate::client::Api;
-use crate::output::{Format, Output, columns, table};
+use crate::output::{Columns, Format, Output, table};
 use crate::session::Session;
 
 mod explain;
@@ -61,13 +60,19 @@ Examples:
     },
 }
 
+const COLUMNS: Columns = &[
+    ("POSITION", "/position"),
+    ("TIME", "/time"),
+    ("TYPE", "/type"),
+    ("SUBJECT", "/subject"),
+    ("SOURCE", "/source"),
+    ("ID", "/id"),
+];
+
 /// Entries that are asked for at a time.
 const PAGE: u64 = 1000;
 
 /// Does it.
-///
-/// # Errors
-/// If the server refuses or cannot be asked, or a file cannot be written.
 pub async fn run(command: Event, session: &Session) -> anyhow::Result<()> {
     let api = session.api()?;
     match command {
@@ -87,7 +92,7 @@ pub async fn run(command: Event, session: &Session) -> anyhow::Result<()> {
                 0 => "\nIt changed nothing.".to_owned(),
                 n => format!("\nChanges: {n}"),
             })?;
-            print_changes(&mut output, &explained.changes)
+            output.changes(&explained.changes)
         }
     }
 }
@@ -111,15 +116,7 @@ async fn list(api: &Api, output: &mut Output, partition: u32, from: u64, limit: 
         }
     }
     if output.format() == Format::Table {
-        let columns = columns(&[
-            ("POSITION", "/position"),
-            ("TIME", "/time"),
-            ("TYPE", "/type"),
-            ("SUBJECT", "/subject"),
-            ("SOURCE", "/source"),
-            ("ID", "/id"),
-        ]);
-        output.line(table(&rows, &columns, output.is_terminal()))?;
+        output.line(table(&rows, COLUMNS, output.is_terminal()))?;
     }
     Ok(())
 }
@@ -132,7 +129,7 @@ fn with_position(entry: &RawValue, position: u64) -> anyhow::Result<Value> {
 
 /// Entries from a position on, byte for byte: fewer than `limit` if the ledger, or what an answer may hold, ends.
 async fn entries(api: &Api, partition: u32, from: u64, limit: u64) -> anyhow::Result<Vec<Box<RawValue>>> {
-    let query = [("partition", partition.to_string()), ("from", from.to_string()), ("limit", limit.to_string())];
+    let query = json!({"partition": partition, "from": from, "limit": limit});
     let text = api.text("/v1/events", &query).await?;
     Ok(text.lines().map(|line| RawValue::from_string(line.to_owned())).collect::<Result<_, _>>()?)
 }

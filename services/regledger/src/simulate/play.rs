@@ -31,9 +31,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Plays until the scripts end or `stop` says so.
-///
-/// # Errors
-/// If the receipts cannot be written.
 pub async fn play(simulate: &Simulate, stop: &CancellationToken, terminal: bool) -> anyhow::Result<Report> {
     let receipts = simulate.receipts.as_ref();
     let receipts = receipts.map(|path| File::create(path).with_context(|| format!("cannot make {}", path.display())));

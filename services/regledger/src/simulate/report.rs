@@ -59,9 +59,6 @@ pub struct Report {
 
 impl Report {
     /// Of nothing yet.
-    ///
-    /// # Errors
-    /// If percentiles cannot be counted, which the precision rules out.
     pub fn new() -> anyhow::Result<Self> {
         Ok(Self {
             sent: 0,

@@ -6,6 +6,7 @@ use registration::client::client_id;
 use registration::event::Body;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::entries;
 use crate::client::Api;
@@ -37,7 +38,7 @@ pub async fn explain(api: &Api, partition: u32, position: u64) -> anyhow::Result
     let parsed = Event::parse(event.get().as_bytes())?;
     let changes = match Changed::by(&parsed)? {
         Changed::Nothing => Vec::new(),
-        Changed::Client(id) => api.list(&format!("/v1/clients/{id}/changes"), &[], None).await?,
+        Changed::Client(id) => api.list(&format!("/v1/clients/{id}/changes"), &(), None).await?,
         Changed::Directory(query) => api.list("/v1/changes", &query, None).await?,
     };
     let changes = changes.into_iter().filter(|change| stands_at(change, partition, position)).collect();
@@ -52,7 +53,7 @@ enum Changed {
     /// In the history of a client.
     Client(String),
     /// Among the changes of the directory, which are few.
-    Directory(Vec<(&'static str, String)>),
+    Directory(Value),
 }
 
 impl Changed {
@@ -69,9 +70,7 @@ impl Changed {
             Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
                 Self::integration(name)
             }
-            Body::LedgerCreate(_) => {
-                Self::Directory(vec![("from", "beginning".to_owned()), ("type", "domain.*".to_owned())])
-            }
+            Body::LedgerCreate(_) => Self::Directory(json!({"from": "beginning", "type": "domain.*"})),
             Body::TokenCreate(_)
             | Body::TokenRevoke
             | Body::ClientReveal(_)
@@ -83,11 +82,7 @@ impl Changed {
     }
 
     fn integration(name: &str) -> Self {
-        Self::Directory(vec![
-            ("from", "beginning".to_owned()),
-            ("type", "integration.*".to_owned()),
-            ("integration", name.to_owned()),
-        ])
+        Self::Directory(json!({"from": "beginning", "type": "integration.*", "integration": name}))
     }
 }
 
@@ -107,7 +102,6 @@ fn stands_at(change: &RawValue, partition: u32, position: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use serde_json::value::to_raw_value;
 
     use super::*;

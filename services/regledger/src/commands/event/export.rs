@@ -113,7 +113,7 @@ fn held(file: &mut File) -> std::io::Result<Held> {
 
 /// How many entries there are, from the metrics; only to draw the bar.
 async fn head(api: &Api, partition: u32) -> Option<u64> {
-    let metrics = api.text("/metrics", &[]).await.ok()?;
+    let metrics = api.text("/metrics", &()).await.ok()?;
     let name = format!("regledger_ledger_position{{partition=\"{partition}\"}} ");
     let last: u64 = metrics.lines().find_map(|line| line.strip_prefix(&name))?.trim().parse().ok()?;
     Some(last + 1)

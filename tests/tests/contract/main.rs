@@ -14,6 +14,7 @@ mod many;
 mod operators;
 mod quarantine;
 mod reads;
+mod replay;
 mod routes;
 mod sse;
 mod story;

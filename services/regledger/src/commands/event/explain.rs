@@ -1,14 +1,13 @@
 //! An entry of the ledger and what it changed.
 
 use anyhow::Context;
-use registration::Event;
 use registration::client::client_id;
 use registration::event::Body;
-use serde::Deserialize;
+use registration::{Event, Place};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::entries;
+use super::{entries, place_of};
 use crate::client::Api;
 
 /// An entry of the ledger and what it changed.
@@ -32,16 +31,16 @@ impl Explained {
 ///
 /// # Errors
 /// If there is none, it is of a newer version, or the server refuses.
-pub async fn explain(api: &Api, partition: u32, position: u64) -> anyhow::Result<Explained> {
-    let entries = entries(api, partition, position, 1).await?;
-    let event = entries.into_iter().next().with_context(|| format!("there is no event at {partition}:{position}"))?;
+pub async fn explain(api: &Api, place: Place) -> anyhow::Result<Explained> {
+    let entries = entries(api, place.partition, place.position, 1).await?;
+    let event = entries.into_iter().next().with_context(|| format!("there is no event at {place}"))?;
     let parsed = Event::parse(event.get().as_bytes())?;
     let changes = match Changed::by(&parsed)? {
         Changed::Nothing => Vec::new(),
         Changed::Client(id) => api.list(&format!("/v1/clients/{id}/changes"), &(), None).await?,
         Changed::Directory(query) => api.list("/v1/changes", &query, None).await?,
     };
-    let changes = changes.into_iter().filter(|change| stands_at(change, partition, position)).collect();
+    let changes = changes.into_iter().filter(|change| place_of(change) == Some(place)).collect();
     Ok(Explained { event, changes })
 }
 
@@ -86,33 +85,9 @@ impl Changed {
     }
 }
 
-#[derive(Deserialize)]
-struct Sequence {
-    partition: u32,
-    sequence: String,
-}
-
-fn stands_at(change: &RawValue, partition: u32, position: u64) -> bool {
-    let Ok(change) = serde_json::from_str::<Sequence>(change.get()) else {
-        return false;
-    };
-    let found = change.sequence.split('.').next().and_then(|digits| digits.parse().ok());
-    change.partition == partition && found == Some(position)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::value::to_raw_value;
-
     use super::*;
-
-    #[test]
-    fn changes_are_told_by_their_place() {
-        let change = to_raw_value(&json!({"partition": 0, "sequence": "00000000000000000017.0002"})).unwrap();
-        assert!(stands_at(&change, 0, 17));
-        assert!(!stands_at(&change, 0, 1));
-        assert!(!stands_at(&change, 1, 17));
-    }
 
     #[test]
     fn an_entry_says_where_its_changes_are() {

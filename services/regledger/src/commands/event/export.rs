@@ -6,10 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{PAGE, entries};
+use super::{ENTRIES, PAGE, entries, head, progress};
 use crate::client::Api;
 use crate::output::say;
 
@@ -58,7 +58,8 @@ pub async fn run<'a>(api: &Api, partition: u32, path: &'a Path) -> anyhow::Resul
 }
 
 async fn append(api: &Api, partition: u32, from: u64, file: File) -> anyhow::Result<u64> {
-    let bar = progress(head(api, partition).await.unwrap_or_default(), from);
+    let bar = ProgressBar::no_length().with_position(from);
+    let bar = progress(bar, head(api, partition).await.unwrap_or_default(), ENTRIES);
     let mut writer = BufWriter::new(file);
     let mut position = from;
     loop {
@@ -109,21 +110,6 @@ fn held(file: &mut File) -> std::io::Result<Held> {
             }
         }
     }
-}
-
-/// How many entries there are, from the metrics; only to draw the bar.
-async fn head(api: &Api, partition: u32) -> Option<u64> {
-    let metrics = api.text("/metrics", &()).await.ok()?;
-    let name = format!("regledger_ledger_position{{partition=\"{partition}\"}} ");
-    let last: u64 = metrics.lines().find_map(|line| line.strip_prefix(&name))?.trim().parse().ok()?;
-    Some(last + 1)
-}
-
-/// Draws on stderr, and only on a terminal.
-fn progress(total: u64, from: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total).with_position(from);
-    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} entries  {per_sec}  {eta} left");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use admission::Receipt;
 use anyhow::{Context, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use crate::change_line::change_line;
+use crate::change_line::short_line;
 use crate::client::{Api, builder, read};
 use crate::clock;
 use crate::commands::moment::span;
@@ -112,22 +113,22 @@ async fn show(demo: &Demo, url: &str, token_file: &Path) -> anyhow::Result<()> {
     let hookup = create_integration(&api).await?;
     let mut stage = Stage::new(api.clone());
     stage.say(&format!("serving at {url}; the integration acme-lab has the hookup URL\n  {hookup}\n"));
-    let (sender, mut changes) = mpsc::channel(64);
-    let following = AbortOnDropHandle::new(tokio::spawn(follow(api, sender)));
-    let playing = play(demo, &hookup);
+    let (sender, mut lines) = mpsc::channel(64);
+    let following = AbortOnDropHandle::new(tokio::spawn(follow(api, sender.clone())));
+    let playing = play(demo, &hookup, sender);
     tokio::pin!(playing);
     let mut all_sent = None;
     loop {
         tokio::select! {
-            Some(change) = changes.recv() => stage.change(&change).await?,
+            Some(line) = lines.recv() => stage.show(&line).await?,
             played = &mut playing, if all_sent.is_none() => all_sent = Some(played?),
             () = tokio::time::sleep(Duration::from_millis(500)), if all_sent.is_some() => break,
         }
     }
     stage.end(&next_steps(url, token_file, &hookup)).await?;
     // From here on others play, as the next steps propose.
-    while let Some(change) = changes.recv().await {
-        stage.change(&change).await?;
+    while let Some(line) = lines.recv().await {
+        stage.show(&line).await?;
     }
     following.await?
 }
@@ -144,18 +145,18 @@ async fn create_integration(api: &Api) -> anyhow::Result<Url> {
     Ok(read::<Created>(&created)?.hookup_url)
 }
 
-async fn follow(api: Api, changes: mpsc::Sender<Value>) -> anyhow::Result<()> {
+async fn follow(api: Api, lines: mpsc::Sender<String>) -> anyhow::Result<()> {
     let mut follower = Follower::new(api, json!({"from": "beginning"}));
     loop {
         let frame = follower.next().await?;
         if frame.event != "bookmark" && !frame.data.is_empty() {
-            changes.send(serde_json::from_str(&frame.data)?).await?;
+            lines.send(short_line(&serde_json::from_str(&frame.data)?)).await?;
         }
     }
 }
 
 /// Sends the notices of all organisations, in turn.
-async fn play(demo: &Demo, hookup: &Url) -> anyhow::Result<()> {
+async fn play(demo: &Demo, hookup: &Url, lines: mpsc::Sender<String>) -> anyhow::Result<()> {
     let http = builder(hookup).build()?;
     let mut scripts: Vec<Script> =
         (0..demo.tenants).map(|tenant| Script::new(1, tenant, Length::Once, false)).collect();
@@ -163,25 +164,22 @@ async fn play(demo: &Demo, hookup: &Url) -> anyhow::Result<()> {
         let mut messages: Vec<Message> = Vec::new();
         scripts.retain_mut(|script| script.next().map(|message| messages.push(message)).is_some());
         for message in messages {
-            let sent = http.post(hookup.clone()).header("content-type", "application/json").body(message.body);
-            let status = sent.send().await?.status();
-            ensure!(status == 200, "{} ({}) was answered {status}", message.tenant, message.step);
+            let sent = http.post(hookup.clone()).header("content-type", "application/json").body(message.body.clone());
+            let (Message { tenant, step, .. }, answer) = (&message, sent.send().await?);
+            let status = answer.status();
+            ensure!(status == 200, "{tenant} ({step}) was answered {status}");
+            let Receipt { partition, position, .. } = answer.json().await?;
+            lines.send(format!("→ {tenant}  {step}: durable at {partition}:{position}")).await?;
             tokio::time::sleep(demo.pace).await;
         }
     }
     Ok(())
 }
 
-const COLUMNS: Columns = &[
-    ("TENANT", "/tenant"),
-    ("CLIENT ID", "/client_id"),
-    ("DEPARTMENTS", "/departments"),
-    ("STATE", "/state"),
-    ("LATEST", "/latest"),
-    ("POSITION", "/position"),
-];
+const COLUMNS: Columns =
+    &[("TENANT", "/tenant"), ("CLIENT ID", "/client_id"), ("DEPARTMENTS", "/departments"), ("STATE", "/state")];
 
-/// Where changes scroll by above the client table; without a terminal, the table comes last.
+/// Where notices and changes scroll by above the client table; without a terminal, the table comes last.
 struct Stage {
     api: Api,
     board: Option<ProgressBar>,
@@ -206,8 +204,8 @@ impl Stage {
         }
     }
 
-    async fn change(&mut self, change: &Value) -> anyhow::Result<()> {
-        self.say(&change_line(change));
+    async fn show(&mut self, line: &str) -> anyhow::Result<()> {
+        self.say(line);
         if let Some(board) = &self.board {
             board.set_message(self.clients(true).await?);
         }

@@ -67,9 +67,9 @@ pub async fn run(arguments: &Restore, session: &Session) -> anyhow::Result<()> {
         "{} holds a ledger already; --replace moves it aside",
         data_dir.display()
     );
-    let staging = data_dir.join(RESTORING);
+    let (kek, staging) = (kek(&settings)?, data_dir.join(RESTORING));
     stage(&arguments.dir, &staging)?;
-    let checked = check::check(&staging, kek(&settings)?).await;
+    let checked = check::check(&staging, kek).await;
     let checked = match checked {
         Ok(checked) => checked,
         Err(error) => {

@@ -159,11 +159,16 @@ fn read(path: &Path) -> Result<BTreeMap<String, (Value, Origin)>, SettingError> 
     Ok(values)
 }
 
-/// Every value of a table that is no table itself, with the names that lead there.
+/// What a table sets, with the names that lead there; tables that no setting is in count as a value.
 fn leaves(prefix: &str, table: Table) -> Vec<(String, Value)> {
-    let below = |(name, value): (String, Value)| match value {
-        Value::Table(inner) if !inner.is_empty() => leaves(&format!("{prefix}{name}."), inner),
-        value => vec![(format!("{prefix}{name}"), value)],
+    let below = |(name, value): (String, Value)| {
+        let (key, inside) = (format!("{prefix}{name}"), format!("{prefix}{name}."));
+        match value {
+            Value::Table(inner) if SETTINGS.iter().any(|setting| setting.key.starts_with(&inside)) => {
+                leaves(&inside, inner)
+            }
+            value => vec![(key, value)],
+        }
     };
     table.into_iter().flat_map(below).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stdout};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use admission::Receipt;
@@ -18,7 +18,6 @@ use url::Url;
 
 use crate::change_line::short_line;
 use crate::client::{Api, builder, read};
-use crate::clock;
 use crate::commands::moment::span;
 use crate::config::{DOCUMENTED, Layers, Log, LogFormat, SettingFlags, Settings, Variables};
 use crate::follow::Follower;
@@ -54,8 +53,9 @@ pub struct Demo {
 
 /// Serves, plays, shows, and stays up.
 pub async fn run(demo: &Demo) -> anyhow::Result<()> {
-    let directory = Fresh::make()?;
-    let settings = settings(demo, &directory.0)?;
+    // Readable by its owner alone, and gone in the end.
+    let directory = tempfile::Builder::new().prefix("regledger-demo-").tempdir().context("cannot make a directory")?;
+    let settings = settings(demo, directory.path())?;
     logging::start(&Log { format: LogFormat::Human, level: "error".to_owned() })?;
     let mut running = serve::start(&settings).await?;
     let url = running.url.clone();
@@ -66,26 +66,6 @@ pub async fn run(demo: &Demo) -> anyhow::Result<()> {
     };
     running.stop().await;
     shown
-}
-
-/// A directory that is gone in the end.
-struct Fresh(PathBuf);
-
-impl Fresh {
-    fn make() -> anyhow::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        let path = std::env::temp_dir().join(format!("regledger-demo-{}", clock::fresh_id()));
-        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Fresh {
-    fn drop(&mut self) {
-        // Whoever cleans the directory of temporary files will find it.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// The defaults, whatever the environment says: a demonstration should go alike everywhere.
@@ -125,7 +105,7 @@ async fn show(demo: &Demo, url: &str, token_file: &Path) -> anyhow::Result<()> {
             () = tokio::time::sleep(Duration::from_millis(500)), if all_sent.is_some() => break,
         }
     }
-    stage.end(&next_steps(url, token_file, &hookup)).await?;
+    stage.end(&next_steps(url, token_file.parent().unwrap_or(token_file), &hookup)).await?;
     // From here on others play, as the next steps propose.
     while let Some(line) = lines.recv().await {
         stage.show(&line).await?;
@@ -228,17 +208,25 @@ impl Stage {
     }
 }
 
-fn next_steps(url: &str, token_file: &Path, hookup: &Url) -> String {
-    let (data_dir, token_file) = (token_file.parent().unwrap_or(token_file).display(), token_file.display());
+fn next_steps(url: &str, data_dir: &Path, hookup: &Url) -> String {
+    let executable = std::env::current_exe().unwrap_or_else(|_| "regledger".into());
     format!(
-        "It stays up and shows what happens until Ctrl-C, which removes {data_dir}. In another terminal:
+        "It stays up and shows what happens until Ctrl-C, which removes its data.
+In another terminal:
 
-  export REGLEDGER_URL={url} REGLEDGER_DATA_DIR={data_dir}
+  export REGLEDGER_URL={url}
+  export REGLEDGER_DATA_DIR={data_dir}
+  export HOOKUP_URL={hookup}
+  alias regledger={executable}
   regledger client list --latest
   regledger client list --as-of 10
   regledger tail --from beginning
-  regledger simulate --hookup {hookup} --tenants 100 --faults
-  curl -H \"Authorization: Bearer $(cat {token_file})\" {url}/v1/clients
-  curl -N -H \"Authorization: Bearer $(cat {token_file})\" -H 'Accept: text/event-stream' {url}/v1/changes"
+  regledger simulate --hookup $HOOKUP_URL --tenants 100 --faults
+  regledger event replay --check
+  token=$(cat $REGLEDGER_DATA_DIR/admin-token)
+  curl -H \"Authorization: Bearer $token\" $REGLEDGER_URL/v1/clients
+  curl -N -H \"Authorization: Bearer $token\" $REGLEDGER_URL/v1/changes",
+        data_dir = data_dir.display(),
+        executable = executable.display(),
     )
 }

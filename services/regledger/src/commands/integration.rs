@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand};
 use reqwest::Method;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
@@ -60,11 +60,12 @@ pub struct Create {
     /// Its name: a-z, 0-9 and -, unique in the hub
     name: String,
     /// The kind of system that notifies us
-    #[arg(long, value_enum, default_value_t)]
-    source: Source,
+    #[arg(long, default_value = "provet", value_parser = ["provet"])]
+    source: String,
     /// How the source notifies us
-    #[arg(long, value_enum, default_value_t)]
-    notify: Notify,
+    #[serde(serialize_with = "kind")]
+    #[arg(long, default_value = "hookup", value_parser = ["hookup"])]
+    notify: String,
     /// The domain that owns it
     #[arg(long, default_value = "default")]
     domain: String,
@@ -139,22 +140,9 @@ fn without_empty<S: Serializer>(items: &Option<Vec<String>>, serializer: S) -> R
     serializer.collect_seq(items.iter().flatten().filter(|item| !item.is_empty()))
 }
 
-/// The kinds of systems that notify us.
-#[derive(Clone, Copy, Debug, Default, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Source {
-    /// Provet, a veterinary practice system.
-    #[default]
-    Provet,
-}
-
-/// How a source notifies us.
-#[derive(Clone, Copy, Debug, Default, ValueEnum, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum Notify {
-    /// By a POST to the hookup URL.
-    #[default]
-    Hookup,
+/// A choice of which nothing but its kind is to be said.
+fn kind<S: Serializer>(kind: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    json!({"kind": kind}).serialize(serializer)
 }
 
 const COLUMNS: Columns = &[

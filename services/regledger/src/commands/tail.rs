@@ -18,9 +18,9 @@ Examples:
 
 An interrupted stream is taken up where it stopped.")]
 pub struct Tail {
-    /// Where to begin
-    #[arg(long, value_enum, default_value_t, conflicts_with = "after")]
-    from: From,
+    /// Where to begin: with the first change of all, with what happens next, or with the rows as of now
+    #[arg(long, default_value = "now", value_parser = ["beginning", "now", "snapshot"], conflicts_with = "after")]
+    from: String,
     /// Begin after this cursor, as the API gave it
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
@@ -38,19 +38,6 @@ pub struct Tail {
     #[serde(skip)]
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-}
-
-/// Where a stream begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum From {
-    /// With the first change of all.
-    Beginning,
-    /// With what happens next.
-    #[default]
-    Now,
-    /// With the rows as of now.
-    Snapshot,
 }
 
 /// Prints changes as they come.

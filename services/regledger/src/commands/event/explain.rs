@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{entries, place_of};
-use crate::client::Api;
+use crate::client::{Api, path};
 
 /// An entry of the ledger and what it changed.
 #[derive(Debug)]
@@ -35,54 +35,40 @@ pub async fn explain(api: &Api, place: Place) -> anyhow::Result<Explained> {
     let entries = entries(api, place.partition, place.position, 1).await?;
     let event = entries.into_iter().next().with_context(|| format!("there is no event at {place}"))?;
     let parsed = Event::parse(event.get().as_bytes())?;
-    let changes = match Changed::by(&parsed)? {
-        Changed::Nothing => Vec::new(),
-        Changed::Client(id) => api.list(&format!("/v1/clients/{id}/changes"), &(), None).await?,
-        Changed::Directory(query) => api.list("/v1/changes", &query, None).await?,
+    let changes = match told_in(&parsed)? {
+        Some((path, query)) => api.list(&path, &query, None).await?,
+        None => Vec::new(),
     };
     let changes = changes.into_iter().filter(|change| place_of(change) == Some(place)).collect();
     Ok(Explained { event, changes })
 }
 
-/// Where the changes of an entry are found.
-#[derive(Debug, PartialEq, Eq)]
-enum Changed {
-    /// It is of a kind that changes no row that anybody follows.
-    Nothing,
-    /// In the history of a client.
-    Client(String),
-    /// Among the changes of the directory, which are few.
-    Directory(Value),
-}
-
-impl Changed {
-    fn by(event: &Event) -> anyhow::Result<Self> {
-        let attributes = &event.attributes;
-        let name = attributes.source.rsplit('/').next().unwrap_or_default();
-        Ok(match &event.body {
-            Body::ProvetRegistration(notice) => {
-                let integration = attributes.integration_id.context("it names no integration")?;
-                Self::Client(client_id(integration, &attributes.subject, &notice.client_id))
-            }
-            Body::ClientRetire => Self::Client(attributes.subject.clone()),
-            Body::IntegrationCreate(create) => Self::integration(&create.integration.name),
-            Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
-                Self::integration(name)
-            }
-            Body::LedgerCreate(_) => Self::Directory(json!({"from": "beginning", "type": "domain.*"})),
-            Body::TokenCreate(_)
-            | Body::TokenRevoke
-            | Body::ClientReveal(_)
-            | Body::QuarantineReceive(_)
-            | Body::QuarantineReveal(_)
-            | Body::QuarantineRelease(_)
-            | Body::QuarantineDismiss => Self::Nothing,
-        })
-    }
-
-    fn integration(name: &str) -> Self {
-        Self::Directory(json!({"from": "beginning", "type": "integration.*", "integration": name}))
-    }
+/// Where the changes of an entry are told: in the history of a client, or among those of the directory, which are few.
+/// None if it is of a kind that changes no row that anybody follows.
+fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
+    let attributes = &event.attributes;
+    let client = |id: &str| (path("clients", id, "/changes"), Value::Null);
+    let directory = |query: Value| ("/v1/changes".to_owned(), query);
+    let integration = |name: &str| directory(json!({"type": "integration.*", "integration": name}));
+    Ok(Some(match &event.body {
+        Body::ProvetRegistration(notice) => {
+            let integration = attributes.integration_id.context("it names no integration")?;
+            client(&client_id(integration, &attributes.subject, &notice.client_id))
+        }
+        Body::ClientRetire => client(&attributes.subject),
+        Body::IntegrationCreate(create) => integration(&create.integration.name),
+        Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
+            integration(attributes.source.rsplit('/').next().unwrap_or_default())
+        }
+        Body::LedgerCreate(_) => directory(json!({"type": "domain.*"})),
+        Body::TokenCreate(_)
+        | Body::TokenRevoke
+        | Body::ClientReveal(_)
+        | Body::QuarantineReceive(_)
+        | Body::QuarantineReveal(_)
+        | Body::QuarantineRelease(_)
+        | Body::QuarantineDismiss => return Ok(None),
+    }))
 }
 
 #[cfg(test)]
@@ -97,11 +83,13 @@ mod tests {
                 "type": format!("regledger.{kind}.v1"), "subject": "c1", "time": "2026-11-23T10:00:00Z",
                 "datacontenttype": "application/json", "dataschema": "x", "data": data,
             });
-            Changed::by(&Event::parse(entry.to_string().as_bytes()).unwrap()).unwrap()
+            told_in(&Event::parse(entry.to_string().as_bytes()).unwrap()).unwrap()
         };
-        assert_eq!(event("client.retire", "/clients/c1", json!({})), Changed::Client("c1".to_owned()));
+        let retired = event("client.retire", "/clients/c1", json!({}));
+        assert_eq!(retired, Some(("/v1/clients/c1/changes".to_owned(), Value::Null)));
         let deleted = event("integration.delete", "/integrations/acme-lab", json!({}));
-        assert_eq!(deleted, Changed::integration("acme-lab"));
-        assert_eq!(event("token.revoke", "/tokens", json!({})), Changed::Nothing);
+        let query = json!({"type": "integration.*", "integration": "acme-lab"});
+        assert_eq!(deleted, Some(("/v1/changes".to_owned(), query)));
+        assert_eq!(event("token.revoke", "/tokens", json!({})), None);
     }
 }

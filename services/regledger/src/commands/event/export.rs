@@ -1,7 +1,7 @@
 //! Writing a partition to a file, again and again.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -92,23 +92,16 @@ async fn check(api: &Api, partition: u32, held: &Held) -> anyhow::Result<()> {
 }
 
 fn held(file: &mut File) -> std::io::Result<Held> {
-    let mut held = Held::default();
-    let mut line = Vec::new();
-    let mut chunk = vec![0; 1 << 16];
+    let (mut reader, mut held, mut line) = (BufReader::new(file), Held::default(), Vec::new());
     loop {
-        let read = file.read(&mut chunk)?;
-        if read == 0 {
+        line.clear();
+        reader.read_until(b'\n', &mut line)?;
+        if line.pop() != Some(b'\n') {
             return Ok(held);
         }
-        for part in chunk[..read].split_inclusive(|byte| *byte == b'\n') {
-            line.extend_from_slice(part);
-            if line.last() == Some(&b'\n') {
-                held.lines += 1;
-                held.bytes += line.len() as u64;
-                line.pop();
-                held.last = std::mem::take(&mut line);
-            }
-        }
+        held.lines += 1;
+        held.bytes += line.len() as u64 + 1;
+        std::mem::swap(&mut held.last, &mut line);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -94,14 +95,15 @@ impl Output {
         match self.format {
             Format::Json => writeln!(self.writer, "{}", one_line(object)?)?,
             Format::Table => {
-                let members: Members<'_> = serde_json::from_str(object.get())?;
+                // In their own order.
+                let members: IndexMap<String, Box<RawValue>> = serde_json::from_str(object.get())?;
                 let mut table = bare(self.terminal);
-                for (name, value) in &members.0 {
+                for (name, value) in members {
                     let text = match value.get() {
                         object if object.starts_with('{') => printable(object),
                         other => cell(&serde_json::from_str(other)?),
                     };
-                    table.add_row([name.clone(), text]);
+                    table.add_row([name, text]);
                 }
                 writeln!(self.writer, "{}", printed(table))?;
             }
@@ -114,31 +116,6 @@ impl Output {
 pub fn say(text: impl std::fmt::Display) {
     // Nobody can be told that nobody can be told.
     let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// The members of an object in their own order.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> serde::de::Visitor<'de> for InOrder {
-            type Value = Vec<(String, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(InOrder).map(Self)
-    }
 }
 
 /// JSON without line breaks: strings hold none, so only indentation could.

@@ -43,7 +43,7 @@ pub enum SettingError {
         hint: String,
     },
     /// A value is not acceptable.
-    #[error("{key}: {reason} (its value comes from {origin})")]
+    #[error("{key}: {reason} (its value comes from {origin}{})", as_in(key))]
     Wrong {
         /// The setting.
         key: &'static str,
@@ -52,6 +52,12 @@ pub enum SettingError {
         /// Where the value comes from.
         origin: Origin,
     },
+}
+
+/// An example of an acceptable value.
+fn as_in(key: &str) -> String {
+    let default = SETTINGS.iter().find(|setting| setting.key == key).map(|setting| shown(&setting.default));
+    default.filter(|text| !text.is_empty()).map_or_else(String::new, |text| format!("; the default is {text}"))
 }
 
 impl SettingError {

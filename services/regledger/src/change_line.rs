@@ -6,18 +6,32 @@ use crate::output::printable;
 
 /// A change, or a row of a snapshot, in one line: time, what happened, to whom, and where it stands in the ledger.
 pub fn change_line(change: &Value) -> String {
+    joined(&[time(change), kind(change), &subject(change), &details(change), &place(change)])
+}
+
+/// A change in a line that fits a narrow terminal: time of day, what happened, to whom.
+pub fn short_line(change: &Value) -> String {
+    let time = time(change).split('T').next_back().unwrap_or_default();
+    joined(&[time, kind(change), text(change, "/subject"), &changed(change)])
+}
+
+/// The time to the second.
+fn time(change: &Value) -> &str {
+    text(change, "/recordedtime").split('.').next().unwrap_or_default().trim_end_matches('Z')
+}
+
+fn kind(change: &Value) -> &str {
     let kind = text(change, "/type");
     let kind = kind.strip_prefix("regledger.").unwrap_or(kind);
-    let kind = kind.rsplit_once(".v").map_or(kind, |(short, _)| short);
-    let time = text(change, "/recordedtime");
-    let parts = [
-        time.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned(),
-        format!("{:<26}", if kind.is_empty() { "snapshot" } else { kind }),
-        subject(change),
-        details(change),
-        place(change),
-    ];
-    let said: Vec<_> = parts.into_iter().filter(|part| !part.trim().is_empty()).collect();
+    kind.rsplit_once(".v").map_or("snapshot", |(short, _)| short)
+}
+
+fn joined(parts: &[&str]) -> String {
+    let padded = parts.iter().enumerate().map(|(index, part)| match index {
+        1 => format!("{part:<26}"),
+        _ => (*part).to_owned(),
+    });
+    let said: Vec<_> = padded.filter(|part| !part.trim().is_empty()).collect();
     printable(said.join("  ").trim_end())
 }
 
@@ -40,17 +54,17 @@ fn subject(change: &Value) -> String {
     }
 }
 
-fn details(change: &Value) -> String {
-    let mut said = Vec::new();
+/// Which departments came or went, or which fields are others.
+fn changed(change: &Value) -> String {
     let mark = if text(change, "/type").contains("removed") { '-' } else { '+' };
-    if let Some(ids) = change.pointer("/data/departments").and_then(Value::as_array) {
-        let ids: Vec<_> = ids.iter().map(|id| format!("{mark}{id}")).collect();
-        said.push(ids.join(" "));
-    }
-    if let Some(fields) = change.pointer("/data/fields").and_then(Value::as_array) {
-        let names: Vec<_> = fields.iter().filter_map(Value::as_str).collect();
-        said.push(format!("changed {}", names.join(", ")));
-    }
+    let list = |name: &str| change.pointer(name).and_then(Value::as_array).into_iter().flatten();
+    let departments: Vec<_> = list("/data/departments").map(|id| format!("{mark}{id}")).collect();
+    let fields: Vec<_> = list("/data/fields").filter_map(Value::as_str).collect();
+    if fields.is_empty() { departments.join(" ") } else { format!("changed {}", fields.join(", ")) }
+}
+
+fn details(change: &Value) -> String {
+    let mut said = vec![changed(change)];
     if let Some(row) = client(change) {
         if let Some(ids) = row.get("departments").and_then(Value::as_array) {
             let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
@@ -61,6 +75,7 @@ fn details(change: &Value) -> String {
     if change.pointer("/data/drift") == Some(&Value::Bool(true)) {
         said.push("drift".to_owned());
     }
+    said.retain(|part| !part.is_empty());
     said.join("  ")
 }
 
@@ -114,5 +129,16 @@ mod tests {
     )]
     fn a_change_is_one_line(#[case] change: Value, #[case] expected: &str) {
         assert_eq!(change_line(&change), expected);
+    }
+
+    #[test]
+    fn a_short_line_fits_a_narrow_terminal() {
+        let updated = change("client.updated", json!({"client": client(), "fields": ["client_secret"]}));
+        assert_eq!(
+            short_line(&updated),
+            "10:00:00  client.updated              provetcloud.com/1234  changed client_secret"
+        );
+        let added = change("client.departments_added", json!({"client": client(), "departments": [3, 9]}));
+        assert_eq!(short_line(&added), "10:00:00  client.departments_added    provetcloud.com/1234  +3 +9");
     }
 }

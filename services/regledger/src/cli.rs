@@ -160,6 +160,7 @@ mod tests {
     #[case("regledger event list --from 3 --limit 2")]
     #[case("regledger event export events.ndjson")]
     #[case("regledger event explain 0:17")]
+    #[case("regledger event replay events.ndjson --until 0:17 --check --output json")]
     #[case("regledger quarantine release q1")]
     #[case("regledger token create --scope clients:read,changes:read --expires 720h")]
     #[case("regledger token revoke t1")]

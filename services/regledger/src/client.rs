@@ -9,6 +9,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -99,9 +100,6 @@ pub struct Api {
 
 impl Api {
     /// A client of a server.
-    ///
-    /// # Errors
-    /// If TLS cannot be set up.
     pub fn new(base: Url, token: Option<SecretString>) -> anyhow::Result<Self> {
         let http = builder(&base).build().context("cannot set up the HTTP client")?;
         Ok(Self { http, base, token })
@@ -111,7 +109,7 @@ impl Api {
     ///
     /// # Errors
     /// [`Problem`] if the server refuses; otherwise what hindered asking.
-    pub async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Box<RawValue>> {
+    pub async fn get(&self, path: &str, query: &impl Serialize) -> anyhow::Result<Box<RawValue>> {
         self.get_url(&self.url(path, query)?).await
     }
 
@@ -122,33 +120,27 @@ impl Api {
     }
 
     /// Gets a response that is not one JSON object.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn text(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
+    pub async fn text(&self, path: &str, query: &impl Serialize) -> anyhow::Result<String> {
         let request = self.request(Method::GET, &self.url(path, query)?)?.timeout(DEADLINE);
         self.send(request).await?.text().await.map_err(|error| self.explain(&error))
     }
 
     /// Gets the items of a list, page by page, `limit` at most.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
     pub async fn list(
         &self,
         path: &str,
-        query: &[(&str, String)],
+        query: &impl Serialize,
         limit: Option<usize>,
     ) -> anyhow::Result<Vec<Box<RawValue>>> {
         let limit = limit.unwrap_or(usize::MAX);
-        let mut first = query.to_vec();
-        first.push(("limit", PAGE.min(limit).to_string()));
-        let mut next = Some(self.url(path, &first)?);
+        let mut first = self.url(path, query)?;
+        first.query_pairs_mut().append_pair("limit", &PAGE.min(limit).to_string());
+        let mut next = Some(first);
         let mut items = Vec::new();
         while let Some(url) = next.filter(|_| items.len() < limit) {
             let page: Page = self.get_url(&url).await?;
             items.extend(page.items);
-            next = page.next.map(|next| self.url(&next, &[])).transpose()?;
+            next = page.next.map(|next| self.url(&next, &())).transpose()?;
         }
         items.truncate(limit);
         Ok(items)
@@ -156,16 +148,13 @@ impl Api {
 
     /// Asks for something to be done. A write whose outcome stays unknown is repeated with its Idempotency-Key,
     /// which does it once at most.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
     pub async fn write(
         &self,
         method: Method,
         path: &str,
         body: &(impl Serialize + Sync),
     ) -> anyhow::Result<Option<Box<RawValue>>> {
-        let url = self.url(path, &[])?;
+        let url = self.url(path, &())?;
         let key = clock::fresh_id().to_string();
         let mut repetitions = 0;
         loop {
@@ -184,13 +173,10 @@ impl Api {
     }
 
     /// Opens a stream of server-sent events.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
     pub async fn stream(
         &self,
         path: &str,
-        query: &[(&str, String)],
+        query: &impl Serialize,
         last_event_id: Option<&str>,
     ) -> anyhow::Result<Response> {
         let mut request = self.request(Method::GET, &self.url(path, query)?)?;
@@ -201,12 +187,12 @@ impl Api {
         self.send(request).await
     }
 
-    fn url(&self, path_and_query: &str, query: &[(&str, String)]) -> anyhow::Result<Url> {
+    fn url(&self, path_and_query: &str, query: &impl Serialize) -> anyhow::Result<Url> {
         // An absolute path: joined to the server's own, so that a hub may live under a prefix.
         let prefix = self.base.path().trim_end_matches('/');
         let mut url = self.base.join(&format!("{prefix}{path_and_query}"))?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+        for (name, value) in pairs(&serde_json::to_value(query)?) {
+            url.query_pairs_mut().append_pair(name, &value);
         }
         Ok(url)
     }
@@ -280,16 +266,26 @@ fn is_unknown(error: &anyhow::Error) -> bool {
 }
 
 /// Reads an answer, or the part of one that matters.
-///
-/// # Errors
-/// If it is not what was promised.
 pub fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> anyhow::Result<T> {
     serde_json::from_str(json.get()).context(UNEXPECTED)
 }
 
-/// A name or id as one segment of a path: whatever it holds, it names nothing else.
-pub fn segment(name: &str) -> String {
-    url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
+/// The members of an object as parameters: what is null is left out, a list repeats its name.
+fn pairs(query: &Value) -> Vec<(&str, String)> {
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let words = |value: &Value| match value {
+        Value::Null => Vec::new(),
+        Value::Array(items) => items.iter().map(word).collect(),
+        one => vec![word(one)],
+    };
+    let members = query.as_object().into_iter().flatten();
+    members.flat_map(|(name, value)| words(value).into_iter().map(move |word| (name.as_str(), word))).collect()
+}
+
+/// `/v1/clients/ID/reveal`. A name or id is one segment: whatever it holds, it names nothing else.
+pub fn path(noun: &str, id: &str, verb: &str) -> String {
+    let segment: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    format!("/v1/{noun}/{}{verb}", segment.replace('+', "%20"))
 }
 
 #[cfg(test)]

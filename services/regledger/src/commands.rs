@@ -13,14 +13,20 @@ pub mod token;
 
 pub mod moment;
 
+use clap::Args;
+
 use crate::cli::Command;
 use crate::session::Session;
 use crate::{demo, documents, serve, simulate};
 
+/// Names a row.
+#[derive(Debug, Args)]
+pub struct Id {
+    /// Its id
+    id: String,
+}
+
 /// Does what was asked for.
-///
-/// # Errors
-/// Whatever hindered it.
 pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
     match command {
         Command::Demo(demo) => demo::run(&demo).await,

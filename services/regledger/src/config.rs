@@ -2,24 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::Deserialize;
 use url::Url;
 
-mod example;
-mod file;
-mod flags;
 mod layers;
-mod table;
-#[cfg(test)]
-mod tests;
+mod setting;
 
-pub use self::example::example;
-pub use self::flags::SettingFlags;
-pub use self::layers::{Layers, Origin, SettingError, Sourced, Values};
-pub use self::table::{SETTINGS, nearest};
+pub use self::layers::{Layers, Origin, SettingError, Values};
+pub use self::setting::{DOCUMENTED, SETTINGS, Setting, SettingFlags, did_you_mean};
 
 /// The environment of the process: read once, at its edge.
 pub type Variables = BTreeMap<String, String>;
@@ -84,19 +79,9 @@ pub enum KekSource {
     Command(Vec<String>),
 }
 
-/// Declares an enumeration's words once, for reading and for messages.
-pub trait Words: Sized + Copy + PartialEq + 'static {
-    /// Each word and what it stands for.
-    const WORDS: &'static [(&'static str, Self)];
-
-    /// Reads a word.
-    fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, value)| *value)
-    }
-}
-
 /// A part of regledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Notifications in.
     Intake,
@@ -107,7 +92,8 @@ pub enum Role {
 }
 
 /// What keeps the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LedgerBackend {
     /// SQLite in the data directory.
     Sqlite,
@@ -116,36 +102,21 @@ pub enum LedgerBackend {
 }
 
 /// What keeps the client table and the changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum StateBackend {
     /// SQLite in the data directory.
     Sqlite,
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Human,
     /// One JSON object a line.
     Json,
-}
-
-impl Words for Role {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("intake", Self::Intake), ("projector", Self::Projector), ("query", Self::Query)];
-}
-
-impl Words for LedgerBackend {
-    const WORDS: &'static [(&'static str, Self)] = &[("sqlite", Self::Sqlite), ("memory", Self::Memory)];
-}
-
-impl Words for StateBackend {
-    const WORDS: &'static [(&'static str, Self)] = &[("sqlite", Self::Sqlite)];
-}
-
-impl Words for LogFormat {
-    const WORDS: &'static [(&'static str, Self)] = &[("human", Self::Human), ("json", Self::Json)];
 }
 
 impl Settings {
@@ -154,27 +125,22 @@ impl Settings {
     /// # Errors
     /// [`SettingError`] for the first that is not acceptable, with where it comes from.
     pub fn read(values: &Values) -> Result<Self, SettingError> {
-        let data_dir: PathBuf = values.parse("data_dir", "a path")?;
+        let data_dir: PathBuf = values.get("data_dir")?;
         Ok(Self {
-            listen: values.parse("listen", "an address and a port, such as 127.0.0.1:8080")?,
+            listen: values.get("listen")?,
             roles: values.roles()?,
-            ledger: values.word("ledger")?,
-            state: values.word("state")?,
-            admin_token_file: values
-                .maybe("admin_token_file", "a path")?
-                .unwrap_or_else(|| data_dir.join("admin-token")),
+            ledger: values.get("ledger")?,
+            state: values.get("state")?,
+            admin_token_file: values.maybe("admin_token_file")?.unwrap_or_else(|| data_dir.join("admin-token")),
             kek: values.kek(&data_dir)?,
             http: Http {
                 public_url: values.public_url()?,
-                trusted_proxies: values.many("http.trusted_proxies", "CIDR blocks, such as 10.0.0.0/8")?,
-                max_connections: values.positive("http.max_connections")?,
-                wrong_keys_per_minute: values.positive("http.wrong_keys_per_minute")?,
+                trusted_proxies: values.get("http.trusted_proxies")?,
+                max_connections: values.get::<NonZeroUsize>("http.max_connections")?.get(),
+                wrong_keys_per_minute: values.get::<NonZeroU32>("http.wrong_keys_per_minute")?.get(),
             },
-            log: Log {
-                format: values.word("log.format")?,
-                level: values.parse("log.level", "a filter such as info, or info,intake=debug")?,
-            },
-            disk_min_free_bytes: values.parse("disk.min_free_bytes", "a number of bytes")?,
+            log: Log { format: values.get("log.format")?, level: values.get("log.level")? },
+            disk_min_free_bytes: values.get("disk.min_free_bytes")?,
             shutdown_drain: values.seconds("shutdown.drain_seconds")?,
             stream_heartbeat: values.seconds("stream.heartbeat_seconds")?,
             data_dir,
@@ -206,36 +172,40 @@ pub const STATE_FILE: &str = "state.db";
 
 impl Values {
     fn roles(&self) -> Result<Vec<Role>, SettingError> {
-        let roles: Vec<Role> = self.words("roles")?;
+        let roles: Vec<Role> = self.get("roles")?;
         let twice = roles.iter().enumerate().any(|(index, role)| roles[..index].contains(role));
         if roles.is_empty() || twice {
-            return Err(self.wrong("roles", "at least one role, and none twice"));
+            return Err(self.wrong("roles", "must be at least one role, and none twice"));
         }
         Ok(roles)
     }
 
     fn kek(&self, data_dir: &Path) -> Result<KekSource, SettingError> {
-        let file: Option<PathBuf> = self.maybe("kek.file", "a path")?;
-        let command: Vec<String> = self.many("kek.command", "a command and its arguments")?;
-        match (file, command.is_empty()) {
-            (Some(_), false) => Err(self.wrong("kek.command", "left out when kek.file is set")),
+        let command: Vec<String> = self.get("kek.command")?;
+        match (self.maybe("kek.file")?, command.is_empty()) {
+            (Some(_), false) => Err(self.wrong("kek.command", "must be left out when kek.file is set")),
             (file, true) => Ok(KekSource::File(file.unwrap_or_else(|| data_dir.join("kek")))),
             (None, false) => Ok(KekSource::Command(command)),
         }
     }
 
     fn public_url(&self) -> Result<Option<Url>, SettingError> {
-        let expected = "an http or https URL without query, such as https://hub.example.com";
-        let url: Option<Url> = self.maybe("http.public_url", expected)?;
+        let url: Option<Url> = self.maybe("http.public_url")?;
         let fits =
             |url: &Url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
         match url {
-            Some(url) if !fits(&url) => Err(self.wrong("http.public_url", expected)),
+            Some(url) if !fits(&url) => {
+                Err(self
+                    .wrong("http.public_url", "must be an http or https URL without query, as https://hub.example.com"))
+            }
             url => Ok(url),
         }
     }
 
     fn seconds(&self, key: &'static str) -> Result<Duration, SettingError> {
-        self.positive::<u32>(key).map(|seconds| Duration::from_secs(seconds.into()))
+        self.get::<NonZeroU32>(key).map(|seconds| Duration::from_secs(seconds.get().into()))
     }
 }
+
+#[cfg(test)]
+mod tests;

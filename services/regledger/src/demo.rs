@@ -2,30 +2,29 @@
 
 use std::io::{IsTerminal, stdout};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use admission::Receipt;
 use anyhow::{Context, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use crate::change_line::change_line;
+use crate::change_line::short_line;
 use crate::client::{Api, builder, read};
-use crate::clock;
 use crate::commands::moment::span;
-use crate::config::{Layers, Log, LogFormat, SettingFlags, Settings, Variables, example};
+use crate::config::{DOCUMENTED, Layers, Log, LogFormat, SettingFlags, Settings, Variables};
 use crate::follow::Follower;
 use crate::logging;
-use crate::output::{columns, table};
+use crate::output::{Columns, table};
 use crate::serve;
-use crate::simulate::{Length, Message, Script};
+use crate::simulate::{Length, Message, Script, told_to_stop};
 
 /// Where the demonstration listens if nobody else does.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -53,59 +52,20 @@ pub struct Demo {
 }
 
 /// Serves, plays, shows, and stays up.
-///
-/// # Errors
-/// If it cannot serve, or a notice is not accepted.
 pub async fn run(demo: &Demo) -> anyhow::Result<()> {
-    let directory = Fresh::make()?;
-    let settings = settings(demo, &directory.0)?;
+    // Readable by its owner alone, and gone in the end.
+    let directory = tempfile::Builder::new().prefix("regledger-demo-").tempdir().context("cannot make a directory")?;
+    let settings = settings(demo, directory.path())?;
     logging::start(&Log { format: LogFormat::Human, level: "error".to_owned() })?;
     let mut running = serve::start(&settings).await?;
     let url = running.url.clone();
     let shown = tokio::select! {
         shown = show(demo, &url, &settings.admin_token_file) => shown,
         died = running.died() => died,
-        ended = end(demo.seconds) => ended,
+        ended = told_to_stop(demo.seconds.map(Duration::from_secs)) => ended,
     };
     running.stop().await;
     shown
-}
-
-/// Ctrl-C, SIGTERM, or the end of the time.
-async fn end(seconds: Option<u64>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let time_is_up = async {
-        match seconds {
-            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = time_is_up => {}
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
-    Ok(())
-}
-
-/// A directory that is gone in the end.
-struct Fresh(PathBuf);
-
-impl Fresh {
-    fn make() -> anyhow::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        let path = std::env::temp_dir().join(format!("regledger-demo-{}", clock::fresh_id()));
-        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Fresh {
-    fn drop(&mut self) {
-        // Whoever cleans the directory of temporary files will find it.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// The defaults, whatever the environment says: a demonstration should go alike everywhere.
@@ -116,7 +76,7 @@ fn settings(demo: &Demo, data_dir: &Path) -> anyhow::Result<Settings> {
         None if free() => LISTEN,
         None => "127.0.0.1:0",
     };
-    std::fs::write(data_dir.join("regledger.toml"), example())?;
+    std::fs::write(data_dir.join("regledger.toml"), DOCUMENTED)?;
     let layers = Layers {
         flags: &SettingFlags([("listen", listen.to_owned())].into()),
         data_dir: Some(data_dir),
@@ -133,22 +93,22 @@ async fn show(demo: &Demo, url: &str, token_file: &Path) -> anyhow::Result<()> {
     let hookup = create_integration(&api).await?;
     let mut stage = Stage::new(api.clone());
     stage.say(&format!("serving at {url}; the integration acme-lab has the hookup URL\n  {hookup}\n"));
-    let (sender, mut changes) = mpsc::channel(64);
-    let following = AbortOnDropHandle::new(tokio::spawn(follow(api, sender)));
-    let playing = play(demo, &hookup);
+    let (sender, mut lines) = mpsc::channel(64);
+    let following = AbortOnDropHandle::new(tokio::spawn(follow(api, sender.clone())));
+    let playing = play(demo, &hookup, sender);
     tokio::pin!(playing);
     let mut all_sent = None;
     loop {
         tokio::select! {
-            Some(change) = changes.recv() => stage.change(&change).await?,
+            Some(line) = lines.recv() => stage.show(&line).await?,
             played = &mut playing, if all_sent.is_none() => all_sent = Some(played?),
             () = tokio::time::sleep(Duration::from_millis(500)), if all_sent.is_some() => break,
         }
     }
-    stage.end(&next_steps(url, token_file, &hookup)).await?;
+    stage.end(&next_steps(url, token_file.parent().unwrap_or(token_file), &hookup)).await?;
     // From here on others play, as the next steps propose.
-    while let Some(change) = changes.recv().await {
-        stage.change(&change).await?;
+    while let Some(line) = lines.recv().await {
+        stage.show(&line).await?;
     }
     following.await?
 }
@@ -165,18 +125,18 @@ async fn create_integration(api: &Api) -> anyhow::Result<Url> {
     Ok(read::<Created>(&created)?.hookup_url)
 }
 
-async fn follow(api: Api, changes: mpsc::Sender<Value>) -> anyhow::Result<()> {
-    let mut follower = Follower::new(api, vec![("from", "beginning".to_owned())]);
+async fn follow(api: Api, lines: mpsc::Sender<String>) -> anyhow::Result<()> {
+    let mut follower = Follower::new(api, json!({"from": "beginning"}));
     loop {
         let frame = follower.next().await?;
         if frame.event != "bookmark" && !frame.data.is_empty() {
-            changes.send(serde_json::from_str(&frame.data)?).await?;
+            lines.send(short_line(&serde_json::from_str(&frame.data)?)).await?;
         }
     }
 }
 
 /// Sends the notices of all organisations, in turn.
-async fn play(demo: &Demo, hookup: &Url) -> anyhow::Result<()> {
+async fn play(demo: &Demo, hookup: &Url, lines: mpsc::Sender<String>) -> anyhow::Result<()> {
     let http = builder(hookup).build()?;
     let mut scripts: Vec<Script> =
         (0..demo.tenants).map(|tenant| Script::new(1, tenant, Length::Once, false)).collect();
@@ -184,16 +144,22 @@ async fn play(demo: &Demo, hookup: &Url) -> anyhow::Result<()> {
         let mut messages: Vec<Message> = Vec::new();
         scripts.retain_mut(|script| script.next().map(|message| messages.push(message)).is_some());
         for message in messages {
-            let sent = http.post(hookup.clone()).header("content-type", "application/json").body(message.body);
-            let status = sent.send().await?.status();
-            ensure!(status == 200, "{} ({}) was answered {status}", message.tenant, message.step);
+            let sent = http.post(hookup.clone()).header("content-type", "application/json").body(message.body.clone());
+            let (Message { tenant, step, .. }, answer) = (&message, sent.send().await?);
+            let status = answer.status();
+            ensure!(status == 200, "{tenant} ({step}) was answered {status}");
+            let Receipt { partition, position, .. } = answer.json().await?;
+            lines.send(format!("→ {tenant}  {step}: durable at {partition}:{position}")).await?;
             tokio::time::sleep(demo.pace).await;
         }
     }
     Ok(())
 }
 
-/// Where changes scroll by above the client table; without a terminal, the table comes last.
+const COLUMNS: Columns =
+    &[("TENANT", "/tenant"), ("CLIENT ID", "/client_id"), ("DEPARTMENTS", "/departments"), ("STATE", "/state")];
+
+/// Where notices and changes scroll by above the client table; without a terminal, the table comes last.
 struct Stage {
     api: Api,
     board: Option<ProgressBar>,
@@ -218,8 +184,8 @@ impl Stage {
         }
     }
 
-    async fn change(&mut self, change: &Value) -> anyhow::Result<()> {
-        self.say(&change_line(change));
+    async fn show(&mut self, line: &str) -> anyhow::Result<()> {
+        self.say(line);
         if let Some(board) = &self.board {
             board.set_message(self.clients(true).await?);
         }
@@ -227,17 +193,9 @@ impl Stage {
     }
 
     async fn clients(&self, terminal: bool) -> anyhow::Result<String> {
-        let rows = self.api.list("/v1/clients", &[], None).await?;
+        let rows = self.api.list("/v1/clients", &(), None).await?;
         let rows = rows.iter().map(|row| read(row)).collect::<anyhow::Result<Vec<Value>>>()?;
-        let columns = columns(&[
-            ("TENANT", "/tenant"),
-            ("CLIENT ID", "/client_id"),
-            ("DEPARTMENTS", "/departments"),
-            ("STATE", "/state"),
-            ("LATEST", "/latest"),
-            ("POSITION", "/position"),
-        ]);
-        Ok(table(&rows, &columns, terminal))
+        Ok(table(&rows, COLUMNS, terminal))
     }
 
     async fn end(&mut self, next_steps: &str) -> anyhow::Result<()> {
@@ -250,17 +208,25 @@ impl Stage {
     }
 }
 
-fn next_steps(url: &str, token_file: &Path, hookup: &Url) -> String {
-    let (data_dir, token_file) = (token_file.parent().unwrap_or(token_file).display(), token_file.display());
+fn next_steps(url: &str, data_dir: &Path, hookup: &Url) -> String {
+    let executable = std::env::current_exe().unwrap_or_else(|_| "regledger".into());
     format!(
-        "It stays up and shows what happens until Ctrl-C, which removes {data_dir}. In another terminal:
+        "It stays up and shows what happens until Ctrl-C, which removes its data.
+In another terminal:
 
-  export REGLEDGER_URL={url} REGLEDGER_DATA_DIR={data_dir}
+  export REGLEDGER_URL={url}
+  export REGLEDGER_DATA_DIR={data_dir}
+  export HOOKUP_URL={hookup}
+  alias regledger={executable}
   regledger client list --latest
   regledger client list --as-of 10
   regledger tail --from beginning
-  regledger simulate --hookup {hookup} --tenants 100 --faults
-  curl -H \"Authorization: Bearer $(cat {token_file})\" {url}/v1/clients
-  curl -N -H \"Authorization: Bearer $(cat {token_file})\" -H 'Accept: text/event-stream' {url}/v1/changes"
+  regledger simulate --hookup $HOOKUP_URL --tenants 100 --faults
+  regledger event replay --check
+  token=$(cat $REGLEDGER_DATA_DIR/admin-token)
+  curl -H \"Authorization: Bearer $token\" $REGLEDGER_URL/v1/clients
+  curl -N -H \"Authorization: Bearer $token\" $REGLEDGER_URL/v1/changes",
+        data_dir = data_dir.display(),
+        executable = executable.display(),
     )
 }

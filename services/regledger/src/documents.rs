@@ -1,11 +1,9 @@
-//! The contracts with others, generated from the code: OpenAPI, AsyncAPI and JSON Schemas.
+//! The contracts with others: OpenAPI, AsyncAPI and JSON Schemas. Every process serves them, and they are committed
+//! under `schemas/`, where a test compares them with the code.
 //!
-//! They are served by every process and committed under `schemas/`; a test compares the two.
+//! The OpenAPI and AsyncAPI documents are their own templates: what people wrote stays as it is committed, what follows
+//! from the code is written anew.
 
-mod asyncapi;
-mod components;
-mod examples;
-mod open_routes;
 mod openapi;
 mod patterns;
 mod refusals;
@@ -15,9 +13,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// Every generated contract.
+use self::schemas::Refinements;
+
+/// Every contract.
 pub struct Documents {
     /// OpenAPI 3.1: what can be asked.
     pub openapi: Value,
@@ -28,22 +28,20 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Generates all of them.
-    ///
-    /// # Errors
-    /// If the embedded schema of the source is not JSON, which the tests rule out.
+    /// Writes all of them anew.
     pub fn new() -> anyhow::Result<Self> {
-        let notice: Value = serde_json::from_str(registration::notice::SCHEMA)
-            .context("the schema of a registration notice is not JSON")?;
-        Ok(Self {
-            openapi: openapi::document(&notice)?,
-            asyncapi: asyncapi::document(&notice),
-            schemas: schemas::all(notice),
-        })
+        let notice = embedded(registration::notice::SCHEMA)?;
+        let refinements = Refinements(embedded(include_str!("documents/refinements.json"))?);
+        let mut openapi = embedded(include_str!("../../../schemas/openapi.json"))?;
+        openapi::renew(&mut openapi, &notice, &refinements)?;
+        let mut asyncapi = embedded(include_str!("../../../schemas/asyncapi.json"))?;
+        asyncapi["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
+        asyncapi["components"]["schemas"] = json!(schemas::of_asyncapi(&notice, &refinements));
+        Ok(Self { openapi, asyncapi, schemas: schemas::all(notice, &refinements) })
     }
 
-    /// The files that hold them: names, and JSON whose keys are sorted, so that the same code gives
-    /// the same bytes. The source's own schema is not among them: nobody generates it.
+    /// The files that hold them: names, and JSON whose keys are sorted, so that the same code gives the same bytes.
+    /// The source's own schema is not among them: nobody generates it.
     pub fn files(&self) -> impl Iterator<Item = (&str, String)> {
         [("openapi.json", &self.openapi), ("asyncapi.json", &self.asyncapi)]
             .into_iter()
@@ -53,10 +51,11 @@ impl Documents {
     }
 }
 
+fn embedded(text: &str) -> anyhow::Result<Value> {
+    serde_json::from_str(text).context("an embedded document is not JSON")
+}
+
 /// Writes the files of all documents to a directory, which is made if there is none.
-///
-/// # Errors
-/// If a file cannot be written.
 pub fn write(dir: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     for (name, text) in Documents::new()?.files() {

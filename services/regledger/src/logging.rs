@@ -11,9 +11,6 @@ use crate::config::{Log, LogFormat};
 const SENDERS_FAULTS: &str = "actix_http::h1::dispatcher=off";
 
 /// Starts logging; the first call in a process counts.
-///
-/// # Errors
-/// If `log.level` is no filter.
 pub fn start(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(format!("{SENDERS_FAULTS},{}", log.level))
         .map_err(|error| anyhow::anyhow!("log.level is not a filter: {error}"))?;

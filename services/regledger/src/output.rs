@@ -3,9 +3,12 @@
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::change_line::change_line;
 
 /// How commands print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -17,18 +20,8 @@ pub enum Format {
     Json,
 }
 
-/// A column of a table: its head, and where its value stands in an item.
-pub struct Column {
-    /// Above the values.
-    pub head: &'static str,
-    /// JSON Pointer (RFC 6901) into an item.
-    pub pointer: &'static str,
-}
-
-/// Names columns: `columns(&[("NAME", "/name")])`.
-pub fn columns(pairs: &[(&'static str, &'static str)]) -> Vec<Column> {
-    pairs.iter().map(|&(head, pointer)| Column { head, pointer }).collect()
-}
+/// Columns of a table: each head, and where the value stands in an item, as a JSON Pointer (RFC 6901).
+pub type Columns = &'static [(&'static str, &'static str)];
 
 /// Stdout, in a format.
 pub struct Output {
@@ -45,12 +38,6 @@ impl Output {
         Self { format, writer: Box::new(stdout), terminal }
     }
 
-    /// Prints elsewhere.
-    #[cfg(test)]
-    pub fn to(format: Format, writer: impl Write + Send + 'static) -> Self {
-        Self { format, writer: Box::new(writer), terminal: false }
-    }
-
     /// The format that was asked for.
     pub fn format(&self) -> Format {
         self.format
@@ -62,19 +49,13 @@ impl Output {
     }
 
     /// Prints a line as it is.
-    ///
-    /// # Errors
-    /// If stdout cannot be written.
     pub fn line(&mut self, line: impl std::fmt::Display) -> io::Result<()> {
         writeln!(self.writer, "{line}")?;
         self.writer.flush()
     }
 
     /// Prints a list: a table with `columns`, or each item on a line.
-    ///
-    /// # Errors
-    /// If stdout cannot be written.
-    pub fn list(&mut self, items: &[Box<RawValue>], columns: &[Column]) -> anyhow::Result<()> {
+    pub fn list(&mut self, items: &[Box<RawValue>], columns: Columns) -> anyhow::Result<()> {
         match self.format {
             Format::Json => {
                 for item in items {
@@ -90,18 +71,18 @@ impl Output {
         Ok(self.writer.flush()?)
     }
 
-    /// Prints what a write was answered with, if there was anything to say.
-    ///
-    /// # Errors
-    /// If stdout cannot be written.
-    pub fn answer(&mut self, answer: Option<Box<RawValue>>) -> anyhow::Result<()> {
-        answer.map_or(Ok(()), |object| self.object(&object))
+    /// Prints changes, a line for each.
+    pub fn changes(&mut self, changes: &[Box<RawValue>]) -> anyhow::Result<()> {
+        if self.format == Format::Json {
+            return self.list(changes, &[]);
+        }
+        for change in changes {
+            self.line(change_line(&serde_json::from_str(change.get())?))?;
+        }
+        Ok(())
     }
 
     /// Tells a program what was done; people are told on stderr.
-    ///
-    /// # Errors
-    /// If stdout cannot be written.
     pub fn done(&mut self, what: &impl Serialize) -> anyhow::Result<()> {
         match self.format {
             Format::Json => Ok(self.line(serde_json::to_string(what)?)?),
@@ -110,21 +91,19 @@ impl Output {
     }
 
     /// Prints one object: its members below one another, or the object on a line.
-    ///
-    /// # Errors
-    /// If stdout cannot be written.
     pub fn object(&mut self, object: &RawValue) -> anyhow::Result<()> {
         match self.format {
             Format::Json => writeln!(self.writer, "{}", one_line(object)?)?,
             Format::Table => {
-                let members: Members<'_> = serde_json::from_str(object.get())?;
+                // In their own order.
+                let members: IndexMap<String, Box<RawValue>> = serde_json::from_str(object.get())?;
                 let mut table = bare(self.terminal);
-                for (name, value) in &members.0 {
+                for (name, value) in members {
                     let text = match value.get() {
                         object if object.starts_with('{') => printable(object),
                         other => cell(&serde_json::from_str(other)?),
                     };
-                    table.add_row([name.clone(), text]);
+                    table.add_row([name, text]);
                 }
                 writeln!(self.writer, "{}", printed(table))?;
             }
@@ -139,31 +118,6 @@ pub fn say(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// The members of an object in their own order.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> serde::de::Visitor<'de> for InOrder {
-            type Value = Vec<(String, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(InOrder).map(Self)
-    }
-}
-
 /// JSON without line breaks: strings hold none, so only indentation could.
 fn one_line(json: &RawValue) -> serde_json::Result<String> {
     if json.get().contains('\n') {
@@ -173,15 +127,14 @@ fn one_line(json: &RawValue) -> serde_json::Result<String> {
 }
 
 /// A table of items.
-pub fn table(items: &[Value], columns: &[Column], terminal: bool) -> String {
+pub fn table(items: &[Value], columns: Columns, terminal: bool) -> String {
     let mut table = bare(terminal);
-    table.set_header(columns.iter().map(|column| column.head));
+    table.set_header(columns.iter().map(|(head, _)| *head));
     for item in items {
-        let value = |column: &Column| {
-            let text = item.pointer(column.pointer).map(cell).unwrap_or_default();
-            if column.pointer.ends_with("time") { to_the_second(&text) } else { text }
-        };
-        table.add_row(columns.iter().map(value));
+        table.add_row(columns.iter().map(|(_, pointer)| {
+            let text = item.pointer(pointer).map(cell).unwrap_or_default();
+            if pointer.ends_with("time") { to_the_second(&text) } else { text }
+        }));
     }
     printed(table)
 }
@@ -260,7 +213,7 @@ mod tests {
 
     fn printed(format: Format, print: impl FnOnce(&mut Output)) -> String {
         let page = Page::default();
-        print(&mut Output::to(format, page.clone()));
+        print(&mut Output { format, writer: Box::new(page.clone()), terminal: false });
         let bytes = page.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -281,8 +234,8 @@ mod tests {
 
     #[test]
     fn a_list_is_a_table_for_people() {
-        let columns = columns(&[("NAME", "/name"), ("DEPARTMENTS", "/departments"), ("OWNER", "/owner")]);
-        let text = printed(Format::Table, |out| out.list(&items(), &columns).unwrap());
+        const COLUMNS: Columns = &[("NAME", "/name"), ("DEPARTMENTS", "/departments"), ("OWNER", "/owner")];
+        let text = printed(Format::Table, |out| out.list(&items(), COLUMNS).unwrap());
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines, [vec!["NAME", "DEPARTMENTS", "OWNER"], vec!["acme-lab", "3,9"], vec!["b"]]);
     }

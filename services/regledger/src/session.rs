@@ -3,13 +3,15 @@
 use std::fmt::Display;
 
 use anyhow::Context;
+use reqwest::Method;
 use secrecy::SecretString;
+use serde::Serialize;
 use url::Url;
 
 use crate::cli::Globals;
 use crate::client::Api;
 use crate::config::{Layers, Origin, SettingError, SettingFlags, Settings, Values, Variables};
-use crate::output::Output;
+use crate::output::{Columns, Output, say};
 
 /// The command line asks for something that makes no sense: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +49,6 @@ impl Session {
     }
 
     /// The value of every setting and where it comes from.
-    ///
-    /// # Errors
-    /// If the configuration file is not acceptable.
     pub fn values(&self, flags: &SettingFlags) -> Result<Values, SettingError> {
         let layers = Layers {
             flags,
@@ -81,6 +80,11 @@ impl Session {
             return Err(Usage::error(format!("{origin} must be an http or https URL: {url}")));
         }
         Api::new(url, Some(self.token(&settings)?))
+    }
+
+    /// The server to be asked, and stdout for what it says.
+    pub fn ask(&self) -> anyhow::Result<Ask> {
+        Ok(Ask { api: self.api()?, output: self.output() })
     }
 
     /// The server's URL and who said so.
@@ -120,6 +124,45 @@ impl Session {
             let text = self.variables.get(variable).filter(|text| !text.is_empty())?;
             Some((text.clone(), Origin::Variable(variable.to_owned())))
         })
+    }
+}
+
+/// The server that is asked, and stdout for what it says.
+pub struct Ask {
+    /// The server.
+    pub api: Api,
+    /// Stdout.
+    pub output: Output,
+}
+
+impl Ask {
+    /// Prints a list, `limit` items at most.
+    pub async fn list(
+        &mut self,
+        path: &str,
+        query: &impl Serialize,
+        limit: Option<u32>,
+        columns: Columns,
+    ) -> anyhow::Result<()> {
+        let items = self.api.list(path, query, limit.map(|limit| limit as usize)).await?;
+        self.output.list(&items, columns)
+    }
+
+    /// Prints an object.
+    pub async fn show(&mut self, path: &str, query: &impl Serialize) -> anyhow::Result<()> {
+        self.output.object(&self.api.get(path, query).await?)
+    }
+
+    /// Asks for something to be done, and prints what came of it, if there is anything to say.
+    pub async fn write(&mut self, method: Method, path: &str, body: &(impl Serialize + Sync)) -> anyhow::Result<()> {
+        let answer = self.api.write(method, path, body).await?;
+        answer.map_or(Ok(()), |object| self.output.object(&object))
+    }
+
+    /// Says what was done: to people on stderr, to programs on stdout.
+    pub fn done(&mut self, said: impl Display, object: &impl Serialize) -> anyhow::Result<()> {
+        say(said);
+        self.output.done(object)
     }
 }
 

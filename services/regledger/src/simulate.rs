@@ -7,24 +7,24 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::Args;
 use serde_json::value::to_raw_value;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use crate::output::Format;
 use crate::session::{Session, Usage};
 
 mod faults;
-mod latency;
 mod play;
-mod random;
-mod receipts;
 mod report;
 mod script;
 
+use self::script::Target;
 pub use self::script::{Length, Message, Script};
 
 /// Play Provet's orchestration tool against a hookup URL.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   regledger simulate --hookup http://127.0.0.1:8080/hookup/acme-lab/KEY --tenants 20
@@ -73,8 +73,11 @@ impl Simulate {
         if !matches!(self.hookup.scheme(), "http" | "https") {
             return Err(Usage::error("--hookup must be an http or https URL"));
         }
-        if !self.rate.is_finite() || self.rate < 0.0 {
-            return Err(Usage::error("--rate must be a number of messages a second, or 0"));
+        if Target::UnknownIntegration.url(&self.hookup).is_none() {
+            return Err(Usage::error("--hookup is not a hookup URL: it must end with the integration's name and key"));
+        }
+        if self.rate != 0.0 && !(1e-3..=1e9).contains(&self.rate) {
+            return Err(Usage::error("--rate must be a number of messages a second, at least 0.001, or 0"));
         }
         Ok(())
     }
@@ -102,7 +105,12 @@ impl Simulate {
 /// If an answer was not the one it had to be, a message stayed unanswered, or a file cannot be written.
 pub async fn run(simulate: &Simulate, session: &Session) -> anyhow::Result<()> {
     simulate.check()?;
-    let stop = stop_signal(simulate.duration.map(Duration::from_secs));
+    let (stop, after) = (CancellationToken::new(), simulate.duration.map(Duration::from_secs));
+    let stopping = stop.clone();
+    let _stopper = AbortOnDropHandle::new(tokio::spawn(async move {
+        let _guard = stopping.drop_guard();
+        told_to_stop(after).await
+    }));
     let report = play::play(simulate, &stop, std::io::stderr().is_terminal()).await?;
     let mut output = session.output();
     match output.format() {
@@ -115,24 +123,21 @@ pub async fn run(simulate: &Simulate, session: &Session) -> anyhow::Result<()> {
     bail!("{} unexpected answers, {} messages without an answer", report.unexpected, report.unanswered)
 }
 
-/// Ctrl-C, or the end of the time.
-fn stop_signal(after: Option<Duration>) -> CancellationToken {
-    let stop = CancellationToken::new();
-    let stopped = stop.clone();
-    tokio::spawn(async move {
-        let time_is_up = async {
-            match after {
-                Some(duration) => tokio::time::sleep(duration).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = time_is_up => {}
-            _ = tokio::signal::ctrl_c() => {}
+/// Waits for Ctrl-C, SIGTERM, or the end of the time.
+pub async fn told_to_stop(after: Option<Duration>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let time_is_up = async {
+        match after {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
         }
-        stopped.cancel();
-    });
-    stop
+    };
+    tokio::select! {
+        () = time_is_up => {}
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Server-sent events, read as the HTML standard says ("9.2.6 Interpreting an event stream").
+//! Server-sent events, read line by line as the HTML standard says ("9.2.6 Interpreting an event stream").
 
 /// The most bytes that one event may have: a change is far smaller, and a stream of none would fill the memory.
-const MAX_EVENT_BYTES: usize = 4 << 20;
+pub const MAX_EVENT_BYTES: usize = 4 << 20;
 
 /// An event of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,87 +14,42 @@ pub struct Frame {
     pub data: String,
 }
 
-/// The stream holds something that is no stream of events.
-#[derive(Debug, thiserror::Error)]
-#[error("the server sent an event of more than {MAX_EVENT_BYTES} bytes")]
-pub struct TooLong;
-
-/// Takes a stream apart as it comes.
+/// Takes a stream apart as it comes, without the ends of its lines.
 #[derive(Debug, Default)]
 pub struct Parser {
-    buffer: Vec<u8>,
     frame: Frame,
-    has_data: bool,
+    data: Vec<String>,
     bytes: usize,
 }
 
 impl Parser {
-    /// Takes some bytes; gives the events that they complete.
-    ///
-    /// # Errors
-    /// [`TooLong`].
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, TooLong> {
-        self.buffer.extend_from_slice(bytes);
-        let mut frames = Vec::new();
-        let mut start = 0;
-        while let Some((end, next)) = line_end(&self.buffer, start) {
-            let line = String::from_utf8_lossy(&self.buffer[start..end]).into_owned();
-            start = next;
-            if let Some(frame) = self.line(&line) {
-                frames.push(frame);
-            }
-        }
-        self.buffer.drain(..start);
-        if self.buffer.len() + self.bytes > MAX_EVENT_BYTES {
-            return Err(TooLong);
-        }
-        Ok(frames)
-    }
-
-    fn line(&mut self, line: &str) -> Option<Frame> {
+    /// Takes a line; gives the event that it completes.
+    pub fn line(&mut self, line: &str) -> anyhow::Result<Option<Frame>> {
         if line.is_empty() {
-            return self.dispatch();
+            return Ok(self.dispatch());
         }
         self.bytes += line.len();
+        anyhow::ensure!(self.bytes <= MAX_EVENT_BYTES, "the server sent an event of more than {MAX_EVENT_BYTES} bytes");
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
+        let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
         match field {
-            "event" => value.clone_into(&mut self.frame.event),
-            "id" if !value.contains('\0') => self.frame.id = Some(value.to_owned()),
-            "data" => {
-                if self.has_data {
-                    self.frame.data.push('\n');
-                }
-                self.has_data = true;
-                self.frame.data.push_str(value);
-            }
+            "event" => self.frame.event = value,
+            "id" if !value.contains('\0') => self.frame.id = Some(value),
+            "data" => self.data.push(value),
             _ => {}
         }
-        None
+        Ok(None)
     }
 
     fn dispatch(&mut self) -> Option<Frame> {
-        let frame = std::mem::take(&mut self.frame);
-        self.bytes = 0;
-        let dispatched = std::mem::take(&mut self.has_data) || frame.id.is_some();
-        dispatched.then_some(frame)
-    }
-}
-
-/// Where a line ends and the next begins; none while that cannot be known.
-fn line_end(buffer: &[u8], start: usize) -> Option<(usize, usize)> {
-    let end = start + buffer[start..].iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
-    match (buffer[end], buffer.get(end + 1)) {
-        (b'\n', _) => Some((end, end + 1)),
-        (_, None) => None,
-        (_, Some(b'\n')) => Some((end, end + 2)),
-        (_, Some(_)) => Some((end, end + 1)),
+        let Self { frame, data, .. } = std::mem::take(self);
+        let dispatched = !data.is_empty() || frame.id.is_some();
+        dispatched.then(|| Frame { data: data.join("\n"), ..frame })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -107,35 +62,21 @@ mod tests {
     #[case::change("id: 7\nevent: client.registered\ndata: {}\n\n", vec![frame("client.registered", Some("7"), "{}")])]
     #[case::no_space_after_the_colon("data:x\n\n", vec![frame("", None, "x")])]
     #[case::lines_of_data("data: a\ndata: b\n\n", vec![frame("", None, "a\nb")])]
+    #[case::an_empty_line_of_data("data\ndata: b\n\n", vec![frame("", None, "\nb")])]
     #[case::carriage_returns("data: a\r\n\r\ndata: b\r\n\r\n", vec![frame("", None, "a"), frame("", None, "b")])]
     #[case::heartbeat(": still here\n\n", vec![])]
     #[case::unfinished("data: a\n", vec![])]
     #[case::bookmark_without_data("id: 9\nevent: bookmark\n\n", vec![frame("bookmark", Some("9"), "")])]
     fn streams_are_read_as_the_standard_says(#[case] stream: &str, #[case] expected: Vec<Frame>) {
-        assert_eq!(Parser::default().feed(stream.as_bytes()).unwrap(), expected);
+        let mut parser = Parser::default();
+        let frames: Vec<_> = stream.lines().filter_map(|line| parser.line(line).unwrap()).collect();
+        assert_eq!(frames, expected);
     }
 
     #[test]
-    fn an_endless_line_is_refused() {
+    fn an_endless_event_is_refused() {
         let mut parser = Parser::default();
-        let chunk = vec![b'x'; 1 << 20];
-        assert!((0..5).any(|_| parser.feed(&chunk).is_err()));
-    }
-
-    proptest! {
-        #[test]
-        fn how_the_bytes_are_cut_does_not_matter(cuts in proptest::collection::vec(0_usize..64, 0..8)) {
-            let stream = "id: 1\r\nevent: a\r\ndata: é\n\n: x\n\ndata: b\ndata: c\n\n".as_bytes();
-            let whole = Parser::default().feed(stream).unwrap();
-            let mut parser = Parser::default();
-            let mut frames = Vec::new();
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
-            cuts.extend([0, stream.len()]);
-            cuts.sort_unstable();
-            for pair in cuts.windows(2) {
-                frames.extend(parser.feed(&stream[pair[0]..pair[1]]).unwrap());
-            }
-            prop_assert_eq!(frames, whole);
-        }
+        let line = format!("data: {}", "x".repeat(1 << 20));
+        assert!((0..5).any(|_| parser.line(&line).is_err()));
     }
 }

@@ -15,6 +15,7 @@ mod operators;
 mod quarantine;
 mod reads;
 mod repetitions;
+mod replay;
 mod routes;
 mod sse;
 mod story;

@@ -4,13 +4,13 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use registration::client::ClientState;
 use reqwest::Method;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
+use super::Id;
 use super::moment::as_of;
-use crate::change_line::change_line;
-use crate::client::segment;
-use crate::output::{Format, Output, columns, say};
+use crate::client::path;
+use crate::output::{Columns, say};
 use crate::session::Session;
 
 /// The client table.
@@ -38,10 +38,7 @@ Examples:
     },
     /// Show everything that happened to a client
     #[command(after_help = "Example:\n  regledger client history c4k2…")]
-    History {
-        /// Its id
-        id: String,
-    },
+    History(Id),
     /// Show a client's secret; who asked and why is recorded first
     #[command(
         after_help = "Example:\n  regledger client reveal c4k2… --reason 'set up of the integration, ticket 812'"
@@ -55,14 +52,11 @@ Examples:
     },
     /// Take a client out of use; a new notice brings it back
     #[command(after_help = "Example:\n  regledger client retire c4k2…")]
-    Retire {
-        /// Its id
-        id: String,
-    },
+    Retire(Id),
 }
 
 /// List clients.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 pub struct List {
     /// Only clients of this integration
     #[arg(long, value_name = "NAME")]
@@ -83,85 +77,40 @@ pub struct List {
     #[arg(long, value_parser = as_of, value_name = "TIME|POSITION")]
     as_of: Option<String>,
     /// At most so many
+    #[serde(skip)]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 }
 
-impl List {
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let given = [
-            ("integration", self.integration.clone()),
-            ("tenant", self.tenant.clone()),
-            ("department", self.department.map(|id| id.to_string())),
-            ("state", self.state.clone()),
-            ("latest", self.latest.map(|latest| latest.to_string())),
-            ("as_of", self.as_of.clone()),
-        ];
-        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-    }
-}
+const COLUMNS: Columns = &[
+    ("ID", "/id"),
+    ("INTEGRATION", "/integration"),
+    ("TENANT", "/tenant"),
+    ("CLIENT ID", "/client_id"),
+    ("DEPARTMENTS", "/departments"),
+    ("STATE", "/state"),
+    ("LATEST", "/latest"),
+    ("POSITION", "/position"),
+    ("CHANGED", "/changed_time"),
+];
 
 /// Does it.
-///
-/// # Errors
-/// If the server refuses or cannot be asked.
 pub async fn run(command: Client, session: &Session) -> anyhow::Result<()> {
-    let api = session.api()?;
-    let mut output = session.output();
+    let mut ask = session.ask()?;
     match command {
-        Client::List(list) => {
-            let limit = list.limit.map(|limit| limit as usize);
-            let items = api.list("/v1/clients", &list.query(), limit).await?;
-            output.list(
-                &items,
-                &columns(&[
-                    ("ID", "/id"),
-                    ("INTEGRATION", "/integration"),
-                    ("TENANT", "/tenant"),
-                    ("CLIENT ID", "/client_id"),
-                    ("DEPARTMENTS", "/departments"),
-                    ("STATE", "/state"),
-                    ("LATEST", "/latest"),
-                    ("POSITION", "/position"),
-                    ("CHANGED", "/changed_time"),
-                ]),
-            )
-        }
-        Client::Show { id, as_of } => {
-            let query: Vec<_> = as_of.map(|point| ("as_of", point)).into_iter().collect();
-            output.object(&api.get(&path(&id), &query).await?)
-        }
-        Client::History { id } => {
-            let changes = api.list(&format!("{}/changes", path(&id)), &[], None).await?;
-            print_changes(&mut output, &changes)
+        Client::List(list) => ask.list("/v1/clients", &list, list.limit, COLUMNS).await,
+        Client::Show { id, as_of } => ask.show(&path("clients", &id, ""), &json!({"as_of": as_of})).await,
+        Client::History(Id { id }) => {
+            let changes = ask.api.list(&path("clients", &id, "/changes"), &(), None).await?;
+            ask.output.changes(&changes)
         }
         Client::Reveal { id, reason } => {
-            let body = json!({"reason": reason});
-            let secret = api.write(Method::POST, &format!("{}/reveal", path(&id)), &body).await?;
-            output.answer(secret)
+            ask.write(Method::POST, &path("clients", &id, "/reveal"), &json!({"reason": reason})).await
         }
-        Client::Retire { id } => {
-            let row = api.write(Method::POST, &format!("{}/retire", path(&id)), &json!({})).await?;
+        Client::Retire(Id { id }) => {
+            ask.write(Method::POST, &path("clients", &id, "/retire"), &json!({})).await?;
             say(format_args!("retired {id}"));
-            output.answer(row)
+            Ok(())
         }
     }
-}
-
-/// Prints changes: a line for each.
-///
-/// # Errors
-/// If stdout cannot be written.
-pub fn print_changes(output: &mut Output, changes: &[Box<RawValue>]) -> anyhow::Result<()> {
-    if output.format() == Format::Json {
-        return output.list(changes, &[]);
-    }
-    for change in changes {
-        output.line(change_line(&serde_json::from_str::<Value>(change.get())?))?;
-    }
-    Ok(())
-}
-
-fn path(id: &str) -> String {
-    format!("/v1/clients/{}", segment(id))
 }

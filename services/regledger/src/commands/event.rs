@@ -3,18 +3,22 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
 use registration::Place;
-use serde_json::Value;
+use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use super::client::print_changes;
 use super::moment::place;
 use crate::client::Api;
-use crate::output::{Format, Output, columns, table};
-use crate::session::Session;
+use crate::output::{Columns, Format, Output, table};
+use crate::session::{Ask, Session};
+
+use self::replay::Replay;
 
 mod explain;
 mod export;
+mod replay;
 
 /// The ledger itself.
 #[derive(Debug, Subcommand)]
@@ -35,6 +39,16 @@ Examples:
         #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
     },
+    /// Fold the ledger from nothing and print each change as `tail` does, from the server or from an export
+    #[command(after_help = "\
+Examples:
+  regledger event replay --check >/dev/null                    is what the service tells what the ledger says?
+  regledger event replay events.ndjson --output json           offline, the changes as CloudEvents
+  regledger event replay events.ndjson --until 0:17
+
+It folds as the service does and keeps nothing. --check compares with the server and ends with exit code 1 at the first
+difference; of a file it compares each entry too. A summary goes to stderr.")]
+    Replay(Replay),
     /// Write every entry of a partition to a file, a line each; a second call goes on where the first stopped
     #[command(after_help = "\
 Example:
@@ -61,24 +75,32 @@ Examples:
     },
 }
 
+const COLUMNS: Columns = &[
+    ("POSITION", "/position"),
+    ("TIME", "/time"),
+    ("TYPE", "/type"),
+    ("SUBJECT", "/subject"),
+    ("SOURCE", "/source"),
+    ("ID", "/id"),
+];
+
 /// Entries that are asked for at a time.
 const PAGE: u64 = 1000;
 
 /// Does it.
-///
-/// # Errors
-/// If the server refuses or cannot be asked, or a file cannot be written.
 pub async fn run(command: Event, session: &Session) -> anyhow::Result<()> {
-    let api = session.api()?;
     match command {
-        Event::List { partition, from, limit } => list(&api, &mut session.output(), partition, from, limit).await,
+        Event::List { partition, from, limit } => {
+            list(&session.api()?, &mut session.output(), partition, from, limit).await
+        }
+        Event::Replay(replay) => replay::run(&replay, session).await,
         Event::Export { file, partition } => {
-            let exported = export::run(&api, partition, &file).await?;
+            let exported = export::run(&session.api()?, partition, &file).await?;
             session.output().done(&exported)
         }
-        Event::Explain { place: Place { partition, position } } => {
-            let explained = explain::explain(&api, partition, position).await?;
-            let mut output = session.output();
+        Event::Explain { place } => {
+            let Ask { api, mut output } = session.ask()?;
+            let explained = explain::explain(&api, place).await?;
             if output.format() == Format::Json {
                 return Ok(output.line(explained.to_json())?);
             }
@@ -87,7 +109,7 @@ pub async fn run(command: Event, session: &Session) -> anyhow::Result<()> {
                 0 => "\nIt changed nothing.".to_owned(),
                 n => format!("\nChanges: {n}"),
             })?;
-            print_changes(&mut output, &explained.changes)
+            output.changes(&explained.changes)
         }
     }
 }
@@ -111,15 +133,7 @@ async fn list(api: &Api, output: &mut Output, partition: u32, from: u64, limit: 
         }
     }
     if output.format() == Format::Table {
-        let columns = columns(&[
-            ("POSITION", "/position"),
-            ("TIME", "/time"),
-            ("TYPE", "/type"),
-            ("SUBJECT", "/subject"),
-            ("SOURCE", "/source"),
-            ("ID", "/id"),
-        ]);
-        output.line(table(&rows, &columns, output.is_terminal()))?;
+        output.line(table(&rows, COLUMNS, output.is_terminal()))?;
     }
     Ok(())
 }
@@ -132,7 +146,51 @@ fn with_position(entry: &RawValue, position: u64) -> anyhow::Result<Value> {
 
 /// Entries from a position on, byte for byte: fewer than `limit` if the ledger, or what an answer may hold, ends.
 async fn entries(api: &Api, partition: u32, from: u64, limit: u64) -> anyhow::Result<Vec<Box<RawValue>>> {
-    let query = [("partition", partition.to_string()), ("from", from.to_string()), ("limit", limit.to_string())];
+    let query = json!({"partition": partition, "from": from, "limit": limit});
     let text = api.text("/v1/events", &query).await?;
     Ok(text.lines().map(|line| RawValue::from_string(line.to_owned())).collect::<Result<_, _>>()?)
+}
+
+/// Where a change stands.
+fn place_of(change: &RawValue) -> Option<Place> {
+    let Sequence { partition, sequence } = serde_json::from_str(change.get()).ok()?;
+    let position = sequence.split('.').next()?.parse().ok()?;
+    Some(Place { partition, position })
+}
+
+#[derive(Deserialize)]
+struct Sequence {
+    partition: u32,
+    sequence: String,
+}
+
+/// How many entries there are, from the metrics; only to draw a bar.
+async fn head(api: &Api, partition: u32) -> Option<u64> {
+    let metrics = api.text("/metrics", &()).await.ok()?;
+    let name = format!("regledger_ledger_position{{partition=\"{partition}\"}} ");
+    let last: u64 = metrics.lines().find_map(|line| line.strip_prefix(&name))?.trim().parse().ok()?;
+    Some(last + 1)
+}
+
+/// What a bar counts.
+const ENTRIES: &str = "{human_pos}/{human_len} entries  {per_sec}";
+
+/// Draws on stderr, and only on a terminal.
+fn progress(bar: ProgressBar, total: u64, counted: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!("{{bar:40}} {counted}  {{eta}} left"));
+    bar.set_length(total);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    #[test]
+    fn changes_are_told_by_their_place() {
+        let change = to_raw_value(&json!({"partition": 2, "sequence": "00000000000000000017.0002"})).unwrap();
+        assert_eq!(place_of(&change), Some(Place { partition: 2, position: 17 }));
+    }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand};
 use reqwest::Method;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
 
 use super::moment::span;
-use crate::client::{read, segment};
-use crate::output::{Column, columns, say};
+use crate::client::{path, read};
+use crate::output::{Columns, say};
 use crate::session::Session;
 
 /// Integrations.
@@ -55,28 +55,30 @@ Examples:
 }
 
 /// Make an integration.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 pub struct Create {
     /// Its name: a-z, 0-9 and -, unique in the hub
     name: String,
     /// The kind of system that notifies us
-    #[arg(long, value_enum, default_value_t)]
-    source: Source,
+    #[arg(long, default_value = "provet", value_parser = ["provet"])]
+    source: String,
     /// How the source notifies us
-    #[arg(long, value_enum, default_value_t)]
-    notify: Notify,
+    #[serde(serialize_with = "kind")]
+    #[arg(long, default_value = "hookup", value_parser = ["hookup"])]
+    notify: String,
     /// The domain that owns it
     #[arg(long, default_value = "default")]
     domain: String,
     /// What is published about it, and from where notifications are taken.
     #[command(flatten)]
+    #[serde(flatten)]
     published: Published,
 }
 
 /// Change an integration.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true)
-    .args(["owner", "grant_type", "redirect_uris", "addresses", "token_hosts"]))]
+    .args(["owner", "authorization_grant_type", "redirect_uris", "addresses", "token_hosts"]))]
 pub struct Update {
     /// Its name
     name: String,
@@ -85,146 +87,72 @@ pub struct Update {
     published: Published,
 }
 
-/// What is published about an integration, and from where notifications are taken.
-#[derive(Debug, Args)]
+/// What is published about an integration, and from where notifications are taken; only what was named.
+#[derive(Debug, Args, Serialize)]
 struct Published {
     /// Whom to ask about it
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long)]
     owner: Option<String>,
     /// The grant type published in the source's catalogue
-    #[arg(long, value_name = "TYPE")]
-    grant_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long = "grant-type", value_name = "TYPE")]
+    authorization_grant_type: Option<String>,
     /// A callback URI published in the source's catalogue; may be repeated, '' for none
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_empty")]
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Option<Vec<String>>,
+    /// From where notifications are taken.
+    #[serde(skip_serializing_if = "Allow::is_silent")]
+    #[command(flatten)]
+    allow: Allow,
+}
+
+/// From where notifications are taken.
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
+struct Allow {
     /// An address block that may notify; may be repeated, '' for all
+    #[serde(serialize_with = "without_empty")]
     #[arg(long = "allow-address", value_name = "CIDR")]
     addresses: Option<Vec<String>>,
     /// A host that a token_url may name; may be repeated, '' for all
+    #[serde(serialize_with = "without_empty")]
     #[arg(long = "token-host", value_name = "HOST")]
     token_hosts: Option<Vec<String>>,
 }
 
-/// The kinds of systems that notify us.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Source {
-    /// Provet, a veterinary practice system.
-    #[default]
-    Provet,
-}
+impl Allow {
+    fn is_silent(&self) -> bool {
+        self.addresses.is_none() && self.token_hosts.is_none()
+    }
 
-/// How a source notifies us.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Notify {
-    /// By a POST to the hookup URL.
-    #[default]
-    Hookup,
-}
-
-impl Create {
-    fn body(&self) -> Value {
-        let mut body = self.published.body(&Allow::default());
-        body.insert("name".to_owned(), json!(self.name));
-        body.insert("domain".to_owned(), json!(self.domain));
-        body.insert(
-            "source".to_owned(),
-            json!(match self.source {
-                Source::Provet => "provet",
-            }),
-        );
-        body.insert(
-            "notify".to_owned(),
-            match self.notify {
-                Notify::Hookup => json!({"kind": "hookup"}),
-            },
-        );
-        Value::Object(body)
+    /// It is replaced as a whole, so that the half that was not named is the present one.
+    fn complete(&mut self, present: Self) {
+        if !self.is_silent() {
+            self.addresses = self.addresses.take().or(present.addresses);
+            self.token_hosts = self.token_hosts.take().or(present.token_hosts);
+        }
     }
 }
 
-/// From where notifications are taken now.
-#[derive(Default, Deserialize)]
-struct Allow {
-    #[serde(default)]
-    addresses: Vec<String>,
-    #[serde(default)]
-    token_hosts: Vec<String>,
+/// A list in which an empty text stands for no item.
+fn without_empty<S: Serializer>(items: &Option<Vec<String>>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(items.iter().flatten().filter(|item| !item.is_empty()))
 }
 
-impl Published {
-    /// Only what was named; `allow` is replaced as a whole, so that its other half comes from `present`.
-    fn body(&self, present: &Allow) -> Map<String, Value> {
-        let mut body = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            body.extend(value.map(|value| (name.to_owned(), value)));
-        };
-        put("owner", self.owner.clone().map(Value::from));
-        put("authorization_grant_type", self.grant_type.clone().map(Value::from));
-        put("redirect_uris", self.redirect_uris.as_deref().map(|uris| json!(without_empty(uris))));
-        if self.addresses.is_some() || self.token_hosts.is_some() {
-            let addresses = self.addresses.as_ref().unwrap_or(&present.addresses);
-            let token_hosts = self.token_hosts.as_ref().unwrap_or(&present.token_hosts);
-            let allow = json!({
-                "addresses": without_empty(addresses),
-                "token_hosts": without_empty(token_hosts),
-            });
-            put("allow", Some(allow));
-        }
-        body
-    }
+/// A choice of which nothing but its kind is to be said.
+fn kind<S: Serializer>(kind: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    json!({"kind": kind}).serialize(serializer)
 }
 
-fn without_empty(items: &[String]) -> Vec<&String> {
-    items.iter().filter(|item| !item.is_empty()).collect()
-}
-
-/// Does it.
-///
-/// # Errors
-/// If the server refuses or cannot be asked.
-pub async fn run(command: Integration, session: &Session) -> anyhow::Result<()> {
-    let api = session.api()?;
-    let mut output = session.output();
-    match command {
-        Integration::Create(create) => {
-            output.answer(api.write(Method::POST, "/v1/integrations", &create.body()).await?)?;
-            say("Keep the hookup URL: it is not shown again. Whoever has it can send notifications.");
-        }
-        Integration::List => {
-            let items = api.list("/v1/integrations", &[], None).await?;
-            output.list(&items, &table_columns())?;
-        }
-        Integration::Show { name } => output.object(&api.get(&path(&name), &[]).await?)?,
-        Integration::Update(update) => {
-            let path = path(&update.name);
-            let present = api.get(&path, &[]).await?;
-            let body = update.published.body(&read::<Present>(&present)?.allow);
-            output.answer(api.write(Method::PATCH, &path, &body).await?)?;
-        }
-        Integration::Delete { name } => {
-            api.write(Method::DELETE, &path(&name), &json!({})).await?;
-            say(format_args!("deleted {name}"));
-            output.done(&json!({"deleted": name}))?;
-        }
-        Integration::RotateHookup { name, grace } => {
-            let (path, body) = (path(&name) + "/rotate-hookup", json!({"grace_seconds": grace.as_secs()}));
-            output.answer(api.write(Method::POST, &path, &body).await?)?;
-            say("Keep the hookup URL: it is not shown again.");
-        }
-    }
-    Ok(())
-}
-
-fn table_columns() -> Vec<Column> {
-    columns(&[
-        ("NAME", "/name"),
-        ("SOURCE", "/source"),
-        ("DOMAIN", "/domain"),
-        ("NOTIFY", "/notify/kind"),
-        ("OWNER", "/owner"),
-        ("CREATED", "/created_time"),
-    ])
-}
+const COLUMNS: Columns = &[
+    ("NAME", "/name"),
+    ("SOURCE", "/source"),
+    ("DOMAIN", "/domain"),
+    ("NOTIFY", "/notify/kind"),
+    ("OWNER", "/owner"),
+    ("CREATED", "/created_time"),
+];
 
 #[derive(Deserialize)]
 struct Present {
@@ -232,8 +160,36 @@ struct Present {
     allow: Allow,
 }
 
-fn path(name: &str) -> String {
-    format!("/v1/integrations/{}", segment(name))
+const KEEP: &str = "Keep the hookup URL: it is not shown again. Whoever has it can send notifications.";
+
+/// Does it.
+pub async fn run(command: Integration, session: &Session) -> anyhow::Result<()> {
+    let mut ask = session.ask()?;
+    let path = |name: &str, verb: &str| path("integrations", name, verb);
+    match command {
+        Integration::Create(create) => {
+            ask.write(Method::POST, "/v1/integrations", &create).await?;
+            say(KEEP);
+            Ok(())
+        }
+        Integration::List => ask.list("/v1/integrations", &(), None, COLUMNS).await,
+        Integration::Show { name } => ask.show(&path(&name, ""), &()).await,
+        Integration::Update(Update { name, mut published }) => {
+            let present = ask.api.get(&path(&name, ""), &()).await?;
+            published.allow.complete(read::<Present>(&present)?.allow);
+            ask.write(Method::PATCH, &path(&name, ""), &published).await
+        }
+        Integration::Delete { name } => {
+            ask.write(Method::DELETE, &path(&name, ""), &json!({})).await?;
+            ask.done(format_args!("deleted {name}"), &json!({"deleted": name}))
+        }
+        Integration::RotateHookup { name, grace } => {
+            let body = json!({"grace_seconds": grace.as_secs()});
+            ask.write(Method::POST, &path(&name, "/rotate-hookup"), &body).await?;
+            say(KEEP);
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -259,23 +215,19 @@ mod tests {
             "name": "acme-lab", "source": "provet", "domain": "default", "notify": {"kind": "hookup"},
             "allow": {"addresses": [], "token_hosts": ["h"]},
         });
-        assert_eq!(create.body(), expected);
+        assert_eq!(serde_json::to_value(create).unwrap(), expected);
     }
 
     #[test]
     fn the_other_half_of_allow_survives_an_update() {
-        let update = Published {
-            owner: None,
-            grant_type: None,
-            redirect_uris: Some(vec![String::new()]),
-            addresses: Some(vec!["192.0.2.0/24".to_owned()]),
-            token_hosts: None,
-        };
-        let present = Allow { addresses: vec![], token_hosts: vec!["h".to_owned()] };
+        let line = "regledger integration update acme-lab --redirect-uri= --allow-address 192.0.2.0/24";
+        let Integration::Update(Update { mut published, .. }) = parsed(line) else { panic!("another command") };
+        let present = json!({"addresses": [], "token_hosts": ["h"]});
+        published.allow.complete(serde_json::from_value(present).unwrap());
         let expected = json!({
             "redirect_uris": [],
             "allow": {"addresses": ["192.0.2.0/24"], "token_hosts": ["h"]},
         });
-        assert_eq!(Value::Object(update.body(&present)), expected);
+        assert_eq!(serde_json::to_value(published).unwrap(), expected);
     }
 }

@@ -27,29 +27,12 @@ pub fn span(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "not a span of time like 90s, 15m or 1h".to_owned())
 }
 
-/// An end: a time, or a span from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// At a time.
-    At(Timestamp),
-    /// After a span.
-    After(Duration),
-}
-
-impl End {
-    /// When that is.
-    pub fn after(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(time) => time,
-            Self::After(span) => now.saturating_add(span).unwrap_or(Timestamp::MAX),
-        }
-    }
-}
-
 /// An end: RFC 3339, or a span from now on.
-pub fn end(text: &str) -> Result<End, String> {
-    let time = text.parse().map(End::At).ok();
-    time.or_else(|| span(text).map(End::After).ok())
+pub fn end(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let after = |span| now.saturating_add(span).unwrap_or(Timestamp::MAX);
+    text.parse()
+        .ok()
+        .or_else(|| span(text).map(after).ok())
         .ok_or_else(|| "neither a time like 2026-12-31T00:00:00Z nor a span like 720h".to_owned())
 }
 
@@ -86,7 +69,7 @@ mod tests {
     #[test]
     fn an_end_is_a_time_or_a_span_from_now() {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
-        assert_eq!(end("1h").unwrap().after(now).to_string(), "2026-11-23T11:00:00Z");
-        assert_eq!(end("2027-01-01T00:00:00Z").unwrap().after(now).to_string(), "2027-01-01T00:00:00Z");
+        assert_eq!(end("1h", now).unwrap().to_string(), "2026-11-23T11:00:00Z");
+        assert_eq!(end("2027-01-01T00:00:00Z", now).unwrap().to_string(), "2027-01-01T00:00:00Z");
     }
 }

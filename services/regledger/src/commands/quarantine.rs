@@ -6,8 +6,9 @@ use registration::quarantine::QuarantineState;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::client::segment;
-use crate::output::{columns, say};
+use super::Id;
+use crate::client::path;
+use crate::output::{Columns, say};
 use crate::session::Session;
 
 /// Notifications that could not be accepted.
@@ -28,10 +29,7 @@ Examples:
     },
     /// Show what was wrong with a message
     #[command(after_help = "Example:\n  regledger quarantine show q4k2…")]
-    Show {
-        /// Its id
-        id: String,
-    },
+    Show(Id),
     /// Show the body of a message, which may hold a secret; who asked and why is recorded first
     #[command(after_help = "Example:\n  regledger quarantine reveal q4k2… --reason 'which field is missing?'")]
     Reveal {
@@ -43,63 +41,44 @@ Examples:
     },
     /// Take a message after all, with the time at which it came; it is checked again
     #[command(after_help = "Example:\n  regledger quarantine release q4k2…")]
-    Release {
-        /// Its id
-        id: String,
-    },
+    Release(Id),
     /// Decide that a message will not be taken
     #[command(after_help = "Example:\n  regledger quarantine dismiss q4k2…")]
-    Dismiss {
-        /// Its id
-        id: String,
-    },
+    Dismiss(Id),
 }
 
 /// What may become of a message.
 const STATES: [QuarantineState; 4] =
     [QuarantineState::Held, QuarantineState::Released, QuarantineState::Superseded, QuarantineState::Dismissed];
 
+const COLUMNS: Columns = &[
+    ("ID", "/id"),
+    ("INTEGRATION", "/integration"),
+    ("STATE", "/state"),
+    ("ANSWERED", "/status"),
+    ("WHY", "/detail"),
+    ("CAME FIRST", "/first_time"),
+    ("CAME LAST", "/last_time"),
+    ("EXPIRES", "/expires_time"),
+];
+
 /// Does it.
-///
-/// # Errors
-/// If the server refuses or cannot be asked.
 pub async fn run(command: Quarantine, session: &Session) -> anyhow::Result<()> {
-    let api = session.api()?;
-    let mut output = session.output();
+    let mut ask = session.ask()?;
     let (id, verb, said) = match command {
         Quarantine::List { integration, state } => {
-            let mut query = Vec::new();
-            query.extend(integration.map(|name| ("integration", name)));
-            query.extend(state.map(|state| ("state", state)));
-            let items = api.list("/v1/quarantine", &query, None).await?;
-            return output.list(
-                &items,
-                &columns(&[
-                    ("ID", "/id"),
-                    ("INTEGRATION", "/integration"),
-                    ("STATE", "/state"),
-                    ("ANSWERED", "/status"),
-                    ("WHY", "/detail"),
-                    ("CAME FIRST", "/first_time"),
-                    ("CAME LAST", "/last_time"),
-                    ("EXPIRES", "/expires_time"),
-                ]),
-            );
+            let query = json!({"integration": integration, "state": state});
+            return ask.list("/v1/quarantine", &query, None, COLUMNS).await;
         }
-        Quarantine::Show { id } => return output.object(&api.get(&path(&id), &[]).await?),
+        Quarantine::Show(Id { id }) => return ask.show(&path("quarantine", &id, ""), &()).await,
         Quarantine::Reveal { id, reason } => {
-            let body = json!({"reason": reason});
-            let opened = api.write(Method::POST, &format!("{}/reveal", path(&id)), &body).await?;
-            return output.answer(opened);
+            let path = path("quarantine", &id, "/reveal");
+            return ask.write(Method::POST, &path, &json!({"reason": reason})).await;
         }
-        Quarantine::Release { id } => (id, "release", "released"),
-        Quarantine::Dismiss { id } => (id, "dismiss", "dismissed"),
+        Quarantine::Release(Id { id }) => (id, "/release", "released"),
+        Quarantine::Dismiss(Id { id }) => (id, "/dismiss", "dismissed"),
     };
-    let answer = api.write(Method::POST, &format!("{}/{verb}", path(&id)), &json!({})).await?;
+    ask.write(Method::POST, &path("quarantine", &id, verb), &json!({})).await?;
     say(format_args!("{said} {id}"));
-    output.answer(answer)
-}
-
-fn path(id: &str) -> String {
-    format!("/v1/quarantine/{}", segment(id))
+    Ok(())
 }

@@ -69,9 +69,9 @@ pub async fn run(arguments: &Restore, session: &Session) -> anyhow::Result<()> {
         "{} holds a ledger already; --replace moves it aside",
         data_dir.display()
     );
-    let staging = data_dir.join(RESTORING);
+    let (kek, staging) = (kek(&settings)?, data_dir.join(RESTORING));
     stage(&arguments.dir, &staging)?;
-    let checked = match prepare(&staging, kek(&settings)?).await {
+    let checked = match prepare(&staging, kek).await {
         Ok(checked) => checked,
         Err(error) => {
             fs::remove_dir_all(&staging)?;

@@ -40,9 +40,6 @@ pub struct Schemas {
 }
 
 /// Prints a completion script.
-///
-/// # Errors
-/// If stdout cannot be written.
 pub fn completions(arguments: &Completions) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "regledger", &mut script);
@@ -50,9 +47,6 @@ pub fn completions(arguments: &Completions) -> anyhow::Result<()> {
 }
 
 /// Writes a page for each command.
-///
-/// # Errors
-/// If the directory cannot be written.
 pub fn man(arguments: &Man) -> anyhow::Result<()> {
     let dir = &arguments.dir;
     std::fs::create_dir_all(dir)

@@ -1,15 +1,14 @@
 //! `regledger tail`: follow the change stream.
 
 use clap::Args;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::change_line::change_line;
 use crate::follow::Follower;
-use crate::output::Format;
-use crate::session::Session;
+use crate::session::{Ask, Session};
 
 /// Follow the change stream.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 #[command(after_help = "\
 Examples:
   regledger tail                                      what happens from now on
@@ -19,9 +18,9 @@ Examples:
 
 An interrupted stream is taken up where it stopped.")]
 pub struct Tail {
-    /// Where to begin
-    #[arg(long, value_enum, default_value_t, conflicts_with = "after")]
-    from: From,
+    /// Where to begin: with the first change of all, with what happens next, or with the rows as of now
+    #[arg(long, default_value = "now", value_parser = ["beginning", "now", "snapshot"], conflicts_with = "after")]
+    from: String,
     /// Begin after this cursor, as the API gave it
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
@@ -32,59 +31,27 @@ pub struct Tail {
     #[arg(long, value_name = "HOST/ID")]
     tenant: Option<String>,
     /// Only changes of this type, such as client.registered or client.*; may be repeated
+    #[serde(rename = "type")]
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     types: Vec<String>,
     /// End after so many changes
+    #[serde(skip)]
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
 }
 
-/// Where a stream begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum From {
-    /// With the first change of all.
-    Beginning,
-    /// With what happens next.
-    #[default]
-    Now,
-    /// With the rows as of now.
-    Snapshot,
-}
-
-impl Tail {
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let start = match (&self.after, self.from) {
-            (Some(cursor), _) => ("after", cursor.clone()),
-            (None, From::Beginning) => ("from", "beginning".to_owned()),
-            (None, From::Now) => ("from", "now".to_owned()),
-            (None, From::Snapshot) => ("from", "snapshot".to_owned()),
-        };
-        let mut query = vec![start];
-        query.extend(self.integration.clone().map(|name| ("integration", name)));
-        query.extend(self.tenant.clone().map(|tenant| ("tenant", tenant)));
-        query.extend(self.types.iter().map(|kind| ("type", kind.clone())));
-        query
-    }
-}
-
 /// Prints changes as they come.
-///
-/// # Errors
-/// If the server refuses, was not there from the start, or stdout is gone.
 pub async fn run(tail: &Tail, session: &Session) -> anyhow::Result<()> {
-    let mut output = session.output();
-    let mut follower = Follower::new(session.api()?, tail.query());
+    let Ask { api, mut output } = session.ask()?;
+    // The API, too, takes the cursor before the beginning.
+    let mut follower = Follower::new(api, serde_json::to_value(tail)?);
     let mut printed = 0;
     while tail.limit.is_none_or(|limit| printed < limit) {
         let frame = follower.next().await?;
-        if frame.event == "bookmark" || frame.data.is_empty() {
-            continue;
+        if frame.event != "bookmark" && !frame.data.is_empty() {
+            output.changes(&[RawValue::from_string(frame.data)?])?;
+            printed += 1;
         }
-        match output.format() {
-            Format::Json => output.line(&frame.data)?,
-            Format::Table => output.line(change_line(&serde_json::from_str::<Value>(&frame.data)?))?,
-        }
-        printed += 1;
     }
     Ok(())
 }

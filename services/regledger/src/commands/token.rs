@@ -2,14 +2,17 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use registration::directory::Scope;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
-use super::moment::{End, end};
-use crate::client::segment;
+use super::Id;
+use super::moment::end;
+use crate::client::path;
 use crate::clock;
-use crate::output::{columns, say};
+use crate::output::{Columns, say};
 use crate::session::Session;
 
 /// Access tokens.
@@ -27,14 +30,11 @@ Examples:
     List,
     /// Revoke an access token: it is refused at once, and its streams end
     #[command(after_help = "Example:\n  regledger token revoke 0198…")]
-    Revoke {
-        /// Its id
-        id: String,
-    },
+    Revoke(Id),
 }
 
 /// Make an access token.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 pub struct Create {
     /// What it is for, in words [default: its scopes]
     #[arg(long)]
@@ -50,56 +50,36 @@ pub struct Create {
     #[arg(long = "integration", value_delimiter = ',', value_name = "NAME")]
     integrations: Vec<String>,
     /// When it ends: a time, or a span from now such as 720h [default: never]
-    #[arg(long, value_parser = end, value_name = "TIME|SPAN")]
-    expires: Option<End>,
+    #[serde(rename = "expires_time")]
+    #[arg(long, value_parser = |text: &str| end(text, clock::now()), value_name = "TIME|SPAN")]
+    expires: Option<Timestamp>,
 }
 
-impl Create {
-    fn body(&self, now: jiff::Timestamp) -> Value {
-        json!({
-            "name": self.name.clone().unwrap_or_else(|| self.scopes.join(",")),
-            "scopes": self.scopes,
-            "domain": self.domain,
-            "integrations": self.integrations,
-            "expires_time": self.expires.map(|end| end.after(now)),
-        })
-    }
-}
+const COLUMNS: Columns = &[
+    ("ID", "/id"),
+    ("NAME", "/name"),
+    ("SCOPES", "/scopes"),
+    ("DOMAIN", "/domain"),
+    ("INTEGRATIONS", "/integrations"),
+    ("EXPIRES", "/expires_time"),
+    ("REVOKED", "/revoked_time"),
+    ("CREATED", "/created_time"),
+];
 
 /// Does it.
-///
-/// # Errors
-/// If the server refuses or cannot be asked.
 pub async fn run(command: Token, session: &Session) -> anyhow::Result<()> {
-    let api = session.api()?;
-    let mut output = session.output();
+    let mut ask = session.ask()?;
     match command {
-        Token::Create(create) => {
-            let body = create.body(clock::now());
-            output.answer(api.write(Method::POST, "/v1/tokens", &body).await?)?;
+        Token::Create(mut create) => {
+            create.name.get_or_insert_with(|| create.scopes.join(","));
+            ask.write(Method::POST, "/v1/tokens", &create).await?;
             say("Keep the token: it is not shown again.");
+            Ok(())
         }
-        Token::List => {
-            let items = api.list("/v1/tokens", &[], None).await?;
-            output.list(
-                &items,
-                &columns(&[
-                    ("ID", "/id"),
-                    ("NAME", "/name"),
-                    ("SCOPES", "/scopes"),
-                    ("DOMAIN", "/domain"),
-                    ("INTEGRATIONS", "/integrations"),
-                    ("EXPIRES", "/expires_time"),
-                    ("REVOKED", "/revoked_time"),
-                    ("CREATED", "/created_time"),
-                ]),
-            )?;
-        }
-        Token::Revoke { id } => {
-            api.write(Method::DELETE, &format!("/v1/tokens/{}", segment(&id)), &json!({})).await?;
-            say(format_args!("revoked {id}"));
-            output.done(&json!({"revoked": id}))?;
+        Token::List => ask.list("/v1/tokens", &(), None, COLUMNS).await,
+        Token::Revoke(Id { id }) => {
+            ask.write(Method::DELETE, &path("tokens", &id, ""), &json!({})).await?;
+            ask.done(format_args!("revoked {id}"), &json!({"revoked": id}))
         }
     }
-    Ok(())
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use super::file::{ConfigFile, FileError};
-use super::flags::SettingFlags;
-use super::table::{Form, SETTINGS, Setting};
-use super::{Variables, Words};
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::Variables;
+use super::setting::{SETTINGS, Setting, SettingFlags, did_you_mean, shown};
 
 /// Name of the configuration file where none was named.
 const FILE_NAME: &str = "regledger.toml";
@@ -16,19 +16,48 @@ const FILE_NAME: &str = "regledger.toml";
 /// Why the settings are not acceptable.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingError {
-    /// The configuration file.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// A value.
-    #[error("{key} must be {expected} (its value comes from {origin})")]
+    /// The configuration file cannot be read.
+    #[error("cannot read the configuration file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The configuration file is no TOML.
+    #[error("{} is not TOML", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: Box<toml::de::Error>,
+    },
+    /// The configuration file names something that is no setting.
+    #[error("{} sets {key}, which is no setting{hint}", path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// What it names.
+        key: String,
+        /// The setting most like it, as a question.
+        hint: String,
+    },
+    /// A value is not acceptable.
+    #[error("{key}: {reason} (its value comes from {origin}{})", as_in(key))]
     Wrong {
         /// The setting.
         key: &'static str,
-        /// What it takes.
-        expected: String,
+        /// What was expected.
+        reason: String,
         /// Where the value comes from.
         origin: Origin,
     },
+}
+
+/// An example of an acceptable value.
+fn as_in(key: &str) -> String {
+    let default = SETTINGS.iter().find(|setting| setting.key == key).map(|setting| shown(&setting.default));
+    default.filter(|text| !text.is_empty()).map_or_else(String::new, |text| format!("; the default is {text}"))
 }
 
 impl SettingError {
@@ -75,129 +104,104 @@ pub struct Layers<'a> {
     pub variables: &'a Variables,
 }
 
-/// A value and where it comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sourced {
-    /// One item, or those of a list; none: no value.
-    pub items: Vec<String>,
-    /// Who said so.
-    pub origin: Origin,
-}
-
-/// The value of every setting, unread.
+/// The value of every setting and where it comes from, unread.
 #[derive(Debug)]
-pub struct Values(BTreeMap<&'static str, Sourced>);
+pub struct Values(BTreeMap<&'static str, (Value, Origin)>);
 
 impl Layers<'_> {
     /// Finds the value of every setting.
     ///
     /// # Errors
-    /// [`SettingError::File`] if there is a configuration file that is not acceptable.
+    /// If there is a configuration file that cannot be read, is no TOML, or names something that is no setting.
     pub fn values(&self) -> Result<Values, SettingError> {
-        let file = self.file()?;
-        let in_file = |setting: &Setting| {
-            let file = file.as_ref()?;
-            let items = file.values.get(setting.key)?.clone();
-            Some(Sourced { items, origin: Origin::File(file.path.clone()) })
+        let mut file = match self.file() {
+            Some(path) => read(&path)?,
+            None => BTreeMap::new(),
         };
         let value = |setting: &'static Setting| {
-            self.said(setting)
-                .or_else(|| in_file(setting))
-                .unwrap_or_else(|| Sourced { items: split(setting.form, setting.default), origin: Origin::Default })
+            let said = self.said(setting).or_else(|| file.remove(setting.key.as_str()));
+            (setting.key.as_str(), said.unwrap_or_else(|| (setting.default.clone(), Origin::Default)))
         };
-        Ok(Values(SETTINGS.iter().map(|setting| (setting.key, value(setting))).collect()))
+        Ok(Values(SETTINGS.iter().map(value).collect()))
     }
 
     /// What flags and variables say; an empty variable says nothing.
-    fn said(&self, setting: &Setting) -> Option<Sourced> {
-        let flag = self.flags.0.get(setting.key).cloned().or_else(|| {
-            let data_dir = self.data_dir.filter(|_| setting.key == "data_dir")?;
-            Some(data_dir.to_string_lossy().into_owned())
-        });
-        if let Some(text) = flag {
-            let origin = Origin::Flag(setting.flag());
-            return Some(Sourced { items: split(setting.form, &text), origin });
+    fn said(&self, setting: &Setting) -> Option<(Value, Origin)> {
+        let data_dir =
+            self.data_dir.filter(|_| setting.key == "data_dir").map(|path| path.to_string_lossy().into_owned());
+        if let Some(text) = self.flags.0.get(setting.key.as_str()).or(data_dir.as_ref()) {
+            return Some((setting.value(text), Origin::Flag(setting.flag())));
         }
         let name = setting.variable();
         let text = self.variables.get(&name).filter(|text| !text.is_empty())?;
-        Some(Sourced { items: split(setting.form, text), origin: Origin::Variable(name) })
+        Some((setting.value(text), Origin::Variable(name)))
     }
 
     /// The configuration file: the one that was named, else the data directory's, else the one here.
-    fn file(&self) -> Result<Option<ConfigFile>, FileError> {
+    fn file(&self) -> Option<PathBuf> {
         let variable = self.variables.get("REGLEDGER_CONFIG").filter(|path| !path.is_empty());
         if let Some(path) = self.config.or(variable.map(Path::new)) {
-            return ConfigFile::read(path).map(Some);
+            return Some(path.to_owned());
         }
-        let data_dir = Setting::named("data_dir").and_then(|setting| {
-            let said = self.said(setting).and_then(|said| said.items.into_iter().next());
-            said.or_else(|| Some(setting.default.to_owned()))
-        });
-        let beside = PathBuf::from(data_dir.unwrap_or_default()).join(FILE_NAME);
-        let found = [beside, PathBuf::from(FILE_NAME)].into_iter().find(|path| path.exists());
-        found.map(|path| ConfigFile::read(&path)).transpose()
+        let data_dir = SETTINGS.iter().find(|setting| setting.key == "data_dir")?;
+        let said = self.said(data_dir).map_or_else(|| data_dir.default.clone(), |(value, _)| value);
+        [Path::new(&shown(&said)).join(FILE_NAME), PathBuf::from(FILE_NAME)].into_iter().find(|path| path.exists())
     }
 }
 
-fn split(form: Form, text: &str) -> Vec<String> {
-    match form {
-        _ if text.is_empty() => Vec::new(),
-        Form::List => text.split(',').map(|item| item.trim().to_owned()).collect(),
-        Form::Text | Form::Number => vec![text.to_owned()],
+/// The values in a configuration file, by the keys of their settings.
+fn read(path: &Path) -> Result<BTreeMap<String, (Value, Origin)>, SettingError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SettingError::Read { path: path.to_owned(), source })?;
+    let table = text.parse::<Table>();
+    let table = table.map_err(|source| SettingError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+    let mut values = BTreeMap::new();
+    for (key, value) in leaves("", table) {
+        if SETTINGS.iter().all(|setting| setting.key != key) {
+            let hint = did_you_mean(&key, SETTINGS.iter().map(|setting| setting.key.clone()));
+            return Err(SettingError::UnknownKey { path: path.to_owned(), key, hint });
+        }
+        values.insert(key, (value, Origin::File(path.to_owned())));
     }
+    Ok(values)
+}
+
+/// What a table sets, with the names that lead there; tables that no setting is in count as a value.
+fn leaves(prefix: &str, table: Table) -> Vec<(String, Value)> {
+    let below = |(name, value): (String, Value)| {
+        let (key, inside) = (format!("{prefix}{name}"), format!("{prefix}{name}."));
+        match value {
+            Value::Table(inner) if SETTINGS.iter().any(|setting| setting.key.starts_with(&inside)) => {
+                leaves(&inside, inner)
+            }
+            value => vec![(key, value)],
+        }
+    };
+    table.into_iter().flat_map(below).collect()
 }
 
 impl Values {
-    /// The value of a setting and where it comes from.
-    pub fn sourced(&self, key: &str) -> Option<&Sourced> {
-        self.0.get(key)
+    /// The value of a setting, in words, and where it comes from.
+    pub fn sourced(&self, key: &str) -> Option<(String, &Origin)> {
+        self.0.get(key).map(|(value, origin)| (shown(value), origin))
     }
 
     /// What to say of a value that is not acceptable.
-    pub(super) fn wrong(&self, key: &'static str, expected: impl Into<String>) -> SettingError {
-        let origin = self.sourced(key).map_or(Origin::Default, |value| value.origin.clone());
-        SettingError::Wrong { key, expected: expected.into(), origin }
-    }
-
-    /// Every item of a list, read.
-    pub(super) fn many<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<Vec<T>, SettingError> {
-        let items = self.sourced(key).map_or(&[][..], |value| &value.items);
-        let read: Result<Vec<T>, _> = items.iter().map(|item| item.parse()).collect();
-        read.map_err(|_| self.wrong(key, expected))
-    }
-
-    /// A value that may be left out.
-    pub(super) fn maybe<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<Option<T>, SettingError> {
-        Ok(self.many(key, expected)?.into_iter().next())
+    pub(super) fn wrong(&self, key: &'static str, reason: impl Display) -> SettingError {
+        let origin = self.0.get(key).map_or(Origin::Default, |(_, origin)| origin.clone());
+        SettingError::Wrong { key, reason: reason.to_string().trim().to_owned(), origin }
     }
 
     /// A value.
-    pub(super) fn parse<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<T, SettingError> {
-        self.maybe(key, expected)?.ok_or_else(|| self.wrong(key, expected))
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, SettingError> {
+        let value = self.0.get(key).map_or_else(|| Value::from(""), |(value, _)| value.clone());
+        value.try_into().map_err(|error: toml::de::Error| self.wrong(key, error.message()))
     }
 
-    /// A number above zero.
-    pub(super) fn positive<T: FromStr + Default + PartialEq>(&self, key: &'static str) -> Result<T, SettingError> {
-        let expected = "a whole number, at least 1";
-        let number = self.parse(key, expected)?;
-        if number == T::default() { Err(self.wrong(key, expected)) } else { Ok(number) }
+    /// A value that may be left out: then it is an empty text.
+    pub(super) fn maybe<T: DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, SettingError> {
+        match self.0.get(key) {
+            Some((Value::String(text), _)) if text.is_empty() => Ok(None),
+            _ => self.get(key).map(Some),
+        }
     }
-
-    /// One of an enumeration's words.
-    pub(super) fn word<W: Words>(&self, key: &'static str) -> Result<W, SettingError> {
-        let words = self.words::<W>(key)?;
-        words.into_iter().next().ok_or_else(|| self.wrong(key, one_of::<W>()))
-    }
-
-    /// Some of an enumeration's words.
-    pub(super) fn words<W: Words>(&self, key: &'static str) -> Result<Vec<W>, SettingError> {
-        let items = self.many::<String>(key, "words")?;
-        let read: Option<Vec<W>> = items.iter().map(|item| W::from_word(item)).collect();
-        read.ok_or_else(|| self.wrong(key, one_of::<W>()))
-    }
-}
-
-fn one_of<W: Words>() -> String {
-    let words: Vec<_> = W::WORDS.iter().map(|(word, _)| *word).collect();
-    format!("of {}", words.join(", "))
 }

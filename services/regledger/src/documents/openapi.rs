@@ -1,92 +1,64 @@
-//! OpenAPI 3.1: the handlers' annotations, completed by what follows from them.
+//! OpenAPI 3.1: the handlers' annotations, completed by what follows from them. All else is written by hand in
+//! `schemas/openapi.json`: what the API is, its tags, headers and keys, and the routes that every process has.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::components::{Components, never_null, reference};
-use super::{examples, open_routes, patterns, refusals};
-
-const DESCRIPTION: &str = "\
-Every notification of a client registration is appended to an immutable ledger before it is acknowledged; the client \
-table and the change stream are derived from it. \
-Lists answer `{\"items\":[…],\"next\":…}`, where `next` is the path and query of the next page. \
-Times are RFC 3339 in UTC, hashes are base64. \
-What is refused is a problem (RFC 9457) whose `type` is stable and whose `detail` says what to do.";
-
-const BEARER: &str = "\
-An access token; `regledger token create` makes one. Each operation names the scope that it needs; `admin` stands for \
-every scope but `secrets:reveal` and `tokens:mint`.";
+use super::schemas::{self, Refinements, never_null};
+use super::{patterns, refusals};
 
 #[derive(OpenApi)]
-#[openapi(
-    info(description = DESCRIPTION, license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    servers((url = "/", description = "The process that serves this document")),
-    tags(
-        (name = "inbound", description = "Notifications, from the systems that register clients"),
-        (name = "clients", description = "The client table, now or as it was"),
-        (name = "changes", description = "What happened to which row, as it happens or in pages"),
-        (name = "quarantine", description = "Notifications that could not be accepted"),
-        (name = "directory", description = "Integrations and access tokens"),
-        (name = "ledger", description = "The ledger itself, for auditors"),
-        (name = "process", description = "The process itself; open to everybody"),
-    ),
-    paths(
-        intake::receive,
-        query::clients::list,
-        query::clients::show,
-        query::clients::history,
-        query::clients::retire,
-        query::reveal::client,
-        query::changes::follow,
-        query::events::read,
-        query::integrations::list,
-        query::integrations::create,
-        query::integrations::show,
-        query::integrations::update,
-        query::integrations::remove,
-        query::integrations::rotate_hookup,
-        query::tokens::list,
-        query::tokens::create,
-        query::tokens::show,
-        query::tokens::revoke,
-        query::quarantine::list,
-        query::quarantine::show,
-        query::release::release,
-        query::quarantine::dismiss,
-        query::reveal::quarantined,
-    ),
-)]
+#[openapi(paths(
+    intake::receive,
+    query::clients::list,
+    query::clients::show,
+    query::clients::history,
+    query::clients::retire,
+    query::reveal::client,
+    query::changes::follow,
+    query::events::read,
+    query::integrations::list,
+    query::integrations::create,
+    query::integrations::show,
+    query::integrations::update,
+    query::integrations::remove,
+    query::integrations::rotate_hookup,
+    query::tokens::list,
+    query::tokens::create,
+    query::tokens::show,
+    query::tokens::revoke,
+    query::quarantine::list,
+    query::quarantine::show,
+    query::release::release,
+    query::quarantine::dismiss,
+    query::reveal::quarantined,
+))]
 struct Annotated;
 
-/// The document. `notice` is the source's schema of a registration notice.
-pub(super) fn document(notice: &Value) -> anyhow::Result<Value> {
-    let mut document = annotated()?;
-    if let Some(paths) = document["paths"].as_object_mut() {
-        paths.extend(open_routes::paths());
-    }
-    let schemas = Components::of_openapi(notice);
+/// Writes anew what follows from the code. `notice` is the source's schema of a registration notice.
+pub(super) fn renew(document: &mut Value, notice: &Value, refinements: &Refinements) -> anyhow::Result<()> {
+    document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
+    let schemas = schemas::of_openapi(notice, refinements);
     let mut shared = BTreeSet::new();
-    for (_, operation) in operations(&mut document) {
+    let mut annotated = annotated()?;
+    for (_, operation) in operations(&mut annotated) {
         summarise(operation);
         refine_parameters(operation);
         relax_body(operation, |name| schemas.get(name));
         shared.extend(refusals::complete(operation));
     }
-    let stream = "/paths/~1v1~1changes/get/responses/200/content/text~1event-stream";
-    if let Some(stream) = document.pointer_mut(stream) {
-        stream["example"] = json!(examples::server_sent_event());
+    let stream = &mut annotated["paths"]["/v1/changes"]["get"]["responses"]["200"]["content"]["text/event-stream"];
+    let change = refinements.example("CloudEvent");
+    let event = format!("id: MSAwMTk4YzVhNCAxNy4x\nevent: client.departments_added\ndata: {change}\n\n");
+    stream["example"] = json!(event);
+    for (path, item) in annotated["paths"].as_object_mut().into_iter().flatten() {
+        document["paths"][path] = item.take();
     }
-    document["components"] = json!({
-        "schemas": schemas,
-        "responses": refusals::components(&shared),
-        "headers": refusals::headers(),
-        "securitySchemes": {
-            "bearer": { "type": "http", "scheme": "bearer", "description": BEARER }
-        }
-    });
-    Ok(document)
+    document["components"]["schemas"] = json!(schemas);
+    document["components"]["responses"] = json!(refusals::components(&shared));
+    Ok(())
 }
 
 /// What the handlers' annotations say.
@@ -149,9 +121,11 @@ fn refine_parameters(operation: &mut Value) {
 /// The schema of a parameter that is more than a text.
 fn special(operation: &str, parameter: &str) -> Option<Value> {
     Some(match (operation, parameter) {
-        ("listClients", "state") => reference("ClientState"),
-        ("listQuarantine", "state") => reference("QuarantineState"),
-        ("followChanges", "from") => beginnings(),
+        ("listClients", "state") => json!({ "$ref": "#/components/schemas/ClientState" }),
+        ("listQuarantine", "state") => json!({ "$ref": "#/components/schemas/QuarantineState" }),
+        ("followChanges", "from") => {
+            json!({ "type": "string", "enum": ["beginning", "now", "snapshot"], "default": "beginning" })
+        }
         ("readEvents", "from") => json!({ "type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX }),
         ("listClients" | "getClient", "as_of") => json!({ "anyOf": [
             { "type": "string", "format": "date-time" },
@@ -173,11 +147,6 @@ fn pattern(operation: &str, parameter: &str) -> Option<&'static str> {
         ("followChanges", "after") => patterns::CURSOR,
         _ => return None,
     })
-}
-
-/// From where the change stream can be followed without a cursor.
-pub(super) fn beginnings() -> Value {
-    json!({ "type": "string", "enum": ["beginning", "now", "snapshot"], "default": "beginning" })
 }
 
 /// An empty body is read as `{}`, so one in which nothing is required may be left out.

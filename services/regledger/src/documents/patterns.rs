@@ -1,15 +1,5 @@
-//! Patterns: what the code asks of a text, so that whoever reads the documents can ask it before anything is sent. They are
-//! the regular expressions of ECMA-262, as JSON Schema wants them.
-
-/// Names of domains and integrations.
-pub(super) const NAME: &str = "^[a-z0-9][a-z0-9-]{0,62}$";
-
-/// Texts: no control characters.
-pub(super) const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
-
-/// Texts that say something.
-pub(super) const REASON: &str =
-    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+//! Patterns: what the code asks of the text of a parameter, so that whoever reads the documents can ask it before anything is
+//! sent. They are the regular expressions of ECMA-262, as JSON Schema wants them.
 
 /// Idempotency-Keys of commands.
 pub(super) const KEY: &str = "^[!-~]{1,255}$";
@@ -28,24 +18,6 @@ pub(super) const CHANGE: &str = r"^[0-9]{1,9}:[0-9]{1,18}\.[0-9]{1,4}$";
 
 /// Cursors of the change stream.
 pub(super) const CURSOR: &str = "^[A-Za-z0-9_-]+$";
-
-/// Names of hosts, in lower case, without the port that https has by itself.
-pub(super) const HOST: &str = concat!(
-    r"^((?!xn--)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?!xn--)[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
-    "(:(?!443$)[1-9][0-9]{0,3})?$"
-);
-
-/// CIDR blocks of IPv4 and IPv6.
-pub(super) fn cidr() -> String {
-    let (octet, group) = ("(25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])", "[0-9a-fA-F]{1,4}");
-    let v4 = format!(r"{octet}(\.{octet}){{3}}/(3[0-2]|[0-2]?[0-9])");
-    // with `::` in each place where it can stand
-    let between = (1..7).map(|before| format!("({group}:){{1,{before}}}(:{group}){{1,{}}}", 7 - before));
-    let ends =
-        [format!("({group}:){{7}}{group}"), format!("({group}:){{1,7}}:"), format!("::({group}(:{group}){{0,6}})?")];
-    let v6 = between.chain(ends).collect::<Vec<_>>().join("|");
-    format!("^({v4}|({v6})/(12[0-8]|(0[0-9]|1[01]|[0-9])?[0-9]))$")
-}
 
 #[cfg(test)]
 mod tests {

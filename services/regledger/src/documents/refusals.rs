@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::ProblemType;
 use serde_json::{Map, Value, json};
 
-use super::components::reference;
-
 /// The statuses that problems have, with the types that have them.
 fn by_status() -> BTreeMap<u16, Vec<ProblemType>> {
     let mut all: BTreeMap<u16, Vec<ProblemType>> = BTreeMap::new();
@@ -22,25 +20,6 @@ pub(super) fn components(statuses: &BTreeSet<u16>) -> Map<String, Value> {
     let shared = shared.filter_map(|(status, kinds)| Some((name(*kinds.first()?), answer(status, &describe(&kinds)))));
     let other = answer(500, "Something else is wrong, here or with the request.");
     shared.chain([("Other".to_owned(), other)]).collect()
-}
-
-/// Headers of answers, by name.
-pub(super) fn headers() -> Value {
-    json!({
-        "RequestId": {
-            "description": "Id of the request; it stands in the log too.",
-            "required": true,
-            "schema": { "type": "string", "format": "uuid" }
-        },
-        "RetryAfter": {
-            "description": "Seconds after which to try again.",
-            "schema": { "type": "integer", "minimum": 0 }
-        },
-        "WwwAuthenticate": {
-            "description": "`Bearer`.",
-            "schema": { "type": "string", "const": "Bearer" }
-        }
-    })
 }
 
 /// Completes the answers of an operation: the refusals that follow from what it takes, and the body
@@ -94,7 +73,7 @@ fn answer(status: u16, description: &str) -> Value {
     json!({
         "description": description,
         "headers": headers_of(status),
-        "content": { "application/problem+json": { "schema": reference("Problem") } }
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } }
     })
 }
 

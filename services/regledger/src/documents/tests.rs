@@ -2,13 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use registration::change::ChangeType;
 use registration::client::Client;
 use registration::directory::Scope;
 use registration::event::{self, Attributes, EventType, Nothing};
 use registration::{Envelope, Sealed};
 use serde_json::{Value, json};
 
-use super::{Documents, examples, openapi, schemas};
+use super::{Documents, openapi, schemas};
 
 fn repository() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -160,26 +161,59 @@ fn every_schema_is_one() {
     }
 }
 
+/// The example that stands in a component of the OpenAPI document.
+fn example(name: &str) -> Value {
+    documents().openapi["components"]["schemas"][name]["examples"][0].clone()
+}
+
 #[test]
 fn the_examples_are_what_they_say() {
     let schemas = documents().schemas;
     let cases = [
-        ("change.schema.json", examples::change()),
-        ("client.schema.json", examples::client()),
-        ("problem.schema.json", examples::problem()),
-        ("provet-registration.schema.json", examples::notice()),
-        ("receipt.schema.json", examples::receipt()),
+        ("change.schema.json", example("CloudEvent")),
+        ("client.schema.json", example("Client")),
+        ("problem.schema.json", example("Problem")),
+        ("provet-registration.schema.json", example("ProvetRegistration")),
+        ("receipt.schema.json", example("Receipt")),
     ];
     for (name, example) in cases {
         jsonschema::draft202012::validate(&schemas[name], &example).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
-    let client: Client = serde_json::from_value(examples::client()).unwrap();
-    assert_eq!(serde_json::to_value(client).unwrap(), examples::client());
+    let client: Client = serde_json::from_value(example("Client")).unwrap();
+    assert_eq!(serde_json::to_value(client).unwrap(), example("Client"));
+}
+
+#[test]
+fn the_change_stream_is_described_by_a_message_for_each_type() {
+    let asyncapi = documents().asyncapi;
+    let channels = &asyncapi["channels"];
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let types = ChangeType::ALL.map(ChangeType::short).into_iter().chain(["bookmark", "snapshot"]);
+    let types: BTreeSet<String> = types.map(str::to_owned).collect();
+    assert_eq!(names(&channels["changes"]["messages"]), types);
+    for kind in ChangeType::ALL {
+        let message = &asyncapi["components"]["messages"][kind.short()];
+        assert_eq!(message["title"], kind.short());
+        assert_eq!(message["headers"]["properties"]["event"]["const"], kind.short());
+        assert_eq!(message["payload"]["allOf"][1]["properties"]["type"]["const"], kind.cloud_event_type());
+    }
+    let described = names(&asyncapi["components"]["messages"]);
+    assert_eq!(described, types.into_iter().chain(["registration".to_owned()]).collect());
+}
+
+#[test]
+fn the_examples_of_messages_are_those_of_their_schemas() {
+    let messages = documents().asyncapi["components"]["messages"].clone();
+    for (message, schema) in
+        [("snapshot", "Client"), ("client.departments_added", "CloudEvent"), ("registration", "ProvetRegistration")]
+    {
+        assert_eq!(messages[message]["examples"], json!([{ "payload": example(schema) }]), "{message}");
+    }
 }
 
 #[test]
 fn what_the_ledger_holds_of_a_notice_satisfies_its_schema() {
-    let body = examples::notice().to_string();
+    let body = example("ProvetRegistration").to_string();
     let notice = registration::notice::parse(body.as_bytes()).unwrap();
     let word = || "d29yZA==".to_owned();
     let envelope = Envelope { alg: "A256GCM".to_owned(), kid: word(), nonce: word(), ct: word(), fp: Vec::new() };

@@ -1,6 +1,8 @@
 //! Sending: each connection plays its organisations in turn, and the notices of one organisation in order.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,16 +11,15 @@ use admission::Receipt;
 use anyhow::Context;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 use reqwest::header::CONTENT_TYPE;
-use tokio::sync::mpsc;
+use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::Simulate;
-use super::receipts::{Kept, Receipts};
-use super::report::{Report, Tally};
-use super::script::{Length, Message, Script, Target};
+use super::report::Report;
+use super::script::{Length, Message, Script};
 use crate::client::builder;
 
 /// An answer must be there after so long.
@@ -30,43 +31,36 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Plays until the scripts end or `stop` says so.
-///
-/// # Errors
-/// If the receipts cannot be written.
 pub async fn play(simulate: &Simulate, stop: &CancellationToken, terminal: bool) -> anyhow::Result<Report> {
-    let receipts = match &simulate.receipts {
-        Some(path) => Some(Receipts::create(path).await?),
-        None => None,
-    };
-    let pace = Arc::new(Pace { start: Instant::now(), rate: simulate.rate, tickets: AtomicU64::new(0) });
-    let progress = progress(simulate, terminal);
+    let receipts = simulate.receipts.as_ref();
+    let receipts = receipts.map(|path| File::create(path).with_context(|| format!("cannot make {}", path.display())));
+    let play = Arc::new(Play {
+        simulate: simulate.clone(),
+        start: Instant::now(),
+        tickets: AtomicU64::new(0),
+        stop: stop.clone(),
+        receipts: receipts.transpose()?.map(Mutex::new),
+        progress: progress(simulate, terminal),
+        report: Mutex::new(Report::new()?),
+    });
     let connections = simulate.connections.min(simulate.tenants);
     let mut playing = Vec::new();
     for number in 0..connections {
         let tenants = (number..simulate.tenants).step_by(connections as usize);
-        let connection = Connection {
-            http: builder(&simulate.hookup).pool_max_idle_per_host(1).timeout(DEADLINE).build()?,
-            targets: Targets::of(&simulate.hookup)?,
-            scripts: tenants.map(|tenant| simulate.script(tenant)).collect(),
-            pace: pace.clone(),
-            stop: stop.clone(),
-            retry: simulate.retry,
-            receipts: receipts.as_ref().map(Receipts::sender),
-            progress: progress.clone(),
-            tally: Tally::default(),
-        };
-        playing.push(tokio::spawn(connection.play()));
+        let scripts = tenants.map(|tenant| simulate.script(tenant)).collect();
+        let http = builder(&simulate.hookup).pool_max_idle_per_host(1).timeout(DEADLINE).build()?;
+        playing.push(tokio::spawn(Connection { http, play: play.clone() }.play(scripts)));
     }
-    let mut tally = Tally::default();
     for connection in playing {
-        tally.merge(connection.await?);
+        connection.await?.context("cannot write the receipts")?;
     }
-    let took = pace.start.elapsed();
-    progress.finish_and_clear();
-    if let Some(receipts) = receipts {
-        receipts.close().await?;
+    play.progress.finish_and_clear();
+    if let Some(receipts) = &play.receipts {
+        receipts.lock().sync_all().context("cannot write the receipts")?;
     }
-    Ok(tally.report(took))
+    let mut report = std::mem::replace(&mut *play.report.lock(), Report::new()?);
+    report.took(play.start.elapsed());
+    Ok(report)
 }
 
 /// Draws on stderr, and only on a terminal.
@@ -80,125 +74,92 @@ fn progress(simulate: &Simulate, terminal: bool) -> ProgressBar {
     ProgressBar::with_draw_target(total, target).with_style(style)
 }
 
-/// When messages are due.
-struct Pace {
+/// What all connections share.
+struct Play {
+    simulate: Simulate,
     start: Instant,
-    /// Messages a second; 0: at once.
-    rate: f64,
     tickets: AtomicU64,
+    stop: CancellationToken,
+    /// What was acknowledged is kept, to be held against the ledger later.
+    receipts: Option<Mutex<File>>,
+    progress: ProgressBar,
+    report: Mutex<Report>,
 }
 
-impl Pace {
-    /// When the next message is due; none: now.
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-    fn next(&self) -> Option<Instant> {
-        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        (self.rate > 0.0).then(|| self.start + Duration::from_secs_f64(ticket as f64 / self.rate))
-    }
-}
-
-/// The URLs that messages go to.
-struct Targets {
-    hookup: Url,
-    wrong_key: Url,
-    unknown_integration: Url,
-}
-
-impl Targets {
-    /// From `…/hookup/{integration}/{key}`.
-    fn of(hookup: &Url) -> anyhow::Result<Self> {
-        let replaced = |from_the_end: usize, word: &str| {
-            let mut segments: Vec<&str> = hookup.path_segments()?.collect();
-            let index = segments.len().checked_sub(from_the_end)?;
-            *segments.get_mut(index)? = word;
-            let mut url = hookup.clone();
-            url.set_path(&segments.join("/"));
-            Some(url)
+impl Play {
+    /// When the next message is due: latencies are counted from then, so that a slow server does not hide behind a
+    /// client that waits for it. None if the play is over.
+    async fn next_turn(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let due = match self.simulate.rate {
+            #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+            rate if rate > 0.0 => {
+                let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+                self.start + Duration::from_secs_f64(ticket as f64 / rate)
+            }
+            _ => now,
         };
-        let targets = || {
-            Some(Self {
-                hookup: hookup.clone(),
-                wrong_key: replaced(1, "a-key-that-nobody-gave-out")?,
-                unknown_integration: replaced(2, "an-integration-that-nobody-made")?,
-            })
+        let turn = async {
+            if due <= now {
+                return due;
+            }
+            tokio::time::sleep_until(due).await;
+            Instant::now()
         };
-        targets().context("--hookup is not a hookup URL: it must end with the integration's name and key")
-    }
-
-    fn url(&self, target: Target) -> Url {
-        match target {
-            Target::Hookup => &self.hookup,
-            Target::WrongKey => &self.wrong_key,
-            Target::UnknownIntegration => &self.unknown_integration,
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            due = turn => Some(due),
         }
-        .clone()
     }
 }
 
-/// A connection and the organisations that it plays.
+/// A receipt and what it is for: the tenant is `host/provet_id`.
+#[derive(Serialize)]
+struct Kept<'a> {
+    #[serde(flatten)]
+    receipt: Receipt,
+    tenant: &'a str,
+    step: &'static str,
+}
+
+/// A connection.
 struct Connection {
     http: reqwest::Client,
-    targets: Targets,
-    scripts: VecDeque<Script>,
-    pace: Arc<Pace>,
-    stop: CancellationToken,
-    retry: bool,
-    receipts: Option<mpsc::Sender<Kept>>,
-    progress: ProgressBar,
-    tally: Tally,
+    play: Arc<Play>,
 }
 
 impl Connection {
-    async fn play(mut self) -> Tally {
-        while let Some(mut script) = self.scripts.pop_front() {
+    async fn play(self, mut scripts: VecDeque<Script>) -> std::io::Result<()> {
+        while let Some(mut script) = scripts.pop_front() {
             let Some(message) = script.next() else {
                 continue;
             };
-            let Some(due) = self.wait_for_turn().await else {
+            let Some(due) = self.play.next_turn().await else {
                 break;
             };
-            self.deliver(&message, due).await;
-            self.progress.inc(1);
-            self.scripts.push_back(script);
+            self.deliver(&message, due).await?;
+            self.play.progress.inc(1);
+            scripts.push_back(script);
         }
-        self.tally
+        Ok(())
     }
 
-    /// When the message was due: latencies are counted from then, so that a slow server does not hide behind a
-    /// client that waits for it. None if the play is over.
-    async fn wait_for_turn(&self) -> Option<Instant> {
-        if self.stop.is_cancelled() {
-            return None;
-        }
-        let now = Instant::now();
-        let Some(due) = self.pace.next() else {
-            return Some(now);
-        };
-        if due <= now {
-            return Some(due);
-        }
-        tokio::select! {
-            () = self.stop.cancelled() => None,
-            () = tokio::time::sleep_until(due) => Some(Instant::now()),
-        }
-    }
-
-    async fn deliver(&mut self, message: &Message, due: Instant) {
+    async fn deliver(&self, message: &Message, due: Instant) -> std::io::Result<()> {
+        let Play { simulate, stop, report, .. } = &*self.play;
         let mut pause = FIRST_PAUSE;
         loop {
             let answer = self.send(message).await;
             let unavailable = !matches!(answer, Some((status, _)) if status != 503);
-            let again = self.retry && unavailable && due.elapsed() < PATIENCE && !self.stop.is_cancelled();
+            let again = simulate.retry && unavailable && due.elapsed() < PATIENCE && !stop.is_cancelled();
             match answer {
-                _ if again => self.tally.retried(),
-                Some((status, body)) => {
-                    return self.judge(message, status, &body, due.elapsed()).await;
-                }
-                None => self.tally.unanswered(),
+                _ if again => report.lock().retried += 1,
+                Some((status, body)) => return self.judge(message, status, &body, due.elapsed()),
+                None => report.lock().unanswered(),
             }
             tokio::time::sleep(pause).await;
             if !again {
-                return;
+                return Ok(());
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -206,7 +167,8 @@ impl Connection {
 
     /// None: nobody answered.
     async fn send(&self, message: &Message) -> Option<(u16, Bytes)> {
-        let mut request = self.http.post(self.targets.url(message.target)).body(message.body.clone());
+        let url = message.target.url(&self.play.simulate.hookup)?;
+        let mut request = self.http.post(url).body(message.body.clone());
         if let Some(content_type) = message.content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
@@ -214,31 +176,19 @@ impl Connection {
         Some((response.status().as_u16(), response.bytes().await.ok()?))
     }
 
-    async fn judge(&mut self, message: &Message, status: u16, body: &[u8], latency: Duration) {
-        let expected = self.tally.answer(message, status, latency);
+    fn judge(&self, message: &Message, status: u16, body: &[u8], latency: Duration) -> std::io::Result<()> {
         let receipt = serde_json::from_slice::<Receipt>(body).ok().filter(|_| status == 200);
-        if !expected || (status == 200 && receipt.is_none()) {
-            self.tally.unexpected(message, status, body);
+        let mut report = self.play.report.lock();
+        report.answered(status, latency);
+        if !message.expected.contains(&status) || (status == 200 && receipt.is_none()) {
+            report.unexpected(message, status, body);
         }
-        if let (Some(receipt), Some(receipts)) = (receipt, &self.receipts) {
-            let kept = Kept { receipt, tenant: message.tenant.clone(), step: message.step };
-            // A file that cannot be written is reported when it is closed.
-            let _ = receipts.send(kept).await;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wrong_keys_and_names_are_put_where_the_right_ones_were() {
-        let targets = Targets::of(&"http://h:1/hub/hookup/acme-lab/k3y".parse().unwrap()).unwrap();
-        assert_eq!(targets.url(Target::Hookup).path(), "/hub/hookup/acme-lab/k3y");
-        assert_eq!(targets.url(Target::WrongKey).path(), "/hub/hookup/acme-lab/a-key-that-nobody-gave-out");
-        let unknown = targets.url(Target::UnknownIntegration);
-        assert_eq!(unknown.path(), "/hub/hookup/an-integration-that-nobody-made/k3y");
-        assert!(Targets::of(&"http://h:1/".parse().unwrap()).is_err());
+        drop(report);
+        let (Some(receipt), Some(receipts)) = (receipt, &self.play.receipts) else {
+            return Ok(());
+        };
+        let mut line = serde_json::to_vec(&Kept { receipt, tenant: &message.tenant, step: message.step })?;
+        line.push(b'\n');
+        receipts.lock().write_all(&line)
     }
 }

@@ -4,31 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::latency::{Latencies, Percentiles};
 use super::script::Message;
 use crate::output::printable;
 
 /// Unexpected answers that are listed; all are counted.
 const LISTED: usize = 20;
+/// Longer than a message is sent again and answered.
+const LONGEST_MICROS: u64 = 300_000_000;
 /// Characters of an answer that are quoted.
 const QUOTED: usize = 300;
 
-/// What one connection saw, or all of them together.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    sent: u64,
-    unanswered: u64,
-    retried: u64,
-    answers: BTreeMap<u16, u64>,
-    latencies: Latencies,
-    unexpected: u64,
-    listed: Vec<Unexpected>,
-}
-
 /// An answer that was not the one it had to be.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Unexpected {
     /// Whose message it was.
     pub tenant: String,
@@ -55,8 +46,9 @@ pub struct Report {
     pub seconds: f64,
     /// Answers a second.
     pub throughput_per_second: f64,
-    /// How long answers took. With a rate, counted from when the message was due.
-    pub latency_ms: Percentiles,
+    /// How long answers took, in microseconds. With a rate, counted from when the message was due.
+    #[serde(rename = "latency_ms", serialize_with = "percentiles")]
+    latencies: Histogram<u64>,
     /// Answers by status.
     pub answers: BTreeMap<u16, u64>,
     /// Answers that were not the one they had to be.
@@ -65,13 +57,27 @@ pub struct Report {
     pub unexpected_answers: Vec<Unexpected>,
 }
 
-impl Tally {
-    /// Counts an answer, and says whether it is one of those expected.
-    pub fn answer(&mut self, message: &Message, status: u16, latency: Duration) -> bool {
+impl Report {
+    /// Of nothing yet.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            sent: 0,
+            unanswered: 0,
+            retried: 0,
+            seconds: 0.0,
+            throughput_per_second: 0.0,
+            latencies: Histogram::new_with_max(LONGEST_MICROS, 2)?,
+            answers: BTreeMap::new(),
+            unexpected: 0,
+            unexpected_answers: Vec::new(),
+        })
+    }
+
+    /// Counts an answer.
+    pub fn answered(&mut self, status: u16, latency: Duration) {
         self.sent += 1;
         *self.answers.entry(status).or_default() += 1;
-        self.latencies.add(latency);
-        message.expected.contains(&status)
+        self.latencies.saturating_record(latency.as_micros().try_into().unwrap_or(u64::MAX));
     }
 
     /// Counts a message that nobody answered.
@@ -80,58 +86,24 @@ impl Tally {
         self.unanswered += 1;
     }
 
-    /// Counts a message that is sent again.
-    pub fn retried(&mut self) {
-        self.retried += 1;
-    }
-
     /// Keeps an answer that was not the one it had to be.
     pub fn unexpected(&mut self, message: &Message, status: u16, answer: &[u8]) {
         self.unexpected += 1;
-        if self.listed.len() < LISTED {
+        if self.unexpected_answers.len() < LISTED {
             let answer: String = String::from_utf8_lossy(answer).chars().take(QUOTED).collect();
-            self.listed.push(Unexpected {
-                tenant: message.tenant.clone(),
-                step: message.step,
-                expected: message.expected,
-                status,
-                answer: printable(&answer),
-            });
+            let Message { tenant, step, expected, .. } = message.clone();
+            self.unexpected_answers.push(Unexpected { tenant, step, expected, status, answer: printable(&answer) });
         }
     }
 
-    /// Adds what another connection saw.
-    pub fn merge(&mut self, other: Self) {
-        self.sent += other.sent;
-        self.unanswered += other.unanswered;
-        self.retried += other.retried;
-        self.unexpected += other.unexpected;
-        self.latencies.merge(&other.latencies);
-        other.answers.into_iter().for_each(|(status, count)| *self.answers.entry(status).or_default() += count);
-        let room = LISTED.saturating_sub(self.listed.len());
-        self.listed.extend(other.listed.into_iter().take(room));
-    }
-
-    /// What came of it.
-    pub fn report(self, took: Duration) -> Report {
-        let answered = self.sent - self.unanswered;
-        let seconds = took.as_secs_f64();
-        Report {
-            sent: self.sent,
-            unanswered: self.unanswered,
-            retried: self.retried,
-            seconds,
-            #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-            throughput_per_second: if seconds > 0.0 { answered as f64 / seconds } else { 0.0 },
-            latency_ms: self.latencies.percentiles(),
-            answers: self.answers,
-            unexpected: self.unexpected,
-            unexpected_answers: self.listed,
+    /// Says how long all of it took.
+    pub fn took(&mut self, time: Duration) {
+        self.seconds = time.as_secs_f64();
+        if self.seconds > 0.0 {
+            self.throughput_per_second = milli(self.sent - self.unanswered) * 1e3 / self.seconds;
         }
     }
-}
 
-impl Report {
     /// Whether every message was answered as it had to be.
     pub fn is_flawless(&self) -> bool {
         self.unexpected == 0 && self.unanswered == 0
@@ -140,17 +112,18 @@ impl Report {
     /// For people.
     pub fn to_text(&self) -> String {
         let answers: Vec<_> = self.answers.iter().map(|(status, n)| format!("{n} × {status}")).collect();
-        let Percentiles { p50, p90, p99, max } = self.latency_ms;
+        let latencies = said_of(&self.latencies).map(|(name, ms)| format!("{name} {ms:.2} ms"));
         let mut text = format!(
             "sent        {} in {:.1} s, {:.0} answers a second\n\
              answers     {}\n\
-             latency     p50 {p50:.2} ms   p90 {p90:.2} ms   p99 {p99:.2} ms   max {max:.2} ms\n\
+             latency     {}\n\
              unanswered  {}   sent again {}\n\
              unexpected  {}",
             self.sent,
             self.seconds,
             self.throughput_per_second,
             answers.join(", "),
+            latencies.join("   "),
             self.unanswered,
             self.retried,
             self.unexpected,
@@ -161,4 +134,21 @@ impl Report {
         }
         text
     }
+}
+
+/// What is said of latencies, in milliseconds.
+fn said_of(micros: &Histogram<u64>) -> [(&'static str, f64); 4] {
+    let at = |percent| milli(micros.value_at_percentile(percent).min(micros.max()));
+    [("p50", at(50.0)), ("p90", at(90.0)), ("p99", at(99.0)), ("max", milli(micros.max()))]
+}
+
+fn percentiles<S: serde::Serializer>(micros: &Histogram<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    let said = said_of(micros).map(|(name, ms)| (name.to_owned(), json!(ms)));
+    Value::Object(said.into_iter().collect()).serialize(serializer)
+}
+
+/// A thousandth.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn milli(number: u64) -> f64 {
+    number as f64 / 1e3
 }

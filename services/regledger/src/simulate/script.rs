@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use serde::Serialize;
-use serde_json::value::RawValue;
+use fastrand::Rng;
+use serde_json::json;
+use url::Url;
 
 use super::faults;
-use super::random::Random;
 
 /// A message to be sent and the answers that are right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,23 @@ pub enum Target {
     WrongKey,
     /// The URL of an integration that does not exist.
     UnknownIntegration,
+}
+
+impl Target {
+    /// The URL that this is, where the hookup URL ends with the integration's name and key; none if it does not.
+    pub fn url(self, hookup: &Url) -> Option<Url> {
+        let (from_the_end, word) = match self {
+            Self::Hookup => return Some(hookup.clone()),
+            Self::WrongKey => (1, "a-key-that-nobody-gave-out"),
+            Self::UnknownIntegration => (2, "an-integration-that-nobody-made"),
+        };
+        let mut segments: Vec<&str> = hookup.path_segments()?.collect();
+        let index = segments.len().checked_sub(from_the_end)?;
+        *segments.get_mut(index)? = word;
+        let mut url = hookup.clone();
+        url.set_path(&segments.join("/"));
+        Some(url)
+    }
 }
 
 /// How much of its script an organisation plays.
@@ -85,12 +102,11 @@ const HOSTS: [&str; 4] = ["provetcloud.com", "provetcloud.com", "us.provetcloud.
 /// What one organisation sends.
 #[derive(Clone, Debug)]
 pub struct Script {
-    random: Random,
+    rng: Rng,
     number: u64,
     organisation: Organisation,
     story: VecDeque<Step>,
-    remaining: Option<u64>,
-    repeats: bool,
+    length: Length,
     faults: bool,
     sent: u64,
     last: Option<Message>,
@@ -108,95 +124,59 @@ struct Organisation {
     lists_departments: bool,
 }
 
-/// A notice, in the order of the source's schema.
-#[derive(Serialize)]
-struct Notice<'a> {
-    provet_id: &'a RawValue,
-    client_id: &'a str,
-    client_secret: &'a str,
-    algorithm: &'a str,
-    authorization_grant_type: &'a str,
-    client_type: &'a str,
-    redirect_uris: &'a str,
-    token_url: String,
-    authorize_url: String,
-    openid_autodiscovery_url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    departments: Option<&'a BTreeSet<u64>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    added_department: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    removed_department: Option<u64>,
-}
-
-/// Which department a notice is about.
-#[derive(Clone, Copy)]
-enum About {
-    Nothing,
-    Added(u64),
-    Removed(u64),
-}
-
 impl Script {
     /// The script of organisation `number`.
     pub fn new(seed: u64, number: u32, length: Length, faults: bool) -> Self {
+        let mut rng = Rng::with_seed(seed.rotate_left(32) ^ u64::from(number));
         let number = u64::from(number);
-        let mut random = Random::new(seed, number);
         let organisation = Organisation {
-            host: HOSTS[random.below(HOSTS.len() as u64) as usize],
+            host: HOSTS[rng.usize(..HOSTS.len())],
             // Organisations of different seeds are different ones.
             provet_id: seed % 1_000_000 * 1_000_000 + 1_000 + number,
             client_id: String::new(),
             client_secret: String::new(),
             departments: BTreeSet::new(),
-            lists_departments: !random.once_in(4),
+            lists_departments: rng.u8(..4) > 0,
         };
-        let remaining = match length {
-            Length::Messages(messages) => Some(messages),
-            Length::Once | Length::Endless => None,
-        };
-        let (story, repeats) = (STORY.iter().copied().collect(), length != Length::Once);
-        Self { random, number, organisation, story, remaining, repeats, faults, sent: 0, last: None }
+        Self { rng, number, organisation, story: STORY.to_vec().into(), length, faults, sent: 0, last: None }
     }
 
     fn play(&mut self, step: Step) -> Message {
-        let random = &mut self.random;
-        let organisation = &mut self.organisation;
+        let (rng, organisation) = (&mut self.rng, &mut self.organisation);
         match (step, &self.last) {
             (Step::Redeliver, Some(last)) => Message { step: "delivered again", ..last.clone() },
             (Step::Install | Step::Redeliver, _) => {
-                organisation.client_id = random.text(20);
-                organisation.client_secret = random.text(64);
+                organisation.client_id = text(rng, 20);
+                organisation.client_secret = text(rng, 64);
                 organisation.departments.clear();
-                organisation.message("installed", random, About::Nothing)
+                organisation.message("installed", rng, None)
             }
             (Step::Enable, _) => {
-                let id = 1 + random.below(40);
+                let id = rng.u64(1..=40);
                 organisation.departments.insert(id);
-                organisation.message("department enabled", random, About::Added(id))
+                organisation.message("department enabled", rng, Some(("added_department", id)))
             }
             (Step::Disable, _) => {
-                let enabled = organisation.departments.len().max(1) as u64;
-                let index = random.below(enabled) as usize;
+                let index = rng.usize(..organisation.departments.len().max(1));
                 let id = organisation.departments.iter().nth(index).copied().unwrap_or(1);
                 organisation.departments.remove(&id);
-                organisation.message("department disabled", random, About::Removed(id))
+                organisation.message("department disabled", rng, Some(("removed_department", id)))
             }
             (Step::RotateSecret, _) => {
-                organisation.client_secret = random.text(64);
-                organisation.message("secret rotated", random, About::Nothing)
+                organisation.client_secret = text(rng, 64);
+                organisation.message("secret rotated", rng, None)
             }
         }
     }
 
     fn next_notice(&mut self) -> Option<Message> {
-        if self.story.is_empty() && self.repeats {
+        if self.story.is_empty() && self.length != Length::Once {
             self.story.extend(STORY);
         }
         let step = self.story.pop_front()?;
         let message = self.play(step);
         self.last = Some(message.clone());
-        if step != Step::Redeliver && self.random.once_in(12) {
+        if step != Step::Redeliver && self.rng.u8(..12) == 0 {
             self.story.push_front(Step::Redeliver);
         }
         Some(message)
@@ -205,7 +185,7 @@ impl Script {
     /// A malformed or hostile variation of what the organisation would send now.
     fn next_fault(&mut self) -> Message {
         let turn = self.sent / (NOTICES_PER_FAULT + 1) + self.number;
-        let valid = self.organisation.message("fault", &mut self.random, About::Nothing);
+        let valid = self.organisation.message("fault", &mut self.rng, None);
         faults::fault(turn, &valid)
     }
 }
@@ -214,8 +194,8 @@ impl Iterator for Script {
     type Item = Message;
 
     fn next(&mut self) -> Option<Message> {
-        if let Some(remaining) = &mut self.remaining {
-            *remaining = remaining.checked_sub(1)?;
+        if matches!(self.length, Length::Messages(all) if all <= self.sent) {
+            return None;
         }
         let fault = self.faults && self.sent % (NOTICES_PER_FAULT + 1) == NOTICES_PER_FAULT;
         let message = if fault { Some(self.next_fault()) } else { self.next_notice() };
@@ -224,39 +204,41 @@ impl Iterator for Script {
     }
 }
 
+/// Letters and digits; of no use for secrets that should be some.
+fn text(rng: &mut Rng, length: usize) -> String {
+    std::iter::repeat_with(|| rng.alphanumeric()).take(length).collect()
+}
+
 impl Organisation {
-    /// A notice: full credentials every time, whatever it is about.
-    fn message(&self, step: &'static str, random: &mut Random, about: About) -> Message {
-        let number = if random.once_in(8) { format!("{}.0", self.provet_id) } else { self.provet_id.to_string() };
-        // A number of digits is JSON.
-        let provet_id = RawValue::from_string(number).unwrap_or_else(|_| RawValue::NULL.to_owned());
+    /// A notice: full credentials every time, whatever department it is about.
+    #[expect(clippy::cast_precision_loss, reason = "a few digits")]
+    fn message(&self, step: &'static str, rng: &mut Rng, about: Option<(&str, u64)>) -> Message {
         let base = format!("https://{}/{}", self.host, self.provet_id);
-        let (added_department, removed_department) = match about {
-            About::Nothing => (None, None),
-            About::Added(id) => (Some(id), None),
-            About::Removed(id) => (None, Some(id)),
-        };
-        let notice = Notice {
-            provet_id: &provet_id,
-            client_id: &self.client_id,
-            client_secret: &self.client_secret,
-            algorithm: "RS256",
-            authorization_grant_type: "client_credentials",
-            client_type: "confidential",
-            redirect_uris: "https://example.com/callback",
-            token_url: format!("{base}/oauth2/token/"),
-            authorize_url: format!("{base}/oauth2/authorize/"),
-            openid_autodiscovery_url: None,
-            departments: Some(&self.departments).filter(|all| self.lists_departments && !all.is_empty()),
-            added_department,
-            removed_department,
-        };
+        let mut notice = json!({
+            // JSON knows one kind of number: 1234.0 is the same tenant.
+            "provet_id": if rng.u8(..8) == 0 { json!(self.provet_id as f64) } else { json!(self.provet_id) },
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "algorithm": "RS256",
+            "authorization_grant_type": "client_credentials",
+            "client_type": "confidential",
+            "redirect_uris": "https://example.com/callback",
+            "token_url": format!("{base}/oauth2/token/"),
+            "authorize_url": format!("{base}/oauth2/authorize/"),
+            "openid_autodiscovery_url": null,
+        });
+        if self.lists_departments && !self.departments.is_empty() {
+            notice["departments"] = json!(self.departments);
+        }
+        if let Some((field, id)) = about {
+            notice[field] = json!(id);
+        }
         Message {
             tenant: format!("{}/{}", self.host, self.provet_id),
             step,
             target: Target::Hookup,
             content_type: Some("application/json"),
-            body: serde_json::to_vec(&notice).unwrap_or_default().into(),
+            body: notice.to_string().into(),
             expected: &[200],
         }
     }

@@ -6,7 +6,6 @@ use rstest::rstest;
 use serde_json::Value;
 
 use super::faults::kinds;
-use super::script::Target;
 use super::*;
 use crate::canned::{Canned, json};
 
@@ -159,4 +158,25 @@ async fn a_message_that_nobody_answers_is_counted_apart_and_sent_again_when_aske
     let report = report(&one).await;
     assert_eq!((report.unanswered, report.unexpected), (1, 0));
     assert!(!report.is_flawless());
+}
+
+#[test]
+fn wrong_keys_and_names_are_put_where_the_right_ones_were() {
+    let hookup = "http://h:1/hub/hookup/acme-lab/k3y".parse().unwrap();
+    let path = |target: Target| target.url(&hookup).unwrap().path().to_owned();
+    assert_eq!(path(Target::Hookup), "/hub/hookup/acme-lab/k3y");
+    assert_eq!(path(Target::WrongKey), "/hub/hookup/acme-lab/a-key-that-nobody-gave-out");
+    assert_eq!(path(Target::UnknownIntegration), "/hub/hookup/an-integration-that-nobody-made/k3y");
+    assert!(Target::UnknownIntegration.url(&"http://h:1/".parse().unwrap()).is_none());
+}
+
+#[test]
+fn percentiles_are_within_two_percent() {
+    let mut report = report::Report::new().unwrap();
+    (1..=10_000).for_each(|micros| report.answered(200, Duration::from_micros(micros)));
+    let said = serde_json::to_value(&report).unwrap();
+    for (name, exact) in [("p50", 5.0), ("p90", 9.0), ("p99", 9.9), ("max", 10.0)] {
+        let said = said["latency_ms"][name].as_f64().unwrap();
+        assert!((said / exact - 1.0).abs() < 0.021, "{name}: {said} is not {exact}");
+    }
 }

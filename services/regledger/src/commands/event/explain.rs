@@ -1,14 +1,14 @@
 //! An entry of the ledger and what it changed.
 
 use anyhow::Context;
-use registration::Event;
 use registration::client::client_id;
 use registration::event::Body;
-use serde::Deserialize;
+use registration::{Event, Place};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use super::entries;
-use crate::client::Api;
+use super::{entries, place_of};
+use crate::client::{Api, path};
 
 /// An entry of the ledger and what it changed.
 #[derive(Debug)]
@@ -31,95 +31,50 @@ impl Explained {
 ///
 /// # Errors
 /// If there is none, it is of a newer version, or the server refuses.
-pub async fn explain(api: &Api, partition: u32, position: u64) -> anyhow::Result<Explained> {
-    let entries = entries(api, partition, position, 1).await?;
-    let event = entries.into_iter().next().with_context(|| format!("there is no event at {partition}:{position}"))?;
+pub async fn explain(api: &Api, place: Place) -> anyhow::Result<Explained> {
+    let entries = entries(api, place.partition, place.position, 1).await?;
+    let event = entries.into_iter().next().with_context(|| format!("there is no event at {place}"))?;
     let parsed = Event::parse(event.get().as_bytes())?;
-    let changes = match Changed::by(&parsed)? {
-        Changed::Nothing => Vec::new(),
-        Changed::Client(id) => api.list(&format!("/v1/clients/{id}/changes"), &[], None).await?,
-        Changed::Directory(query) => api.list("/v1/changes", &query, None).await?,
+    let changes = match told_in(&parsed)? {
+        Some((path, query)) => api.list(&path, &query, None).await?,
+        None => Vec::new(),
     };
-    let changes = changes.into_iter().filter(|change| stands_at(change, partition, position)).collect();
+    let changes = changes.into_iter().filter(|change| place_of(change) == Some(place)).collect();
     Ok(Explained { event, changes })
 }
 
-/// Where the changes of an entry are found.
-#[derive(Debug, PartialEq, Eq)]
-enum Changed {
-    /// It is of a kind that changes no row that anybody follows.
-    Nothing,
-    /// In the history of a client.
-    Client(String),
-    /// Among the changes of the directory, which are few.
-    Directory(Vec<(&'static str, String)>),
-}
-
-impl Changed {
-    fn by(event: &Event) -> anyhow::Result<Self> {
-        let attributes = &event.attributes;
-        let name = attributes.source.rsplit('/').next().unwrap_or_default();
-        Ok(match &event.body {
-            Body::ProvetRegistration(notice) => {
-                let integration = attributes.integration_id.context("it names no integration")?;
-                Self::Client(client_id(integration, &attributes.subject, &notice.client_id))
-            }
-            Body::ClientRetire => Self::Client(attributes.subject.clone()),
-            Body::IntegrationCreate(create) => Self::integration(&create.integration.name),
-            Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
-                Self::integration(name)
-            }
-            Body::LedgerCreate(_) => {
-                Self::Directory(vec![("from", "beginning".to_owned()), ("type", "domain.*".to_owned())])
-            }
-            Body::LedgerRestore(_)
-            | Body::TokenCreate(_)
-            | Body::TokenRevoke
-            | Body::ClientReveal(_)
-            | Body::QuarantineReceive(_)
-            | Body::QuarantineReveal(_)
-            | Body::QuarantineRelease(_)
-            | Body::QuarantineDismiss => Self::Nothing,
-        })
-    }
-
-    fn integration(name: &str) -> Self {
-        Self::Directory(vec![
-            ("from", "beginning".to_owned()),
-            ("type", "integration.*".to_owned()),
-            ("integration", name.to_owned()),
-        ])
-    }
-}
-
-#[derive(Deserialize)]
-struct Sequence {
-    partition: u32,
-    sequence: String,
-}
-
-fn stands_at(change: &RawValue, partition: u32, position: u64) -> bool {
-    let Ok(change) = serde_json::from_str::<Sequence>(change.get()) else {
-        return false;
-    };
-    let found = change.sequence.split('.').next().and_then(|digits| digits.parse().ok());
-    change.partition == partition && found == Some(position)
+/// Where the changes of an entry are told: in the history of a client, or among those of the directory, which are few.
+/// None if it is of a kind that changes no row that anybody follows.
+fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
+    let attributes = &event.attributes;
+    let client = |id: &str| (path("clients", id, "/changes"), Value::Null);
+    let directory = |query: Value| ("/v1/changes".to_owned(), query);
+    let integration = |name: &str| directory(json!({"type": "integration.*", "integration": name}));
+    Ok(Some(match &event.body {
+        Body::ProvetRegistration(notice) => {
+            let integration = attributes.integration_id.context("it names no integration")?;
+            client(&client_id(integration, &attributes.subject, &notice.client_id))
+        }
+        Body::ClientRetire => client(&attributes.subject),
+        Body::IntegrationCreate(create) => integration(&create.integration.name),
+        Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
+            integration(attributes.source.rsplit('/').next().unwrap_or_default())
+        }
+        Body::LedgerCreate(_) => directory(json!({"type": "domain.*"})),
+        Body::LedgerRestore(_)
+        | Body::TokenCreate(_)
+        | Body::TokenRevoke
+        | Body::ClientReveal(_)
+        | Body::QuarantineReceive(_)
+        | Body::QuarantineReveal(_)
+        | Body::QuarantineRelease(_)
+        | Body::QuarantineDismiss => return Ok(None),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-    use serde_json::value::to_raw_value;
-
     use super::*;
-
-    #[test]
-    fn changes_are_told_by_their_place() {
-        let change = to_raw_value(&json!({"partition": 0, "sequence": "00000000000000000017.0002"})).unwrap();
-        assert!(stands_at(&change, 0, 17));
-        assert!(!stands_at(&change, 0, 1));
-        assert!(!stands_at(&change, 1, 17));
-    }
 
     #[test]
     fn an_entry_says_where_its_changes_are() {
@@ -129,11 +84,13 @@ mod tests {
                 "type": format!("regledger.{kind}.v1"), "subject": "c1", "time": "2026-11-23T10:00:00Z",
                 "datacontenttype": "application/json", "dataschema": "x", "data": data,
             });
-            Changed::by(&Event::parse(entry.to_string().as_bytes()).unwrap()).unwrap()
+            told_in(&Event::parse(entry.to_string().as_bytes()).unwrap()).unwrap()
         };
-        assert_eq!(event("client.retire", "/clients/c1", json!({})), Changed::Client("c1".to_owned()));
+        let retired = event("client.retire", "/clients/c1", json!({}));
+        assert_eq!(retired, Some(("/v1/clients/c1/changes".to_owned(), Value::Null)));
         let deleted = event("integration.delete", "/integrations/acme-lab", json!({}));
-        assert_eq!(deleted, Changed::integration("acme-lab"));
-        assert_eq!(event("token.revoke", "/tokens", json!({})), Changed::Nothing);
+        let query = json!({"type": "integration.*", "integration": "acme-lab"});
+        assert_eq!(deleted, Some(("/v1/changes".to_owned(), query)));
+        assert_eq!(event("token.revoke", "/tokens", json!({})), None);
     }
 }

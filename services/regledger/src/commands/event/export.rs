@@ -1,15 +1,15 @@
 //! Writing a partition to a file, again and again.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{PAGE, entries};
+use super::{ENTRIES, PAGE, entries, head, progress};
 use crate::client::Api;
 use crate::output::say;
 
@@ -58,7 +58,8 @@ pub async fn run<'a>(api: &Api, partition: u32, path: &'a Path) -> anyhow::Resul
 }
 
 async fn append(api: &Api, partition: u32, from: u64, file: File) -> anyhow::Result<u64> {
-    let bar = progress(head(api, partition).await.unwrap_or_default(), from);
+    let bar = ProgressBar::no_length().with_position(from);
+    let bar = progress(bar, head(api, partition).await.unwrap_or_default(), ENTRIES);
     let mut writer = BufWriter::new(file);
     let mut position = from;
     loop {
@@ -91,39 +92,17 @@ async fn check(api: &Api, partition: u32, held: &Held) -> anyhow::Result<()> {
 }
 
 fn held(file: &mut File) -> std::io::Result<Held> {
-    let mut held = Held::default();
-    let mut line = Vec::new();
-    let mut chunk = vec![0; 1 << 16];
+    let (mut reader, mut held, mut line) = (BufReader::new(file), Held::default(), Vec::new());
     loop {
-        let read = file.read(&mut chunk)?;
-        if read == 0 {
+        line.clear();
+        reader.read_until(b'\n', &mut line)?;
+        if line.pop() != Some(b'\n') {
             return Ok(held);
         }
-        for part in chunk[..read].split_inclusive(|byte| *byte == b'\n') {
-            line.extend_from_slice(part);
-            if line.last() == Some(&b'\n') {
-                held.lines += 1;
-                held.bytes += line.len() as u64;
-                line.pop();
-                held.last = std::mem::take(&mut line);
-            }
-        }
+        held.lines += 1;
+        held.bytes += line.len() as u64 + 1;
+        std::mem::swap(&mut held.last, &mut line);
     }
-}
-
-/// How many entries there are, from the metrics; only to draw the bar.
-async fn head(api: &Api, partition: u32) -> Option<u64> {
-    let metrics = api.text("/metrics", &[]).await.ok()?;
-    let name = format!("regledger_ledger_position{{partition=\"{partition}\"}} ");
-    let last: u64 = metrics.lines().find_map(|line| line.strip_prefix(&name))?.trim().parse().ok()?;
-    Some(last + 1)
-}
-
-/// Draws on stderr, and only on a terminal.
-fn progress(total: u64, from: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total).with_position(from);
-    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} entries  {per_sec}  {eta} left");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]

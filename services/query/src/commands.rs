@@ -181,8 +181,8 @@ fn repetition(
     let key = key
         .to_str()
         .ok()
-        .filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
-        .ok_or_else(|| Problem::query("The Idempotency-Key must be 1 to 255 visible ASCII characters."))?;
+        .filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| matches!(byte, b' '..=b'~')))
+        .ok_or_else(|| Problem::query("The Idempotency-Key must be 1 to 255 printable ASCII characters."))?;
     let asked = serde_json::to_vec(asked).unwrap_or_default();
     let operation = format!("{} {}", request.method(), request.path());
     // The directory is folded without the other events, so the keys of both are kept apart.

@@ -82,7 +82,7 @@ async fn an_idempotency_key_belongs_to_one_request_of_one_token() {
     let second = Client::new(&server.url, made["token"].as_str().unwrap());
     assert_eq!(with_key(&second, "/v1/integrations", "k", &spec("other")).await.0, 201);
     let long = "k".repeat(256);
-    for wrong in ["", &long] {
+    for wrong in ["", "a\tb", &long] {
         assert_eq!(with_key(&admin, "/v1/integrations", wrong, &spec("third")).await.0, 400, "{wrong}");
     }
 }

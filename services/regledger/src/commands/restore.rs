@@ -147,7 +147,7 @@ fn move_aside(data_dir: &Path) -> anyhow::Result<Option<PathBuf>> {
     if stores.is_empty() {
         return Ok(None);
     }
-    let aside = data_dir.join(format!("replaced-{}", clock::now().strftime("%Y%m%dT%H%M%SZ")));
+    let aside = data_dir.join(format!("replaced-{}", clock::now().strftime("%Y%m%dT%H%M%S%.6fZ")));
     fs::create_dir(&aside).with_context(|| format!("cannot make {}", aside.display()))?;
     move_into(&aside, &stores)?;
     Ok(Some(aside))

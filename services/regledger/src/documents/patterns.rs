@@ -1,8 +1,8 @@
 //! Patterns: what the code asks of the text of a parameter, so that whoever reads the documents can ask it before anything is
 //! sent. They are the regular expressions of ECMA-262, as JSON Schema wants them.
 
-/// Idempotency-Keys of commands.
-pub(super) const KEY: &str = "^[!-~]{1,255}$";
+/// Idempotency-Keys of commands; HTTP takes away blanks at either end.
+pub(super) const KEY: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
 
 /// PARTITION:POSITION.
 pub(super) const PLACE: &str = "^[0-9]{1,9}:[0-9]{1,18}$";

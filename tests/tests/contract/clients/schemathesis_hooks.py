@@ -9,9 +9,9 @@ import schemathesis
 @schemathesis.hook
 def before_call(context, case, kwargs):
     key = (case.headers or {}).get("Idempotency-Key")
-    if isinstance(key, str) and re.fullmatch("[!-~]{1,255}", key):
+    if isinstance(key, str) and re.fullmatch("[!-~]([ -~]{0,253}[!-~])?", key):
         # the same key with another request is rightly refused
-        case.headers["Idempotency-Key"] = f"{key}{uuid.uuid4()}"[-255:]
+        case.headers["Idempotency-Key"] = f"{key}{uuid.uuid4()}"[-255:].lstrip()
     place = (case.query or {}).get("min_position")
     if isinstance(place, str) and re.fullmatch("[0-9]{1,9}:[0-9]{1,18}", place):
         # others are waited for, and answered 504 in the end

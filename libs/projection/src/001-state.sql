@@ -23,7 +23,7 @@ CREATE TABLE document (
     tenant TEXT,
     state TEXT,
     body TEXT NOT NULL, -- JSON
-    UNIQUE (kind, id)
+    UNIQUE (id, kind)
 ) STRICT;
 
 CREATE INDEX document_by_place ON document (kind, place);

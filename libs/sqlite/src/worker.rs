@@ -10,12 +10,10 @@ use tokio::sync::{oneshot, watch};
 use crate::transaction::transact;
 use crate::{Database, Failure, Options, Work, WriteError};
 
-/// How many turns in a row the thread gives to others without a further operation arriving, before
-/// it commits a batch that may grow yet. Those that were answered together come back one by one:
-/// without this the first would commit alone and the others after it, and on a busy machine the
-/// commits themselves would take the time that the others need to arrive (measured with 64 writers
-/// on two cores: 2 to 7 operations a commit, and half the throughput). A lone writer never waits.
-const PATIENCE: usize = 32;
+/// How many turns the thread gives to others before it commits a batch that may grow yet, if the last one had company. Those
+/// that were answered together come back one by one: without this the first would commit alone and the others after it. More
+/// turns, or sleeping, cost more in switching and in waiting than larger commits save. A lone writer never waits.
+const TURNS: usize = 4;
 
 /// An operation and who waits for it.
 pub(crate) struct Request<Op, Out> {
@@ -107,23 +105,18 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
 
     fn gather(&mut self, first: Request<Op, Out>) -> (Vec<Op>, Vec<Reply<Out>>) {
         let mut batch = vec![first];
-        let patience = if self.crowded { PATIENCE } else { 0 };
-        let mut turns = 0;
-        while batch.len() < self.options.batch {
-            match self.requests.try_recv() {
-                Ok(request) => {
-                    batch.push(request);
-                    turns = 0;
-                }
-                Err(_) if turns < patience => {
-                    turns += 1;
-                    std::thread::yield_now();
-                }
-                Err(_) => break,
-            }
+        self.take_queued(&mut batch);
+        for _ in 0..if self.crowded { TURNS } else { 0 } {
+            std::thread::yield_now();
+            self.take_queued(&mut batch);
         }
         self.crowded = batch.len() > 1;
         batch.into_iter().map(|request| (request.op, request.reply)).unzip()
+    }
+
+    fn take_queued(&self, batch: &mut Vec<Request<Op, Out>>) {
+        let room = self.options.batch.saturating_sub(batch.len());
+        batch.extend(self.requests.try_iter().take(room));
     }
 
     /// Tries whether writing works again: with as much as the largest entry of a ledger, so that a

@@ -56,7 +56,7 @@ pub async fn run(demo: &Demo) -> anyhow::Result<()> {
     // Readable by its owner alone, and gone in the end.
     let directory = tempfile::Builder::new().prefix("regledger-demo-").tempdir().context("cannot make a directory")?;
     let settings = settings(demo, directory.path())?;
-    logging::start(&Log { format: LogFormat::Human, level: "error".to_owned() })?;
+    let _logging = logging::start(&Log { format: LogFormat::Human, level: "error".to_owned() })?;
     let mut running = serve::start(&settings).await?;
     let url = running.url.clone();
     let shown = tokio::select! {

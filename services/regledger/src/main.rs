@@ -24,10 +24,14 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use crate::cli::Cli;
 use crate::output::say;
 use crate::session::{Session, Usage};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Exit codes: 0 done, 1 failed, 2 asked for in a way that makes no sense (clap exits with 2 by itself).
 fn main() -> ExitCode {

@@ -44,8 +44,8 @@ pub struct Running {
 /// # Errors
 /// If it cannot start, or a role died: the process should end with a non-zero exit.
 pub async fn run(settings: &Settings) -> anyhow::Result<()> {
-    logging::start(&settings.log)?;
-    end_on_panic();
+    let logging = logging::start(&settings.log)?;
+    end_on_panic(logging.last_words());
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut running = start(settings).await?;
@@ -60,9 +60,10 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// A panic anywhere is a broken invariant: the process ends, with what the panic said on stderr.
-fn end_on_panic() {
+fn end_on_panic(last_words: impl Fn() + Send + Sync + 'static) {
     let say = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        last_words();
         say(panic);
         std::process::abort();
     }));

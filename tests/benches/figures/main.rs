@@ -31,9 +31,14 @@ mod subscribers;
 use std::process::ExitCode;
 
 use futures_util::future::LocalBoxFuture;
+use mimalloc::MiMalloc;
 
 use crate::bench::Bench;
 use crate::report::{Line, table};
+
+/// As the executable has it: what is measured here in this program should cost what it costs there.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A figure: its name, and what measures it.
 struct Figure {

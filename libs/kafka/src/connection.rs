@@ -154,3 +154,52 @@ impl ConsumerContext for Quiet {}
 pub(crate) fn note(error: &KafkaError, reason: &str) {
     tracing::debug!(%error, reason, "librdkafka reports an error");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> Result<Connection, SettingError> {
+        Connection::new("127.0.0.1:9092", &BTreeMap::from([(name.to_owned(), value.to_owned())]))
+    }
+
+    #[test]
+    fn settings_of_librdkafka_pass_through() {
+        let cases = [
+            ("security.protocol", "sasl_ssl"),
+            ("sasl.mechanism", "SCRAM-SHA-512"),
+            ("sasl.password", "secret"),
+            ("ssl.ca.location", "/etc/ssl/certs/ca.pem"),
+            ("ssl.certificate.location", "/etc/ssl/client.pem"),
+            ("linger.ms", "20"),
+        ];
+        for (name, value) in cases {
+            let connection = with(name, value).unwrap();
+            for config in [connection.producer(), connection.consumer()] {
+                assert_eq!(config.get(name), Some(value));
+            }
+        }
+    }
+
+    #[test]
+    fn what_durability_hangs_on_cannot_be_set() {
+        for name in OURS {
+            let expected = SettingError::Ours { name: (*name).to_owned() };
+            assert_eq!(with(name, "0").unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn a_setting_that_librdkafka_does_not_know_is_refused() {
+        for (name, value) in [("no.such.setting", "1"), ("security.protocol", "carrier-pigeon")] {
+            let error = with(name, value).unwrap_err();
+            assert!(matches!(&error, SettingError::Unknown { name: found, .. } if found == name), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn no_value_is_shown() {
+        let connection = with("sasl.password", "canary").unwrap();
+        assert!(!format!("{connection:?}").contains("canary"));
+    }
+}

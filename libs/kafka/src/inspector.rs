@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::types::RDKafkaRespErr;
 use thiserror::Error;
 use tokio::task::spawn_blocking;
@@ -86,12 +87,16 @@ impl Inspector {
         Ok(inspector)
     }
 
-    /// Everything that is wrong with the topic now.
+    /// Everything that is wrong with the topic now, and where nothing can be written for want of
+    /// replicas.
     ///
     /// # Errors
     /// [`TopicError::Kafka`] if it cannot be said.
     pub async fn violations(&self) -> Result<Vec<Violation>, TopicError> {
-        Ok(self.topic.violations(&self.find().await?))
+        let found = self.find().await?;
+        let mut violations = self.topic.violations(&found);
+        violations.extend(found.behind());
+        Ok(violations)
     }
 
     async fn create_if_absent(&self) -> Result<(), TopicError> {
@@ -156,12 +161,20 @@ fn layout(admin: &AdminClient<Quiet>, topic: &str) -> KafkaResult<Found> {
     let mut found = Found { brokers: metadata.brokers().len(), ..Found::default() };
     for topic in metadata.topics() {
         match topic.error() {
-            None => found.replicas.extend(topic.partitions().iter().map(|partition| partition.replicas().len())),
+            None => topic.partitions().iter().for_each(|partition| found.add(partition)),
             Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => {}
             Some(error) => return Err(KafkaError::MetadataFetch(error.into())),
         }
     }
     Ok(found)
+}
+
+impl Found {
+    fn add(&mut self, partition: &MetadataPartition) {
+        let has_leader = partition.leader() >= 0;
+        self.replicas.push(partition.replicas().len());
+        self.in_sync.push(if has_leader { partition.isr().len() } else { 0 });
+    }
 }
 
 fn options() -> AdminOptions {

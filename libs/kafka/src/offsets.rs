@@ -4,10 +4,18 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::Instant;
 
 use crate::Connection;
 use crate::connection::Quiet;
+
+/// More than librdkafka reports between two questions, for long.
+const REPORTS: usize = 8;
+
+/// How soon a leader that has moved is asked again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Asks the brokers for offsets: one request to each leader, whatever the number of partitions.
 pub struct Offsets {
@@ -48,21 +56,48 @@ impl Offsets {
         which: Offset,
         timeout: Duration,
     ) -> KafkaResult<Vec<u64>> {
+        let deadline = Instant::now() + timeout;
         let mut asked = TopicPartitionList::new();
         for partition in partitions {
             asked.add_partition_offset(&self.topic, partition.cast_signed(), which)?;
         }
+        loop {
+            self.serve();
+            match self.ask_once(asked.clone(), deadline.saturating_duration_since(Instant::now())) {
+                Err(error) if is_moving(&error) && Instant::now() < deadline => std::thread::sleep(AGAIN),
+                other => return other,
+            }
+        }
+    }
+
+    fn ask_once(&self, asked: TopicPartitionList, timeout: Duration) -> KafkaResult<Vec<u64>> {
         let answered = self.consumer.offsets_for_times(asked, timeout)?;
-        answered
-            .elements()
-            .into_iter()
-            .map(|element| {
-                element.error()?;
-                match element.offset() {
-                    Offset::Offset(offset) => Ok(offset.unsigned_abs()),
-                    _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
-                }
-            })
-            .collect()
+        answered.elements().iter().map(offset).collect()
+    }
+
+    /// Takes what librdkafka reports out of its queue, which would grow otherwise.
+    fn serve(&self) {
+        for _ in 0..REPORTS {
+            drop(self.consumer.poll(Duration::ZERO));
+        }
+    }
+}
+
+/// Whether a partition is only between two leaders, or is being created.
+fn is_moving(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        LeaderNotAvailable, NotLeaderForPartition, OffsetNotAvailable, UnknownPartition, UnknownTopic,
+        UnknownTopicOrPartition,
+    };
+    let moving = [LeaderNotAvailable, NotLeaderForPartition, OffsetNotAvailable];
+    let created = [UnknownPartition, UnknownTopic, UnknownTopicOrPartition];
+    error.rdkafka_error_code().is_some_and(|code| moving.contains(&code) || created.contains(&code))
+}
+
+fn offset(element: &TopicPartitionListElem<'_>) -> KafkaResult<u64> {
+    element.error()?;
+    match element.offset() {
+        Offset::Offset(offset) => Ok(offset.unsigned_abs()),
+        _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -60,6 +60,8 @@ pub struct Reader {
     topic: String,
     /// Where the next record is read.
     at: (u32, u64),
+    /// What was put back.
+    first: Option<Message>,
 }
 
 impl Reader {
@@ -72,8 +74,8 @@ impl Reader {
         for (name, value) in AHEAD {
             config.set(*name, *value);
         }
-        let mut reader =
-            Self { consumer: config.create_with_context(Quiet)?, topic: topic.to_owned(), at: (partition, offset) };
+        let consumer = config.create_with_context(Quiet)?;
+        let mut reader = Self { consumer, topic: topic.to_owned(), at: (partition, offset), first: None };
         reader.seek(partition, offset)?;
         Ok(reader)
     }
@@ -94,7 +96,14 @@ impl Reader {
         assignment.add_partition_offset(&self.topic, partition.cast_signed(), raw)?;
         self.consumer.assign(&assignment)?;
         self.at = (partition, offset);
+        self.first = None;
         Ok(())
+    }
+
+    /// Gives back the record that was read last: it is the next one again.
+    pub fn put_back(&mut self, message: Message) {
+        self.at = (message.partition, message.offset);
+        self.first = Some(message);
     }
 
     /// The next record, waiting for it until `deadline`. In a compacted topic its offset may lie
@@ -103,19 +112,22 @@ impl Reader {
     /// # Errors
     /// [`ReadError`] says why there is none.
     pub fn next(&mut self, deadline: Instant) -> Result<Message, ReadError> {
+        let message = match self.first.take() {
+            Some(message) => message,
+            None => self.poll(deadline)?,
+        };
+        self.at.1 = message.offset + 1;
+        Ok(message)
+    }
+
+    fn poll(&self, deadline: Instant) -> Result<Message, ReadError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.consumer.poll(left) {
-                Some(Ok(message)) => {
-                    let message = Message {
-                        partition: message.partition().cast_unsigned(),
-                        offset: message.offset().unsigned_abs(),
-                        key: message.key().map(Bytes::copy_from_slice),
-                        value: message.payload().map(Bytes::copy_from_slice),
-                    };
-                    // What an earlier assignment had fetched.
+                Some(Ok(borrowed)) => {
+                    let message = Message::from(&borrowed);
+                    // Anything else is what an earlier assignment had fetched.
                     if message.partition == self.at.0 && message.offset >= self.at.1 {
-                        self.at.1 = message.offset + 1;
                         return Ok(message);
                     }
                 }
@@ -135,6 +147,17 @@ impl Reader {
             }
             Some(code) if passes(code) => Ok(()),
             _ => Err(ReadError::Kafka(error)),
+        }
+    }
+}
+
+impl From<&BorrowedMessage<'_>> for Message {
+    fn from(message: &BorrowedMessage<'_>) -> Self {
+        Self {
+            partition: message.partition().cast_unsigned(),
+            offset: message.offset().unsigned_abs(),
+            key: message.key().map(Bytes::copy_from_slice),
+            value: message.payload().map(Bytes::copy_from_slice),
         }
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Found {
     pub(crate) brokers: usize,
     /// How many replicas each partition has.
     pub(crate) replicas: Vec<usize>,
+    /// How many of them are in sync; 0 where there is no leader.
+    pub(crate) in_sync: Vec<usize>,
     /// Where each partition begins.
     pub(crate) begins: Vec<u64>,
     /// Every setting that has a value.
@@ -119,7 +121,7 @@ impl Found {
     /// What is wrong with how many brokers have what is acknowledged, and with what one alone does.
     fn too_few(&self) -> Option<Violation> {
         let replicas = self.replicas.iter().copied().min()?;
-        let in_sync = self.setting("min.insync.replicas").parse().unwrap_or(0);
+        let in_sync = self.needed();
         if replicas == 1 && self.brokers == 1 {
             let found = self.setting("flush.messages");
             return (found != "1").then(|| Violation::Flush { found: found.to_owned() });
@@ -128,8 +130,132 @@ impl Found {
         (!safe).then_some(Violation::Replication { replicas, in_sync })
     }
 
+    fn needed(&self) -> usize {
+        self.setting("min.insync.replicas").parse().unwrap_or(0)
+    }
+
+    /// Where nothing can be written now. It passes by itself, so it is no reason to refuse a topic.
+    pub(crate) fn behind(&self) -> impl Iterator<Item = Violation> {
+        let needed = self.needed().max(1);
+        let in_sync = self.in_sync.iter().copied().zip(0..).filter(move |(in_sync, _)| *in_sync < needed);
+        in_sync.map(move |(in_sync, partition)| Violation::Behind { partition, in_sync, needed })
+    }
+
     fn deleted(&self) -> impl Iterator<Item = Violation> {
         let begins = self.begins.iter().copied().zip(0..);
         begins.filter(|(offset, _)| *offset > 0).map(|(offset, partition)| Violation::Deleted { partition, offset })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes something else of a sound topic.
+    type Change = fn(&mut Found);
+
+    fn ledger() -> Topic {
+        Topic { name: "ledger".to_owned(), partitions: 2, cleanup: Cleanup::Never, risk_accepted: false }
+    }
+
+    fn keys() -> Topic {
+        Topic { cleanup: Cleanup::Compact { lag: Duration::from_secs(60) }, ..ledger() }
+    }
+
+    /// What a topic is after it was created on so many brokers.
+    fn created(topic: &Topic, brokers: usize) -> Found {
+        let (replicas, settings) = topic.plan(brokers).unwrap();
+        let partitions = topic.partitions as usize;
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let all = vec![replicas; partitions];
+        Found { brokers, replicas: all.clone(), in_sync: all, begins: vec![0; partitions], settings }
+    }
+
+    fn set(found: &mut Found, name: &str, value: &str) {
+        found.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    fn told(violations: &[Violation]) -> Vec<String> {
+        violations.iter().map(Violation::to_string).collect()
+    }
+
+    #[test]
+    fn a_topic_is_created_as_it_must_be() {
+        for topic in [ledger(), keys()] {
+            for brokers in [1, 3, 5] {
+                let found = created(&topic, brokers);
+                assert_eq!(topic.violations(&found), [], "{brokers} brokers, {topic:?}");
+                assert_eq!(found.behind().count(), 0, "{brokers} brokers, {topic:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_risk_that_is_accepted_is_taken_on_two_brokers() {
+        assert_eq!(ledger().plan(2), None);
+        let accepting = Topic { risk_accepted: true, ..ledger() };
+        assert_eq!(accepting.violations(&created(&accepting, 2)), []);
+        assert_eq!(ledger().violations(&created(&accepting, 2)).len(), 1);
+    }
+
+    #[test]
+    fn every_deviation_is_told() {
+        let cases: [(&str, Change); 13] = [
+            ("it has 1 partitions instead of 2", |found| found.replicas.truncate(1)),
+            ("cleanup.policy is compact,delete instead of delete", |found| {
+                set(found, "cleanup.policy", "compact,delete")
+            }),
+            ("retention.ms is 604800000 instead of -1", |found| set(found, "retention.ms", "604800000")),
+            ("retention.bytes is 1 instead of -1", |found| set(found, "retention.bytes", "1")),
+            ("retention.bytes is unset instead of -1", |found| drop(found.settings.remove("retention.bytes"))),
+            ("unclean.leader.election.enable is true instead of false", |found| {
+                set(found, "unclean.leader.election.enable", "true");
+            }),
+            ("max.message.bytes is 65536, and at least 1000000 is needed", |found| {
+                set(found, "max.message.bytes", "65536")
+            }),
+            ("2 replicas with min.insync.replicas=2 may lose what was acknowledged", |found| found.replicas[1] = 2),
+            ("3 replicas with min.insync.replicas=1 may lose what was acknowledged", |found| {
+                set(found, "min.insync.replicas", "1");
+            }),
+            ("3 replicas with min.insync.replicas=3 may lose what was acknowledged", |found| {
+                set(found, "min.insync.replicas", "3");
+            }),
+            ("1 replicas with min.insync.replicas=2 may lose what was acknowledged", |found| {
+                found.replicas = vec![1, 1]
+            }),
+            ("one broker alone may lose what was acknowledged unless flush.messages is 1, and it is unset", |found| {
+                found.replicas = vec![1, 1];
+                found.brokers = 1;
+            }),
+            ("partition 1 begins at 7: what was before that has been deleted", |found| found.begins[1] = 7),
+        ];
+        for (expected, change) in cases {
+            let mut found = created(&ledger(), 3);
+            change(&mut found);
+            let violations = told(&ledger().violations(&found));
+            assert!(violations.len() == 1 && violations[0].starts_with(expected), "{expected}: {violations:?}");
+        }
+    }
+
+    #[test]
+    fn a_topic_for_something_else_is_told_apart() {
+        assert_eq!(
+            told(&keys().violations(&created(&ledger(), 3))),
+            ["cleanup.policy is delete instead of compact", "max.compaction.lag.ms is unset instead of 60000",]
+        );
+    }
+
+    #[test]
+    fn a_partition_without_replicas_enough_takes_nothing() {
+        for (in_sync, expected) in [(vec![2, 3], vec![]), (vec![1, 3], vec![0]), (vec![1, 0], vec![0, 1])] {
+            let found = Found { in_sync: in_sync.clone(), ..created(&ledger(), 3) };
+            let behind = found.behind().map(|violation| match violation {
+                Violation::Behind { partition, .. } => partition,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(behind.collect::<Vec<u32>>(), expected, "{in_sync:?}");
+            assert_eq!(ledger().violations(&found), [], "{in_sync:?}: that passes");
+        }
     }
 }

@@ -49,6 +49,16 @@ pub enum Violation {
         /// Its value.
         found: String,
     },
+    /// So few replicas are in sync that nothing is written.
+    #[error("partition {partition} has {in_sync} replicas in sync, and {needed} are needed")]
+    Behind {
+        /// The partition.
+        partition: u32,
+        /// How many are in sync, the leader among them.
+        in_sync: usize,
+        /// Its `min.insync.replicas`.
+        needed: usize,
+    },
     /// Something has been deleted.
     #[error("partition {partition} begins at {offset}: what was before that has been deleted")]
     Deleted {

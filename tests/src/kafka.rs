@@ -132,9 +132,9 @@ impl Kafka {
             format!("transaction.state.log.replication.factor={replicas}"),
             "transaction.state.log.min.isr=1".to_owned(),
             "transaction.state.log.num.partitions=1".to_owned(),
-            // A killed node may come back when its session is over.
-            "broker.session.timeout.ms=2000".to_owned(),
-            "broker.heartbeat.interval.ms=200".to_owned(),
+            // A killed node may come back when its session is over; one on a busy machine should not lose it.
+            "broker.session.timeout.ms=4000".to_owned(),
+            "broker.heartbeat.interval.ms=300".to_owned(),
         ]
         .join("\n")
     }

@@ -18,6 +18,9 @@ use crate::{Connection, Offsets, Topic, Violation};
 /// How long the brokers may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long it may take until all brokers know of a topic that was created.
+const SETTLING: Duration = Duration::from_secs(30);
+
 /// Looks after one topic.
 #[derive(Clone)]
 pub struct Inspector {
@@ -105,9 +108,12 @@ impl Inspector {
             return Ok(());
         }
         self.create(layout.brokers).await?;
-        // A broker knows of it somewhat later than the controller that has made it.
-        let deadline = Instant::now() + PATIENCE;
-        while self.layout().await?.replicas.is_empty() && Instant::now() < deadline {
+        // The brokers know of it somewhat later than the controller that has made it.
+        let deadline = Instant::now() + SETTLING;
+        while self.layout().await?.replicas.is_empty() {
+            if Instant::now() > deadline {
+                return Err(self.failed("find")(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)));
+            }
             sleep(Duration::from_millis(20)).await;
         }
         Ok(())

@@ -14,7 +14,10 @@ use crate::connection::Quiet;
 /// More than librdkafka reports between two questions, for long.
 const REPORTS: usize = 8;
 
-/// How soon a leader that has moved is asked again.
+/// How long a broker may take for an answer before it is asked who leads now.
+const TRY: Duration = Duration::from_secs(1);
+
+/// How soon after that it is asked again.
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// Asks the brokers for offsets: one request to each leader, whatever the number of partitions.
@@ -63,8 +66,9 @@ impl Offsets {
         }
         loop {
             self.serve();
-            match self.ask_once(asked.clone(), deadline.saturating_duration_since(Instant::now())) {
-                Err(error) if is_moving(&error) && Instant::now() < deadline => std::thread::sleep(AGAIN),
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.ask_once(asked.clone(), left.min(TRY)) {
+                Err(error) if passes(&error) && left > Duration::ZERO => self.look_for_leaders(left),
                 other => return other,
             }
         }
@@ -75,6 +79,13 @@ impl Offsets {
         answered.elements().iter().map(offset).collect()
     }
 
+    /// librdkafka remembers the leaders, and goes on asking one that has died.
+    fn look_for_leaders(&self, left: Duration) {
+        // If they cannot be found either, the next try says so.
+        let _ = self.consumer.fetch_metadata(Some(&self.topic), left.min(TRY));
+        std::thread::sleep(AGAIN.min(left));
+    }
+
     /// Takes what librdkafka reports out of its queue, which would grow otherwise.
     fn serve(&self) {
         for _ in 0..REPORTS {
@@ -83,15 +94,19 @@ impl Offsets {
     }
 }
 
-/// Whether a partition is only between two leaders, or is being created.
-fn is_moving(error: &KafkaError) -> bool {
+/// Whether it may be otherwise in a moment: a partition is between two leaders or is being created, or
+/// a broker is away.
+fn passes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{
-        LeaderNotAvailable, NotLeaderForPartition, OffsetNotAvailable, UnknownPartition, UnknownTopic,
+        AllBrokersDown, BrokerTransportFailure, FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition,
+        OffsetNotAvailable, OperationTimedOut, ReplicaNotAvailable, UnknownLeaderEpoch, UnknownPartition,
         UnknownTopicOrPartition,
     };
-    let moving = [LeaderNotAvailable, NotLeaderForPartition, OffsetNotAvailable];
-    let created = [UnknownPartition, UnknownTopic, UnknownTopicOrPartition];
-    error.rdkafka_error_code().is_some_and(|code| moving.contains(&code) || created.contains(&code))
+    let leaders = [FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition, UnknownLeaderEpoch];
+    let partitions = [OffsetNotAvailable, ReplicaNotAvailable, UnknownPartition, UnknownTopicOrPartition];
+    let brokers = [AllBrokersDown, BrokerTransportFailure, OperationTimedOut];
+    let passing = [&leaders[..], &partitions, &brokers].concat();
+    error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
 }
 
 fn offset(element: &TopicPartitionListElem<'_>) -> KafkaResult<u64> {

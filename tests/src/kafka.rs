@@ -80,6 +80,16 @@ impl Kafka {
         self.nodes[node].wait_until_ready();
     }
 
+    /// Stops a node where it is: it keeps its connections and answers nothing.
+    pub fn pause(&self, node: usize) {
+        self.nodes[node].signal("STOP");
+    }
+
+    /// Lets a node go on that was stopped.
+    pub fn resume(&self, node: usize) {
+        self.nodes[node].signal("CONT");
+    }
+
     /// Sets settings of a topic; the others stay.
     pub async fn alter_topic(&self, topic: &str, settings: &[(&str, &str)]) {
         let admin = self.admin();
@@ -146,8 +156,8 @@ impl Node {
     fn spawn(&self) {
         let broker = java();
         let mut shell = Command::new("sh");
-        shell.args(["-c", r#""$@" & read -r _; kill -9 $!; wait"#, "sh"]);
-        shell.arg(broker.get_program()).args(broker.get_args());
+        shell.args(["-c", r#"pid=$1; shift; "$@" & echo $! > "$pid"; read -r _; kill -9 $!; wait"#, "sh"]);
+        shell.arg(self.folder.join("pid")).arg(broker.get_program()).args(broker.get_args());
         shell.arg("kafka.Kafka").arg(self.folder.join("server.properties"));
         shell.stdin(Stdio::piped()).stdout(File::create(self.log()).unwrap()).stderr(Stdio::null());
         let previous = self.child.lock().unwrap().replace(shell.spawn().unwrap());
@@ -167,6 +177,11 @@ impl Node {
 
     fn log(&self) -> PathBuf {
         self.folder.join("log")
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = std::fs::read_to_string(self.folder.join("pid")).unwrap();
+        assert!(Command::new("kill").args(["-s", name, pid.trim()]).status().unwrap().success());
     }
 
     fn kill(&self) {

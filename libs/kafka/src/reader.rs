@@ -17,6 +17,8 @@ use crate::connection::Quiet;
 const AHEAD: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "4096"),
     ("fetch.message.max.bytes", "1048576"),
+    // A reader that is sent elsewhere waits for the fetch that is under way.
+    ("fetch.wait.max.ms", "100"),
     // When what was fetched ahead is used up, more is fetched at once.
     ("fetch.queue.backoff.ms", "5"),
 ];

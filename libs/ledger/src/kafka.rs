@@ -33,7 +33,8 @@ pub struct KafkaOptions {
     pub partitions: u32,
     /// The operator accepts that acknowledged events may be lost: any replication will do.
     pub risk_accepted: bool,
-    /// How many events may be on their way at a time; one more is [`AppendError::Busy`].
+    /// How many events may be on their way at a time; more are [`AppendError::Busy`], also if they
+    /// come in one batch.
     pub in_flight: u32,
     /// How often it is looked whether the topic still is as it must be.
     pub check_every: Duration,
@@ -51,7 +52,7 @@ pub struct KafkaLedger {
 }
 
 struct Tasks {
-    _stop: watch::Sender<()>,
+    stop: watch::Sender<()>,
     running: [JoinHandle<()>; 2],
 }
 
@@ -86,7 +87,7 @@ impl KafkaLedger {
             tokio::spawn(heads::follow(heads.clone(), health.clone(), stopped.clone())),
             tokio::spawn(guard::watch_over(inspector, check_every, health.clone(), stopped)),
         ];
-        let tasks = Mutex::new(Some(Tasks { _stop: stop, running }));
+        let tasks = Mutex::new(Some(Tasks { stop, running }));
         Ok(Self { partitions, producer, readers, heads, health, tasks })
     }
 
@@ -122,8 +123,8 @@ impl KafkaLedger {
     async fn stop(&self) {
         self.producer.close().await;
         let tasks = self.tasks.lock().take();
-        if let Some(Tasks { _stop, running }) = tasks {
-            drop(_stop);
+        if let Some(Tasks { stop, running }) = tasks {
+            drop(stop);
             for task in running {
                 // A panic has been reported by the panic hook.
                 let _ = task.await;

@@ -1,8 +1,10 @@
 //! The heads of all partitions, as they grow.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use kafka::{KafkaError, Offsets};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -15,7 +17,7 @@ use crate::ReadError;
 const EVERY: Duration = Duration::from_millis(25);
 
 /// How long the brokers may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is known of the heads. It only ever grows: a broker that was away may still believe less.
 #[derive(Clone)]
@@ -48,10 +50,18 @@ impl Heads {
         self.known(partition)
     }
 
-    /// Asks the leaders of all partitions; says which of them have less than was known.
+    /// Asks the leaders of all partitions; says which of them have less than was known. If one cannot
+    /// be asked, the others are asked nevertheless.
     pub(super) async fn ask_all(&self) -> Result<Vec<Lost>, KafkaError> {
         let known: Vec<u64> = self.heads.iter().map(|head| *head.borrow()).collect();
-        let ends = self.ends(0..known.len() as u32).await?;
+        let partitions = 0..known.len() as u32;
+        let ends = match self.ends(partitions.clone()).await {
+            Ok(ends) => ends,
+            Err(error) => {
+                join_all(partitions.map(|partition| self.ends(partition..partition + 1))).await;
+                return Err(error);
+            }
+        };
         let found =
             ends.into_iter().zip(known).zip(0..).map(|((end, known), partition)| Lost { partition, end, known });
         Ok(found.filter(|lost| lost.end < lost.known).collect())
@@ -65,7 +75,7 @@ impl Heads {
     }
 
     /// Asks the brokers and publishes what they say.
-    async fn ends(&self, partitions: std::ops::Range<u32>) -> Result<Vec<u64>, KafkaError> {
+    async fn ends(&self, partitions: Range<u32>) -> Result<Vec<u64>, KafkaError> {
         let (offsets, asked) = (self.offsets.clone(), partitions.clone());
         let ends = spawn_blocking(move || offsets.end(asked, PATIENCE)).await;
         let ends = ends.unwrap_or(Err(KafkaError::Canceled))?;

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use acceptance::{Kafka, PATIENCE};
 use futures_util::future::join_all;
+use kafka::Connection;
 use ledger::{AppendError, KafkaLedger, Ledger, Place};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::task::JoinHandle;
 
-use super::{ALL, append, open, read, wait};
+use super::{ALL, append, open, options, read, wait};
 
 /// Appends at a time.
 const APPENDERS: usize = 8;
@@ -37,6 +38,26 @@ async fn a_broker_that_is_killed_loses_nothing_and_doubles_nothing() {
     ledger.close().await;
     let again = open(&kafka, "killed").await;
     assert_eq!(again.head(1).await.unwrap(), ledger.head(1).await.unwrap(), "another process sees as much");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_append_that_got_no_answer_nothing_is_known_though_it_is_there() {
+    let kafka = Kafka::start();
+    let impatient = BTreeMap::from([("message.timeout.ms".to_owned(), "2000".to_owned())]);
+    let connection = Connection::new(&kafka.bootstrap_servers(), &impatient).unwrap();
+    let ledger = KafkaLedger::open(&connection, options("paused")).await.unwrap();
+    append(&ledger, 1, "first".to_owned()).await.unwrap();
+    kafka.pause(0);
+    let error = append(&ledger, 1, "doubtful".to_owned()).await.unwrap_err();
+    assert!(matches!(error, AppendError::Unknown { .. }), "{error:?}");
+    assert!(ledger.health().borrow().is_some());
+    kafka.resume(0);
+    // The broker finds in its socket what it was sent.
+    reaches(&ledger, 2).await;
+    wait(&mut ledger.health(), Option::is_none).await;
+    assert_eq!(append(&ledger, 1, "next".to_owned()).await.unwrap().position, 2);
+    let events = read(&ledger, 1, 0, ALL).await;
+    assert_eq!(events.iter().map(|event| &event.bytes[..]).collect::<Vec<_>>(), [&b"first"[..], b"doubtful", b"next"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

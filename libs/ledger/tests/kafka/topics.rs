@@ -1,17 +1,18 @@
 //! A topic that could lose events is refused, and noticed while it is used.
 
 use std::error::Error;
+use std::time::Duration;
 
 use acceptance::Kafka;
 use kafka::{Cleanup, Inspector, Topic, TopicError};
 use ledger::{AppendError, Entry, Flaw, KafkaLedger, KafkaOptions, Ledger, OpenError};
 
-use super::{append, connection, entry, open, options, wait};
+use super::{append, connection, entry, open, wait};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_is_not_a_ledger_is_refused_with_everything_that_is_wrong() {
     let kafka = Kafka::shared();
-    let cleanup = Cleanup::Compact { lag: std::time::Duration::from_secs(60) };
+    let cleanup = Cleanup::Compact { lag: Duration::from_secs(60) };
     let topic = Topic { name: "wrong".to_owned(), partitions: 2, cleanup, risk_accepted: false };
     Inspector::open(&connection(kafka), topic).await.unwrap();
     let settings = [
@@ -93,10 +94,4 @@ async fn refused(options: KafkaOptions) -> OpenError {
         Ok(_) => panic!("{options:?} was opened"),
         Err(error) => error,
     }
-}
-
-#[test]
-fn the_usual_options_look_at_the_topic_every_ten_seconds() {
-    assert_eq!(KafkaOptions::new("topic", 8).check_every.as_secs(), 10);
-    assert_eq!(options("topic").partitions, 3);
 }

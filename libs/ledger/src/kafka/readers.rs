@@ -29,15 +29,8 @@ struct Pool {
     /// One permit for each read that may run.
     room: Arc<Semaphore>,
     most: usize,
-    shelf: Mutex<Shelf>,
-}
-
-#[derive(Default)]
-struct Shelf {
     /// The one that was used last is the last.
-    idle: Vec<Reader>,
-    /// How many there are, with those that are in use.
-    open: usize,
+    idle: Mutex<Vec<Reader>>,
 }
 
 /// Which events are read: those from `from` on and before `below`.
@@ -57,7 +50,7 @@ impl Readers {
             topic: topic.to_owned(),
             room: Arc::new(Semaphore::new(most)),
             most,
-            shelf: Mutex::default(),
+            idle: Mutex::default(),
         };
         Self { pool: Arc::new(pool) }
     }
@@ -91,39 +84,30 @@ impl Pool {
 
     /// Reads, and keeps a reader that did not fail.
     fn finish(&self, mut reader: Reader, select: Select) -> Result<Vec<Recorded>, ReadError> {
-        let events = select.run(&mut reader);
-        let mut shelf = self.shelf.lock();
-        match events {
-            Ok(_) => shelf.idle.push(reader),
-            Err(_) => {
-                shelf.open -= 1;
-                drop(shelf);
-                drop(reader);
-            }
-        }
-        events
+        let events = select.run(&mut reader)?;
+        self.idle.lock().push(reader);
+        Ok(events)
     }
 
     fn lend(&self, select: Select) -> Result<Reader, KafkaError> {
-        let place = (select.partition, select.from);
-        let mut shelf = self.shelf.lock();
-        if let Some(index) = shelf.idle.iter().position(|reader| reader.at() == place) {
-            return Ok(shelf.idle.remove(index));
+        let mut idle = self.idle.lock();
+        if let Some(index) = idle.iter().position(|reader| reader.at() == (select.partition, select.from)) {
+            return Ok(idle.remove(index));
         }
-        if shelf.open < self.most || shelf.idle.is_empty() {
-            drop(shelf);
+        // This read is among them, still without a reader.
+        let busy = self.most - self.room.available_permits();
+        if idle.is_empty() || idle.len() + busy <= self.most {
+            drop(idle);
             return self.open(select);
         }
-        let mut oldest = shelf.idle.remove(0);
-        drop(shelf);
+        let mut oldest = idle.remove(0);
+        drop(idle);
         oldest.seek(select.partition, select.from)?;
         Ok(oldest)
     }
 
     fn open(&self, select: Select) -> Result<Reader, KafkaError> {
-        let reader = Reader::open(&self.connection, &self.topic, select.partition, select.from)?;
-        self.shelf.lock().open += 1;
-        Ok(reader)
+        Reader::open(&self.connection, &self.topic, select.partition, select.from)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Kafka brokers as child processes.
 
+mod secure;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
@@ -13,12 +15,16 @@ use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, Resou
 use rdkafka::client::DefaultClientContext;
 use tempfile::TempDir;
 
+pub use secure::Credentials;
+
 use crate::PATIENCE;
 use crate::tools::{kafka_libraries, tool};
 
 /// A cluster on free ports of 127.0.0.1, in a folder of its own; killed when it is dropped.
 pub struct Kafka {
     nodes: Vec<Node>,
+    /// What the secure listeners want.
+    pub credentials: Credentials,
     _own: TempDir,
 }
 
@@ -26,6 +32,7 @@ pub struct Kafka {
 struct Node {
     folder: PathBuf,
     broker: u16,
+    secure: u16,
     controller: u16,
     /// None while it is dead.
     child: Mutex<Option<Child>>,
@@ -48,16 +55,18 @@ impl Kafka {
     pub fn start_nodes(count: usize) -> Self {
         let own = TempDir::new().unwrap();
         // All are held at once, so that no port is given twice.
-        let listeners: Vec<_> = (0..2 * count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let listeners: Vec<_> = (0..3 * count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let ports: Vec<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
         drop(listeners);
         let node = |(index, ports): (usize, &[u16])| Node {
             folder: own.path().join(index.to_string()),
             broker: ports[0],
-            controller: ports[1],
+            secure: ports[1],
+            controller: ports[2],
             child: Mutex::new(None),
         };
-        let kafka = Self { nodes: ports.chunks(2).enumerate().map(node).collect(), _own: own };
+        let nodes = ports.chunks(3).enumerate().map(node).collect();
+        let kafka = Self { nodes, credentials: Credentials::create(own.path()), _own: own };
         kafka.format();
         kafka.nodes.iter().for_each(Node::spawn);
         kafka.nodes.iter().for_each(Node::wait_until_ready);
@@ -67,6 +76,11 @@ impl Kafka {
     /// Where clients connect: the `bootstrap.servers` of librdkafka.
     pub fn bootstrap_servers(&self) -> String {
         self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.broker)).collect::<Vec<_>>().join(",")
+    }
+
+    /// Where clients with [`Kafka::credentials`] connect.
+    pub fn secure_servers(&self) -> String {
+        self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.secure)).collect::<Vec<_>>().join(",")
     }
 
     /// Kills a node, counted from 0, as a power cut would.
@@ -126,7 +140,7 @@ impl Kafka {
     }
 
     fn properties(&self, index: usize) -> String {
-        let Node { folder, broker, controller, .. } = &self.nodes[index];
+        let Node { folder, broker, secure, controller, .. } = &self.nodes[index];
         let voters = self.nodes.iter().zip(1..).map(|(node, id)| format!("{id}@127.0.0.1:{}", node.controller));
         let replicas = self.nodes.len().min(3);
         [
@@ -134,7 +148,12 @@ impl Kafka {
             format!("node.id={}", index + 1),
             format!("controller.quorum.voters={}", voters.collect::<Vec<_>>().join(",")),
             "controller.listener.names=CONTROLLER".to_owned(),
-            format!("listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}"),
+            format!(
+                "listeners=PLAINTEXT://127.0.0.1:{broker},SECURE://127.0.0.1:{secure},\
+                 CONTROLLER://127.0.0.1:{controller}"
+            ),
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT".to_owned(),
+            self.credentials.listener().join("\n"),
             format!("log.dirs={}", folder.join("data").display()),
             "auto.create.topics.enable=false".to_owned(),
             format!("offsets.topic.replication.factor={replicas}"),

@@ -7,7 +7,7 @@ mod process;
 mod tools;
 
 pub use client::Client;
-pub use kafka::Kafka;
+pub use kafka::{Credentials, Kafka};
 pub use process::{Options, Server, executable, regledger};
 pub use tools::{node, python, repository, tool};
 

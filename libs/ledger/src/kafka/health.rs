@@ -1,7 +1,9 @@
 //! Whether appending works, put together from several observations.
 
 use std::error::Error;
+use std::sync::Arc;
 
+use kafka::KafkaError;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -40,7 +42,7 @@ impl Health {
         self.set(concern, None);
     }
 
-    pub(super) fn bad(&self, concern: Concern, error: &dyn Error) {
+    pub(super) fn bad(&self, concern: Concern, error: &(dyn Error + 'static)) {
         self.set(concern, Some(explain(error)));
     }
 
@@ -67,12 +69,49 @@ impl Health {
 }
 
 /// The error and its causes, in one line.
-fn explain(error: &dyn Error) -> String {
+fn explain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
+    let mut last = error;
+    // What lies below librdkafka's message would only repeat it.
+    while let Some(cause) = last.source().filter(|_| !is_librdkafkas(last)) {
+        line = format!("{line}: {cause}");
+        last = cause;
     }
     line
+}
+
+fn is_librdkafkas(error: &(dyn Error + 'static)) -> bool {
+    error.is::<KafkaError>() || error.is::<Arc<KafkaError>>()
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka::{ErrorCode, WriteError};
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_said_once_and_with_its_cause() {
+        let cause = KafkaError::MessageProduction(ErrorCode::NotEnoughReplicas);
+        let said = cause.to_string();
+        assert_eq!(explain(&cause), said);
+        let error = WriteError::Rejected { source: Arc::new(cause) };
+        assert_eq!(explain(&error), format!("the write was rejected; nothing was written: {said}"));
+    }
+
+    #[test]
+    fn all_reasons_are_told_until_the_last_has_passed() {
+        let (health, error) = (Health::new(), KafkaError::Canceled);
+        let reasons = |health: &Health| health.watch().borrow().as_ref().map(|all| all.split("; ").count());
+        assert_eq!(reasons(&health), None);
+        health.bad(Concern::Topic, &error);
+        health.bad(Concern::Append, &error);
+        assert_eq!(reasons(&health), Some(2));
+        health.good(Concern::Append);
+        assert_eq!(reasons(&health), Some(1));
+        health.good(Concern::Brokers);
+        assert_eq!(reasons(&health), Some(1));
+        health.good(Concern::Topic);
+        assert_eq!(reasons(&health), None);
+    }
 }

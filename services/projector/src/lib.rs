@@ -34,7 +34,7 @@ pub(crate) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Projects every partition of a ledger into a store.
 pub struct Projector {
     ledger: Arc<dyn Ledger>,
-    store: Store,
+    store: Arc<dyn Store>,
     ledger_id: Arc<str>,
     board: Arc<Board>,
     now: Now,
@@ -48,14 +48,14 @@ impl Projector {
     /// [`ProjectorError::Metrics`] if one of them is registered already; [`ProjectorError::Ledger`].
     pub fn new(
         ledger: Arc<dyn Ledger>,
-        store: Store,
+        store: Arc<dyn Store>,
         ledger_id: &str,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
         metrics: &Registry,
     ) -> Result<Self, ProjectorError> {
         let board = Arc::new(Board::new(ledger.partitions()));
         let now: Now = Arc::new(now);
-        Metrics::register(&*ledger, &store, board.clone(), now.clone(), metrics)?;
+        Metrics::register(&*ledger, &*store, board.clone(), now.clone(), metrics)?;
         Ok(Self { ledger, store, ledger_id: ledger_id.into(), board, now })
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn register(
         ledger: &dyn Ledger,
-        store: &Store,
+        store: &dyn Store,
         board: Arc<Board>,
         now: Now,
         registry: &Registry,

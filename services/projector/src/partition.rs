@@ -33,7 +33,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Partition {
     number: u32,
     ledger: Arc<dyn Ledger>,
-    store: Store,
+    store: Arc<dyn Store>,
     ledger_id: Arc<str>,
     board: Arc<Board>,
     now: Now,

@@ -157,7 +157,7 @@ impl Story {
     }
 
     /// Commits everything, event by event.
-    pub async fn commit_to(&self, store: &Store) {
+    pub async fn commit_to(&self, store: &dyn Store) {
         for commit in &self.commits {
             store.commit(commit.clone()).await.unwrap();
         }

@@ -37,7 +37,7 @@ async fn an_event_that_cannot_be_understood_stops_its_partition_alone() {
         let status = running.says(Option::is_some).await.unwrap();
         let expected = format!("partition 1: stands still at position 3: {reason}");
         assert!(status.starts_with(&expected), "{status}");
-        reaches(&store, 0, 8).await;
+        reaches(&*store, 0, 8).await;
         assert_eq!(*store.watch().borrow(), [8, 3]);
         assert_eq!(running.gauge("regledger_projection_position", 1), 2.0);
         running.stop().await;
@@ -102,10 +102,10 @@ async fn a_store_that_fails_is_waited_for() {
         assert!(status.starts_with(reason), "{failure}: {status}");
 
         how.store(WELL, Ordering::SeqCst);
-        reaches(&store, 0, 8).await;
+        reaches(&*store, 0, 8).await;
         running.says(Option::is_none).await;
         running.stop().await;
-        assert_eq!(seen(&store).await, seen(&whole).await, "{failure}");
+        assert_eq!(seen(&*store).await, seen(&*whole).await, "{failure}");
     }
 }
 
@@ -169,7 +169,7 @@ async fn a_ledger_that_cannot_be_read_is_waited_for() {
     assert_eq!(status, "partition 0: the ledger cannot be read: the broker is away");
 
     *ledger.fault.lock() = None;
-    reaches(&store, 0, 8).await;
+    reaches(&*store, 0, 8).await;
     running.says(Option::is_none).await;
     running.stop().await;
 }
@@ -210,8 +210,8 @@ async fn metrics_say_how_far_ledger_and_store_are_and_how_long_events_wait() {
     assert_eq!(gauges(&running, 0), [-1.0, -1.0, 0.0]);
 
     ledger.append(entries(2, &notices())).await.unwrap();
-    reaches(&store, 0, 5).await;
-    reaches(&store, 1, 3).await;
+    reaches(&*store, 0, 5).await;
+    reaches(&*store, 1, 3).await;
     assert_eq!(gauges(&running, 0), [4.0, 4.0, 0.0]);
     assert_eq!(gauges(&running, 1), [2.0, 2.0, 0.0]);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use ledger::{Entry, Ledger};
-use projection::{Cursor, ListedClient, Store, StoredChange};
+use projection::{Cursor, ListedClient, SqliteStore, Store, StoredChange};
 use projector::{Projector, ProjectorError};
 use prometheus::Registry;
 use proptest::prelude::*;
@@ -133,12 +133,12 @@ impl Home {
         self.0.path().join(name)
     }
 
-    pub fn open(&self, partitions: u32) -> Store {
+    pub fn open(&self, partitions: u32) -> Arc<dyn Store> {
         self.open_with(partitions, Options::default())
     }
 
-    pub fn open_with(&self, partitions: u32, options: Options) -> Store {
-        Store::open(&self.path("state.db"), "l", partitions, 2, options).unwrap()
+    pub fn open_with(&self, partitions: u32, options: Options) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(&self.path("state.db"), "l", partitions, 2, options).unwrap())
     }
 }
 
@@ -152,7 +152,7 @@ pub struct Running {
 
 impl Running {
     /// Starts one whose clock stands one minute after the first event.
-    pub fn start(ledger: &Arc<dyn Ledger>, store: &Store) -> Self {
+    pub fn start(ledger: &Arc<dyn Ledger>, store: &Arc<dyn Store>) -> Self {
         let now = || start() + SignedDuration::from_mins(1);
         let metrics = Registry::new();
         let projector = Projector::new(ledger.clone(), store.clone(), "l", now, &metrics).unwrap();
@@ -187,18 +187,18 @@ impl Running {
 }
 
 /// Waits until a partition is folded up to before a position.
-pub async fn reaches(store: &Store, partition: usize, next: u64) {
+pub async fn reaches(store: &dyn Store, partition: usize, next: u64) {
     let mut heads = store.watch();
     let reached = heads.wait_for(|heads| heads[partition] >= next);
     tokio::time::timeout(DEADLINE, reached).await.unwrap().unwrap();
 }
 
 /// Projects everything that the ledger has.
-pub async fn project(ledger: &Arc<dyn Ledger>, store: &Store) {
+pub async fn project(ledger: &Arc<dyn Ledger>, store: &Arc<dyn Store>) {
     let running = Running::start(ledger, store);
     for partition in 0..ledger.partitions() {
         let head = ledger.head(partition).await.unwrap();
-        reaches(store, partition as usize, head).await;
+        reaches(&**store, partition as usize, head).await;
     }
     running.stop().await;
 }
@@ -211,7 +211,7 @@ pub struct Seen {
     pub changes: Vec<StoredChange>,
 }
 
-pub async fn seen(store: &Store) -> Seen {
+pub async fn seen(store: &dyn Store) -> Seen {
     let clients = store.clients(Default::default(), None, ALL).await.unwrap();
     let (mut cursors, mut changes) = (Vec::new(), Vec::new());
     let partitions = store.watch().borrow().len() as u32;

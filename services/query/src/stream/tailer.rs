@@ -34,7 +34,7 @@ pub struct Published {
 
 /// Hands new changes to all subscribers of this process.
 pub struct Tailer {
-    store: Store,
+    store: Arc<dyn Store>,
     at: Mutex<Cursor>,
     sender: broadcast::Sender<Arc<Published>>,
     standing: watch::Sender<Option<String>>,
@@ -42,7 +42,7 @@ pub struct Tailer {
 
 impl Tailer {
     /// Begins at what is projected now.
-    pub fn new(store: Store, ledger: &str) -> Arc<Self> {
+    pub fn new(store: Arc<dyn Store>, ledger: &str) -> Arc<Self> {
         let at = Cursor::at_heads(ledger, store.watch().borrow().iter().copied());
         Arc::new(Self {
             store,

@@ -19,7 +19,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// The metrics that are read when somebody asks.
 pub(super) struct Gauges {
     registry: Registry,
-    store: Store,
+    store: Arc<dyn Store>,
     tailer: Arc<Tailer>,
     clock: admission::Clock,
     counted: Mutex<Option<Instant>>,

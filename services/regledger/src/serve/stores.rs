@@ -10,7 +10,7 @@ use admission::{Admission, Capability, Clock, DirectoryView, hash_of};
 use anyhow::{Context, bail};
 use api::Reason;
 use ledger::{Ledger, MemoryLedger, SqliteLedger};
-use projection::Store;
+use projection::{SqliteStore, Store};
 use prometheus::Registry;
 use secrecy::ExposeSecret;
 use vault::{Kek, KekError, Vault};
@@ -28,7 +28,7 @@ pub(super) struct Stores {
     pub ledger: Arc<dyn Ledger>,
     pub directory: Arc<DirectoryView>,
     pub vault: Vault,
-    pub store: Store,
+    pub store: Arc<dyn Store>,
     pub admission: Admission,
     _lock: DataDirLock,
 }
@@ -63,7 +63,7 @@ impl Stores {
         let kek = open_kek(settings, known_id.is_none())?;
         let vault =
             Vault::open(&settings.keys_file(), kek, &directory.ledger_id()).context("cannot open the key store")?;
-        let store = Store::open(
+        let store = SqliteStore::open(
             &settings.state_file(),
             &directory.ledger_id(),
             directory.partitions(),
@@ -71,7 +71,8 @@ impl Stores {
             sqlite::Options::default(),
         )
         .context("cannot open the state store")?;
-        refuse_lost_events(&*ledger, &store, settings).await?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        refuse_lost_events(&*ledger, &*store, settings).await?;
         let token_hash = admin_token(&settings.admin_token_file)?;
         directory.ensure_admin_token(token_hash, &clock).await?;
         let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
@@ -91,7 +92,7 @@ impl Stores {
 
 /// Refuses a ledger that ends before what was projected from it, before anything takes the places of
 /// the events that it lost.
-async fn refuse_lost_events(ledger: &dyn Ledger, store: &Store, settings: &Settings) -> anyhow::Result<()> {
+async fn refuse_lost_events(ledger: &dyn Ledger, store: &dyn Store, settings: &Settings) -> anyhow::Result<()> {
     let projected = store.watch().borrow().clone();
     for (partition, next) in (0..).zip(projected) {
         let head = ledger.head(partition).await?;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params};
 use sqlite::Work;
 use tokio::sync::watch;
 
+use crate::changes::nanoseconds;
 use crate::commit::{Checked, WrittenRow};
 use crate::place::pack;
 
@@ -165,10 +165,4 @@ fn text(value: &Option<String>) -> ValueRef<'_> {
 /// SQLite's integers are signed; no position comes near the limit.
 pub(crate) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Nanoseconds since 1970; times before 1677 and after 2262 count as these.
-pub(crate) fn nanoseconds(time: Timestamp) -> i64 {
-    let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
-    i64::try_from(time.as_nanosecond().clamp(least, most)).unwrap_or_default()
 }

@@ -39,6 +39,6 @@ fn installed(path: &str) -> Command {
     Command::new(path)
 }
 
-fn missing(what: &str) -> ! {
+pub(crate) fn missing(what: &str) -> ! {
     panic!("{what} is missing: run ops/install-test-tools, which `make test` does")
 }

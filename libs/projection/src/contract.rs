@@ -1,13 +1,15 @@
 //! The contract: what every state store does, whatever it is kept in.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use registration::{Row, RowKey};
 use tokio::sync::watch;
 
 use crate::{
-    AsOf, ClientCount, ClientFilter, Commit, CommitError, ListedClient, ListedMessage, MessageFilter, Place,
-    StoreError, StoredChange,
+    AsOf, Claim, Claimed, ClientCount, ClientFilter, Commit, CommitError, Lease, LeaseError, ListedClient,
+    ListedMessage, MessageFilter, Place, StoreError, StoredChange,
 };
 
 /// How far a partition has been folded.
@@ -38,7 +40,7 @@ pub(crate) fn row_of(key: &RowKey, body: &[u8]) -> Result<Row, StoreError> {
 /// What the store answers, or why it does not.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// The rows, changes and cursors of one ledger. Every backend passes the suite in `tests/conformance`.
+/// The rows, changes, cursors and leases of one ledger. Every backend passes the suite in `tests/conformance`.
 pub trait Store: Send + Sync {
     /// How far a partition has been folded.
     fn cursor(&self, partition: u32) -> Answer<'_, Cursor>;
@@ -49,7 +51,7 @@ pub trait Store: Send + Sync {
     /// One row.
     fn row(&self, key: RowKey) -> Answer<'_, Option<Row>>;
 
-    /// Writes rows, changes and cursor of a partition, if its cursor is as the commit says: all of it is
+    /// Writes rows, changes and cursor of a partition, if its cursor and its lease are as the commit says: all of it is
     /// visible when this returns `Ok`.
     ///
     /// Errors: [`CommitError`] says what is known about it.
@@ -104,4 +106,18 @@ pub trait Store: Send + Sync {
 
     /// How many messages wait for somebody to decide and can still be read.
     fn count_quarantined_held(&self, now: Timestamp) -> Answer<'_, u64>;
+
+    /// Claims a lease that nobody holds, or whose time has run out by the store's clock, or that this holder has: then its
+    /// earlier epoch is fenced.
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, LeaseError>>;
+
+    /// Lets leases last for `ttl` from now; returns those that are still held under their epochs. One whose time had run out
+    /// is renewed too if nobody has claimed it since.
+    fn renew(&self, leases: Vec<Lease>, ttl: Duration) -> BoxFuture<'_, Result<Vec<Lease>, LeaseError>>;
+
+    /// Gives a lease back, if it is still held under its epoch: what is committed under it from now on is fenced.
+    fn release(&self, lease: Lease) -> BoxFuture<'_, Result<(), LeaseError>>;
+
+    /// The names of all leases that begin with `prefix` and have not run out, with their holders, sorted by name.
+    fn held(&self, prefix: &str) -> BoxFuture<'_, Result<Vec<(String, String)>, LeaseError>>;
 }

@@ -36,6 +36,14 @@ pub enum OpenError {
         /// Id of the ledger that it was opened for.
         expected: String,
     },
+    /// A later version of this executable has changed its tables.
+    #[error("{store} is of a newer regledger: its schema is version {found}")]
+    Newer {
+        /// The database.
+        store: String,
+        /// Its schema version.
+        found: i32,
+    },
     /// It has no room for so many partitions.
     #[error("a state store has room for {most} partitions, not {asked}", most = crate::MAX_PARTITIONS)]
     TooManyPartitions {
@@ -82,8 +90,11 @@ pub enum StoreError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// The cursor is not where the commit expected it: somebody else projects this partition. Nothing was written.
-    #[error("the cursor of partition {partition} is no longer at {expected}; nothing was written")]
+    /// The cursor is not where the commit expected it, or the lease is not held under its epoch any more: somebody else projects
+    /// this partition. Nothing was written.
+    #[error(
+        "the cursor of partition {partition} is no longer at {expected}, or its lease is somebody else's; nothing was written"
+    )]
     Fenced {
         /// The partition.
         partition: u32,
@@ -119,6 +130,27 @@ pub enum CommitError {
     Closed,
 }
 
+/// Why it is not known who holds a lease. A claim or renewal that failed may nevertheless have been written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// The store does not answer now.
+    #[error("the leases of the state store cannot be read or written")]
+    Unavailable {
+        /// What failed.
+        source: Cause,
+    },
+    /// The store is damaged. Trying again is of no use, and the process should end.
+    #[error("the state store is damaged; delete it, and it will be built anew from the ledger")]
+    Damaged {
+        /// What failed.
+        source: Cause,
+    },
+    /// The store has been closed.
+    #[error("the state store is closed")]
+    Closed,
+}
+
 impl OpenError {
     pub(crate) fn database(source: impl Error + Send + Sync + 'static) -> Self {
         Self::Database { source: Arc::new(source) }
@@ -132,5 +164,14 @@ impl OpenError {
 impl StoreError {
     pub(crate) fn unreadable(what: String, source: impl Error + Send + Sync + 'static) -> Self {
         Self::Unreadable { what, source: Arc::new(source) }
+    }
+}
+
+impl From<StoreError> for LeaseError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged { source } => Self::Damaged { source },
+            other => Self::Unavailable { source: Arc::new(other) },
+        }
     }
 }

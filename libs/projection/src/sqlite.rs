@@ -4,6 +4,7 @@ mod changes;
 mod clients;
 mod contract;
 mod fault;
+mod leases;
 mod quarantine;
 mod write;
 
@@ -19,12 +20,13 @@ use crate::commit::Checked;
 use crate::contract::row_of;
 use crate::{Commit, CommitError, Cursor, MAX_PARTITIONS, OpenError, StoreError};
 use fault::{Fault, commit_error};
-use write::{Committer, Moved, heads};
+use leases::{Done, Op, Writing};
+use write::{Committer, heads};
 
 /// "rgST": whose file it is.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"rgST");
 
-const MIGRATIONS: &[&str] = &[include_str!("sqlite/001-state.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("sqlite/001-state.sql"), include_str!("sqlite/002-lease.sql")];
 
 /// Rows read with one connection at a time, so that no reader keeps the write-ahead log from being reset for long.
 const ROWS_PER_READ: usize = 1024;
@@ -32,7 +34,7 @@ const ROWS_PER_READ: usize = 1024;
 /// A state store in a SQLite file.
 pub struct SqliteStore {
     readers: Readers,
-    writer: Writer<Checked, Moved>,
+    writer: Writer<Op, Done>,
     heads: watch::Receiver<Vec<u64>>,
 }
 
@@ -60,9 +62,9 @@ impl SqliteStore {
             synchronous: Synchronous::Normal,
             secure_delete: false,
         };
-        let next = claim(&database, ledger, partitions)?;
+        let next = identify(&database, ledger, partitions)?;
         let (publish, heads) = watch::channel(next);
-        let writer = Writer::start("state", database.clone(), options, Committer::new(publish));
+        let writer = Writer::start("state", database.clone(), options, Writing(Committer::new(publish)));
         let writer = writer.map_err(OpenError::database)?;
         let readers = Readers::open(&database, readers).map_err(OpenError::database)?;
         Ok(Self { readers, writer, heads })
@@ -103,7 +105,7 @@ impl SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         let (partition, expected) = (commit.partition, commit.expected);
         let checked = Checked::new(commit, self.partitions())?;
-        match self.writer.write(checked).await.map_err(commit_error)? {
+        match self.writer.write(Op::Commit(checked)).await.map_err(commit_error)?.moved {
             Some(_) => Ok(()),
             None => Err(CommitError::Fenced { partition, expected }),
         }
@@ -122,7 +124,7 @@ impl SqliteStore {
 }
 
 /// Makes sure that the store is this ledger's; returns where the cursors stand.
-fn claim(database: &Database, ledger: &str, partitions: u32) -> Result<Vec<u64>, OpenError> {
+fn identify(database: &Database, ledger: &str, partitions: u32) -> Result<Vec<u64>, OpenError> {
     let connection = database.open().map_err(OpenError::database)?;
     let store = || database.path.display().to_string();
     let (owner, next) =
@@ -133,7 +135,7 @@ fn claim(database: &Database, ledger: &str, partitions: u32) -> Result<Vec<u64>,
     Ok(next)
 }
 
-/// Claims a new store for a ledger and gives every partition a cursor; returns whose store it is and where the cursors stand.
+/// Gives a new store to a ledger, and every partition a cursor; returns whose store it is and where the cursors stand.
 fn prepare(connection: &Connection, ledger: &str, partitions: u32) -> rusqlite::Result<(String, Vec<u64>)> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute("INSERT OR IGNORE INTO ledger (one, id) VALUES (1, ?1)", [ledger])?;
@@ -144,6 +146,7 @@ fn prepare(connection: &Connection, ledger: &str, partitions: u32) -> rusqlite::
             params![partition, Timestamp::MIN.to_string()],
         )?;
     }
+    leases::forget(&transaction)?;
     let next = heads(&transaction, partitions as usize)?;
     transaction.commit()?;
     Ok((owner, next))

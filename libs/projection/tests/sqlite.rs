@@ -47,6 +47,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let store = open(&dir.path().join("state.db"), "l");
+            conformance::claim_all(&*store).await;
             conformance::as_of::the_table_as_of_then_is_what_it_was(&*store, steps, filter, page).await;
         });
     }
@@ -95,6 +96,7 @@ async fn commit_once_failing(persists: bool) -> (u64, u64, usize) {
     let fail = Arc::new(AtomicBool::new(false));
     let options = failing(&fail, persists);
     let store: &dyn Store = &SqliteStore::open(&dir.path().join("state.db"), "l", PARTITIONS, 2, options).unwrap();
+    conformance::claim_all(store).await;
     let mut story = Story::new(0);
     let commit = story.notice(Notice::default()).clone();
     fail.store(true, Ordering::SeqCst);

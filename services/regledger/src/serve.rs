@@ -116,12 +116,13 @@ fn start_projector(
     roles: &mut JoinSet<anyhow::Result<()>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<api::Reason> {
-    let clock = stores.clock.clone();
+    let (clock, ids) = (stores.clock.clone(), stores.clock.clone());
     let projector = projector::Projector::new(
         stores.ledger.clone(),
         stores.store.clone(),
         &stores.directory.ledger_id(),
         move || clock.now(),
+        move || ids.new_id(),
         &stores.registry,
     )?;
     let status = projector.status();

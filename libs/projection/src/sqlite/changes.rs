@@ -5,10 +5,9 @@ use jiff::Timestamp;
 use registration::RowKey;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::write::integer;
 use super::{Fault, SqliteStore};
 use crate::changes::{nanoseconds, time};
-use crate::place::{pack, pack_place, unpack};
+use crate::place::{integer, pack, pack_place, unpack};
 use crate::{Place, StoreError, StoredChange};
 
 const SELECT: &str = "SELECT c.place, c.type, d.integration, d.tenant, c.recorded_time, c.body

@@ -3,11 +3,10 @@
 use registration::client::ClientState;
 use rusqlite::{Connection, params};
 
-use super::write::integer;
 use super::{Fault, SqliteStore};
 use crate::as_of::heads_as_of;
 use crate::clients::Rows;
-use crate::place::{pack_place, unpack_place};
+use crate::place::{integer, pack_place, unpack_place};
 use crate::{AsOf, ClientCount, ClientFilter, ListedClient, Place, StoreError};
 
 impl SqliteStore {

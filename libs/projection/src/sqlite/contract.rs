@@ -1,5 +1,7 @@
 //! The contract, carried out by what the other files of this folder do.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -9,8 +11,8 @@ use tokio::sync::watch;
 use super::SqliteStore;
 use crate::contract::Answer;
 use crate::{
-    AsOf, ClientCount, ClientFilter, Commit, CommitError, Cursor, ListedClient, ListedMessage, MessageFilter, Place,
-    Store, StoredChange,
+    AsOf, Claim, Claimed, ClientCount, ClientFilter, Commit, CommitError, Cursor, Lease, LeaseError, ListedClient,
+    ListedMessage, MessageFilter, Place, Store, StoredChange,
 };
 
 impl Store for SqliteStore {
@@ -90,5 +92,21 @@ impl Store for SqliteStore {
 
     fn count_quarantined_held(&self, now: Timestamp) -> Answer<'_, u64> {
         self.count_quarantined_held(now).boxed()
+    }
+
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, LeaseError>> {
+        self.claim(claim).boxed()
+    }
+
+    fn renew(&self, leases: Vec<Lease>, ttl: Duration) -> BoxFuture<'_, Result<Vec<Lease>, LeaseError>> {
+        self.renew(leases, ttl).boxed()
+    }
+
+    fn release(&self, lease: Lease) -> BoxFuture<'_, Result<(), LeaseError>> {
+        self.release(lease).boxed()
+    }
+
+    fn held(&self, prefix: &str) -> BoxFuture<'_, Result<Vec<(String, String)>, LeaseError>> {
+        self.held(prefix.to_owned()).boxed()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlite::WriteError;
 
-use crate::{Cause, CommitError, StoreError};
+use crate::{Cause, CommitError, LeaseError, StoreError};
 
 /// Why a read failed. It stands between SQLite's errors and the contract's, so that the contract's need not know SQLite.
 pub(super) struct Fault(StoreError);
@@ -39,5 +39,14 @@ pub(super) fn commit_error(error: WriteError) -> CommitError {
         WriteError::Unknown { source } => CommitError::Unknown { source },
         // Of what this version does not know, it does not know either whether it was written.
         other => CommitError::Unknown { source: Arc::new(other) },
+    }
+}
+
+/// Why the writer has not done what was asked of leases.
+pub(super) fn lease_error(error: WriteError) -> LeaseError {
+    match error {
+        WriteError::Damaged { source } => LeaseError::Damaged { source },
+        WriteError::Closed => LeaseError::Closed,
+        other => LeaseError::Unavailable { source: Arc::new(other) },
     }
 }

@@ -4,9 +4,8 @@ use jiff::Timestamp;
 use registration::quarantine::QuarantineState;
 use rusqlite::params;
 
-use super::write::integer;
 use super::{Fault, SqliteStore};
-use crate::place::{pack_place, unpack_place};
+use crate::place::{integer, pack_place, unpack_place};
 use crate::quarantine::message;
 use crate::{ListedMessage, MessageFilter, Place, StoreError};
 

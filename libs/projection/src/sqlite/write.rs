@@ -9,9 +9,10 @@ use tokio::sync::watch;
 
 use crate::changes::nanoseconds;
 use crate::commit::{Checked, WrittenRow};
-use crate::place::pack;
+use crate::place::{integer, pack};
 
-const MOVE_CURSOR: &str = "UPDATE cursor SET next = ?3, ledger_time = ?4 WHERE partition = ?1 AND next = ?2";
+const MOVE_CURSOR: &str = "UPDATE cursor SET next = ?3, ledger_time = ?4 WHERE partition = ?1 AND next = ?2
+    AND EXISTS (SELECT 1 FROM lease WHERE name = ?5 AND epoch = ?6)";
 const FIND: &str = "SELECT number, domain, state FROM document WHERE kind = ?1 AND id = ?2";
 const INSERT: &str = "INSERT INTO document (kind, id, place, domain, integration, tenant, state, body)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -72,12 +73,15 @@ pub(crate) fn heads(connection: &Connection, partitions: usize) -> rusqlite::Res
 
 fn apply(transaction: &Transaction<'_>, checked: &Checked) -> rusqlite::Result<Moved> {
     let Checked { commit, subjects } = checked;
-    // The fence: whoever moved the cursor meanwhile has written these rows and changes already.
+    // The fence: whoever claimed the lease meanwhile works on the partition now, and whoever moved the cursor has written these
+    // rows and changes already.
     let moved = transaction.prepare_cached(MOVE_CURSOR)?.execute(params![
         commit.partition,
         integer(commit.expected),
         integer(commit.next),
         commit.ledger_time.to_string(),
+        &*commit.lease.name,
+        commit.lease.epoch.to_string(),
     ])?;
     if moved == 0 {
         return Ok(None);
@@ -160,9 +164,4 @@ impl ToSql for Json<'_> {
 
 fn text(value: &Option<String>) -> ValueRef<'_> {
     value.as_deref().map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
-}
-
-/// SQLite's integers are signed; no position comes near the limit.
-pub(crate) fn integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -1,15 +1,16 @@
 //! Commits: whole or not at all, once, and in order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use projection::{Commit, CommitError, Cursor, Place, Store, StoreError, StoredChange, WrittenRow};
+use projection::{Commit, CommitError, Cursor, LeaseError, Place, Store, StoreError, StoredChange, WrittenRow};
 use registration::command::{Command, Outcome, Refusal};
 use registration::directory::{DEFAULT_DOMAIN, Token, TokenRow};
 use registration::{Kind, Row, RowKey};
 
-use super::PARTITIONS;
 use super::story::{Notice, Story, start, variety};
+use super::{PARTITIONS, claim_all, lease};
 
 /// More than any test commits.
 const ALL: usize = 10_000;
@@ -199,6 +200,7 @@ pub async fn a_row_has_a_history(store: &dyn Store) {
 
 pub async fn a_store_that_is_opened_again_has_everything(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     let first = open("durable").await;
+    claim_all(&*first).await;
     let mut story = variety();
     story.commit_to(&*first).await;
     let everything = async |store: &dyn Store| {
@@ -209,15 +211,26 @@ pub async fn a_store_that_is_opened_again_has_everything(open: impl AsyncFn(&'st
     first.close().await;
     let closed = first.commit(nothing(0, before.0.next)).await;
     assert!(matches!(closed, Err(CommitError::Closed)), "{closed:?}");
+    let renewed = first.renew(vec![lease(0)], Duration::from_secs(1)).await;
+    assert!(matches!(renewed, Err(LeaseError::Closed)), "{renewed:?}");
     drop(first);
 
     let again = open("durable").await;
     assert_eq!(everything(&*again).await, before);
     assert_eq!(again.watch().borrow()[0], before.0.next);
+    claim_all(&*again).await;
     again.commit(story.notice(Notice::default()).clone()).await.unwrap();
 }
 
 /// A commit of no rows and no changes.
 fn nothing(partition: u32, at: u64) -> Commit {
-    Commit { partition, expected: at, next: at, ledger_time: start(), rows: Vec::new(), changes: Vec::new() }
+    Commit {
+        partition,
+        lease: lease(partition),
+        expected: at,
+        next: at,
+        ledger_time: start(),
+        rows: Vec::new(),
+        changes: Vec::new(),
+    }
 }

@@ -3,19 +3,40 @@
 pub mod as_of;
 mod clients;
 mod commits;
+mod leases;
 mod messages;
 pub mod story;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use projection::Store;
+use projection::{Claim, Claimed, Lease, Store};
+use uuid::Uuid;
 
 /// Partitions of every store under test.
 pub const PARTITIONS: u32 = 2;
 
+/// Under which every test works on a partition.
+pub fn lease(partition: u32) -> Lease {
+    Lease { name: format!("projector/{partition}").into(), epoch: Uuid::from_u128(u128::from(partition) + 1) }
+}
+
+/// Claims the leases of all partitions.
+pub async fn claim_all(store: &dyn Store) {
+    for partition in 0..PARTITIONS {
+        let claim = Claim { lease: lease(partition), holder: "test".into(), ttl: Duration::from_hours(1) };
+        assert_eq!(store.claim(claim).await.unwrap(), Claimed::Granted);
+    }
+}
+
 /// Runs the suite. `open` makes an empty store with [`PARTITIONS`] partitions for each ledger that it has not seen, and opens
 /// that of one that it has.
 pub async fn suite(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
+    let open = async |ledger| {
+        let store = open(ledger).await;
+        claim_all(&*store).await;
+        store
+    };
     commits::a_new_store_is_empty(&*open("empty").await).await;
     commits::rows_round_trip_by_kind(&*open("kinds").await).await;
     commits::a_commit_is_visible_as_a_whole(&*open("whole").await).await;
@@ -30,6 +51,10 @@ pub async fn suite(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     clients::departments_are_forgotten_when_they_leave(&*open("departments").await).await;
     clients::clients_are_counted_by_state(&*open("counts").await).await;
     messages::held_messages_are_listed_and_counted(&*open("messages").await).await;
+    leases::a_lease_has_one_holder(&*open("holder").await).await;
+    leases::a_lease_that_has_run_out_is_whose_claims_it_or_renews_it_first(&*open("expiry").await).await;
+    leases::what_is_committed_under_a_lost_lease_is_fenced(&*open("lost").await).await;
+    leases::leases_are_listed_while_they_last(&*open("listed").await).await;
 }
 
 /// For stores that outlive their process.

@@ -78,7 +78,7 @@ async fn an_event_is_projected_as_soon_as_it_is_appended() {
 }
 
 #[tokio::test]
-async fn two_projectors_of_one_store_fence_each_other_and_lose_nothing() {
+async fn two_projectors_of_one_store_do_the_work_of_one() {
     let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new(1));
     let home = Home::new();
     let store = home.open(1);

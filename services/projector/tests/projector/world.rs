@@ -1,14 +1,17 @@
 //! A ledger's worth of events, and everything that a store makes of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use acceptance::eventually;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use ledger::{Entry, Ledger};
 use projection::{Cursor, ListedClient, SqliteStore, Store, StoredChange};
 use projector::{Projector, ProjectorError};
 use prometheus::Registry;
+use prometheus::proto::Metric;
 use proptest::prelude::*;
 use registration::client::Registration;
 use registration::directory::{IntegrationCreate, LedgerCreate};
@@ -142,6 +145,12 @@ impl Home {
     }
 }
 
+/// An id that no other projector of this test has.
+fn fresh_id() -> Uuid {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    Uuid::from_u64_pair(u64::from(std::process::id()), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A projector at work.
 pub struct Running {
     pub metrics: Registry,
@@ -155,7 +164,7 @@ impl Running {
     pub fn start(ledger: &Arc<dyn Ledger>, store: &Arc<dyn Store>) -> Self {
         let now = || start() + SignedDuration::from_mins(1);
         let metrics = Registry::new();
-        let projector = Projector::new(ledger.clone(), store.clone(), "l", now, &metrics).unwrap();
+        let projector = Projector::new(ledger.clone(), store.clone(), "l", now, fresh_id, &metrics).unwrap();
         let (status, stop) = (projector.status(), CancellationToken::new());
         let task = tokio::spawn(projector.run(stop.clone()));
         Self { metrics, status, stop, task }
@@ -178,11 +187,28 @@ impl Running {
     }
 
     pub fn gauge(&self, name: &str, partition: u32) -> f64 {
+        self.metric(name, &partition.to_string()).get_gauge().get_value()
+    }
+
+    /// How many leases were `claimed`, `lost` or `released`.
+    pub fn leases(&self, change: &str) -> f64 {
+        self.metric("regledger_lease_changes_total", change).get_counter().get_value()
+    }
+
+    fn metric(&self, name: &str, label: &str) -> Metric {
         let families = self.metrics.gather();
         let family = families.iter().find(|family| family.name() == name).unwrap();
-        let label = partition.to_string();
         let metric = family.get_metric().iter().find(|m| m.get_label()[0].value() == label);
-        metric.unwrap().get_gauge().get_value()
+        metric.unwrap().clone()
+    }
+
+    /// Waits until it holds so many partitions.
+    pub async fn holds(&self, partitions: u32) {
+        let held = async || {
+            let held = self.leases("claimed") - self.leases("released") - self.leases("lost");
+            (held == f64::from(partitions)).then_some(())
+        };
+        eventually(&format!("{partitions} partitions are held"), held).await;
     }
 }
 

@@ -14,9 +14,11 @@ mod contract;
 mod error;
 mod lease;
 mod place;
+mod postgres;
 mod quarantine;
 mod sqlite;
 
+pub use self::postgres::PostgresStore;
 pub use self::sqlite::SqliteStore;
 pub use as_of::AsOf;
 pub use changes::StoredChange;

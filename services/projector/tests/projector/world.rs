@@ -186,6 +186,12 @@ impl Running {
         tokio::time::timeout(DEADLINE, self.task).await.unwrap().unwrap()
     }
 
+    /// Ends it as a kill would: nothing is finished, nothing given back.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
     pub fn gauge(&self, name: &str, partition: u32) -> f64 {
         self.metric(name, &partition.to_string()).get_gauge().get_value()
     }
@@ -193,6 +199,10 @@ impl Running {
     /// How many leases were `claimed`, `lost` or `released`.
     pub fn leases(&self, change: &str) -> f64 {
         self.metric("regledger_lease_changes_total", change).get_counter().get_value()
+    }
+
+    pub fn fenced(&self, partition: u32) -> f64 {
+        self.metric("regledger_fenced_total", &partition.to_string()).get_counter().get_value()
     }
 
     fn metric(&self, name: &str, label: &str) -> Metric {

@@ -36,8 +36,11 @@ const STANDSTILL: Duration = Duration::from_secs(2);
 /// How long sent data may remain unacknowledged, on either side; less than a lease for the same reason.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 
-/// Connections that write at a time: commits, leases.
+/// Commits that are carried out at a time.
 const WRITERS: usize = 8;
+
+/// Connections for leases.
+const KEEPERS: usize = 2;
 
 /// Why a URL is not one of a database.
 #[derive(Debug, thiserror::Error)]
@@ -103,15 +106,17 @@ impl Connector {
     }
 }
 
-/// The connections of a store. Those that write are apart, so that no number of readers keeps a lease from being renewed.
+/// The connections of a store. Those for leases are apart: no number of reads or commits keeps one from being renewed.
 pub(super) struct Connections {
     readers: Pool,
     writers: Pool,
+    keepers: Pool,
 }
 
 impl Connections {
     pub(super) fn new(connector: &Connector, readers: usize) -> Result<Self, UrlError> {
-        Ok(Self { readers: connector.pool(readers)?, writers: connector.pool(WRITERS)? })
+        let (writers, keepers) = (connector.pool(WRITERS)?, connector.pool(KEEPERS)?);
+        Ok(Self { readers: connector.pool(readers)?, writers, keepers })
     }
 
     /// Asks one question.
@@ -119,9 +124,9 @@ impl Connections {
         ask(&self.readers, sql, values).await
     }
 
-    /// Writes with one statement; returns what it returns.
-    pub(super) async fn write(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
-        ask(&self.writers, sql, values).await
+    /// Reads or writes leases with one statement.
+    pub(super) async fn keep(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
+        ask(&self.keepers, sql, values).await
     }
 
     /// A connection for a transaction.

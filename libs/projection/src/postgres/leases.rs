@@ -62,7 +62,7 @@ impl PostgresStore {
     pub(super) async fn held(&self, prefix: String) -> Result<Vec<(String, String)>, LeaseError> {
         let sql = "SELECT name, holder FROM lease
             WHERE starts_with(name, $1) AND expires_time > clock_timestamp() ORDER BY name";
-        let held = self.connections.write(sql, &[&prefix]).await?;
+        let held = self.connections.keep(sql, &[&prefix]).await?;
         let held = held.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
         Ok(held.collect::<Result<_, tokio_postgres::Error>>().map_err(Fault::from)?)
     }
@@ -71,7 +71,7 @@ impl PostgresStore {
         if !*self.open.read().await {
             return Err(LeaseError::Closed);
         }
-        Ok(self.connections.write(sql, values).await?)
+        Ok(self.connections.keep(sql, values).await?)
     }
 }
 

@@ -50,12 +50,15 @@ pub(super) const HEADS: &str = "SELECT partition, next FROM cursor WHERE partiti
 
 /// Carries out the migrations that the database has not had; returns its version if that is one of the future.
 async fn migrate(transaction: &Transaction<'_>) -> Result<Option<i32>, Fault> {
-    let tables = format!(
-        "CREATE SCHEMA IF NOT EXISTS {SCHEMA};
-        CREATE TABLE IF NOT EXISTS version (one boolean PRIMARY KEY DEFAULT true CHECK (one), number integer NOT NULL);
-        INSERT INTO version (number) VALUES (0) ON CONFLICT DO NOTHING;"
-    );
-    transaction.batch_execute(&tables).await?;
+    // Asked before: even where there is nothing to create, CREATE SCHEMA wants the right to.
+    let there: bool = transaction.query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&SCHEMA]).await?.try_get(0)?;
+    if !there {
+        transaction.batch_execute(&format!("CREATE SCHEMA {SCHEMA}")).await?;
+    }
+    let tables =
+        "CREATE TABLE IF NOT EXISTS version (one boolean PRIMARY KEY DEFAULT true CHECK (one), number integer NOT NULL);
+        INSERT INTO version (number) VALUES (0) ON CONFLICT DO NOTHING;";
+    transaction.batch_execute(tables).await?;
     let version: i32 = transaction.query_one("SELECT number FROM version", &[]).await?.try_get(0)?;
     let known = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
     if version > known {

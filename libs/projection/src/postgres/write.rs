@@ -1,11 +1,13 @@
 //! What a commit does: few statements for any number of rows, in one transaction.
 //!
-//! Batches are sent as arrays. A server that waits for the rest of a COPY does not notice that the worker which sends it is
+//! Batches are sent as arrays, in pieces: a transaction counts as standing still until a statement has arrived whole, however
+//! slow the network. They are not sent by COPY: a server that waits for the rest of a COPY does not notice that the worker which sends it is
 //! paused; one that waits for the next statement does, and ends the transaction.
 
 use std::collections::HashMap;
 
 use deadpool_postgres::{Object, Transaction};
+use registration::RowKey;
 use tokio::time::timeout;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
@@ -13,7 +15,7 @@ use super::connect::{ANSWER, Connections, abandon};
 use super::fault::{Failure, Fault};
 use super::follow::channel;
 use crate::changes::nanoseconds;
-use crate::commit::Checked;
+use crate::commit::{Checked, NewChange, WrittenRow};
 use crate::place::{integer, pack};
 
 /// The fence. It holds the lease's epoch until the end of the transaction, so that nobody claims the lease in between; and
@@ -67,9 +69,12 @@ async fn write<'a>(
         transaction.rollback().await?;
         return Ok(None);
     }
-    if !checked.commit.rows.is_empty() {
-        let numbers = write_rows(&transaction, checked).await?;
-        write_changes(&transaction, checked, &numbers).await?;
+    let mut numbers = HashMap::with_capacity(checked.commit.rows.len());
+    for rows in pieces(&checked.commit.rows, |row| row.body.len()) {
+        write_rows(&transaction, rows, &mut numbers).await?;
+    }
+    for changes in pieces(&checked.commit.changes, |change| change.body.len()) {
+        write_changes(&transaction, checked.commit.partition, changes, &numbers).await?;
     }
     let told = format!("{}:{}", checked.commit.partition, checked.commit.next);
     let notify = transaction.prepare_cached("SELECT pg_notify($1, $2)").await?;
@@ -96,9 +101,15 @@ async fn move_cursor(transaction: &Transaction<'_>, checked: &Checked) -> Result
     Ok(moved == 1)
 }
 
-/// Writes the rows; returns the number of each.
-async fn write_rows(transaction: &Transaction<'_>, checked: &Checked) -> Result<Vec<i64>, Fault> {
-    let rows = &checked.commit.rows;
+/// The number of each row that was written.
+type Numbers<'a> = HashMap<&'a RowKey, i64>;
+
+/// Writes rows, and notes their numbers.
+async fn write_rows<'a>(
+    transaction: &Transaction<'_>,
+    rows: &'a [WrittenRow],
+    numbers: &mut Numbers<'a>,
+) -> Result<(), Fault> {
     let statement = transaction.prepare_cached(ROWS).await?;
     let kinds: Vec<&str> = rows.iter().map(|row| row.key.kind.as_str()).collect();
     let ids: Vec<&str> = rows.iter().map(|row| row.key.id.as_str()).collect();
@@ -112,29 +123,51 @@ async fn write_rows(transaction: &Transaction<'_>, checked: &Checked) -> Result<
     let written = transaction
         .query(&statement, &[&kinds, &ids, &places, &domains, &integrations, &tenants, &states, &terms, &bodies])
         .await?;
-    let mut numbers = HashMap::with_capacity(written.len());
+    let keys: HashMap<(&str, &str), &RowKey> = rows.iter().map(|row| (named(&row.key), &row.key)).collect();
     for row in &written {
-        let key: (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-        numbers.insert(key, row.try_get::<_, i64>(2)?);
+        if let Some(key) = keys.get(&(row.try_get(0)?, row.try_get(1)?)) {
+            numbers.insert(key, row.try_get(2)?);
+        }
     }
-    kinds.into_iter().zip(ids).map(|key| numbers.get(&key).copied().ok_or(Fault::Lost)).collect()
+    Ok(())
 }
 
-async fn write_changes(transaction: &Transaction<'_>, checked: &Checked, numbers: &[i64]) -> Result<(), Fault> {
-    let Checked { commit, subjects } = checked;
-    if commit.changes.is_empty() {
-        return Ok(());
-    }
-    let changes = &commit.changes;
+fn named(key: &RowKey) -> (&str, &str) {
+    (key.kind.as_str(), &key.id)
+}
+
+async fn write_changes(
+    transaction: &Transaction<'_>,
+    partition: u32,
+    changes: &[NewChange],
+    numbers: &Numbers<'_>,
+) -> Result<(), Fault> {
     let statement = transaction.prepare_cached(CHANGES).await?;
-    let places: Vec<i64> =
-        changes.iter().map(|change| pack(commit.partition, change.position, change.ordinal)).collect();
-    let documents: Vec<Option<i64>> = subjects.iter().map(|subject| numbers.get(*subject).copied()).collect();
+    let places: Vec<i64> = changes.iter().map(|change| pack(partition, change.position, change.ordinal)).collect();
+    // The row of each change was written before it; a column that may not be null would say if it was not.
+    let documents: Vec<Option<i64>> = changes.iter().map(|change| numbers.get(&change.row).copied()).collect();
     let kinds: Vec<&str> = changes.iter().map(|change| change.kind.short()).collect();
     let times: Vec<i64> = changes.iter().map(|change| nanoseconds(change.recorded_time)).collect();
     let bodies: Vec<Json<'_>> = changes.iter().map(|change| Json(&change.body)).collect();
     transaction.execute(&statement, &[&places, &documents, &kinds, &times, &bodies]).await?;
     Ok(())
+}
+
+/// Bytes of bodies that are sent with one statement, unless one alone has more: a second's worth of a slow network.
+const PIECE: usize = 1 << 20;
+
+/// Parts of a batch, each of which goes with one statement.
+fn pieces<T>(mut items: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let ends = items.iter().scan(0, |sum, item| {
+            *sum += bytes(item);
+            Some(*sum)
+        });
+        let fitting = ends.take_while(|end| *end <= PIECE).count();
+        let (piece, rest) = items.split_at(fitting.max(1).min(items.len()));
+        items = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// Numbers as PostgreSQL writes an array: arrays of different lengths cannot be elements of one.
@@ -158,4 +191,26 @@ impl ToSql for Json<'_> {
     }
 
     to_sql_checked!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_cut_where_a_piece_is_full() {
+        let whole = PIECE;
+        let cases: [(&[usize], &[usize]); 6] = [
+            (&[], &[]),
+            (&[1], &[1]),
+            (&[whole, 1], &[1, 1]),
+            (&[1, whole - 1, 1], &[2, 1]),
+            (&[whole + 1, whole + 1], &[1, 1]),
+            (&[1, whole + 1, 1, 1], &[1, 1, 2]),
+        ];
+        for (sizes, expected) in cases {
+            let cut: Vec<usize> = pieces(sizes, |size| *size).map(<[usize]>::len).collect();
+            assert_eq!(cut, expected, "{sizes:?}");
+        }
+    }
 }

@@ -62,6 +62,23 @@ async fn two_projectors_share_the_partitions_and_one_takes_over_when_the_other_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn batches_of_thousands_of_events_become_the_same_as_in_sqlite() {
+    let postgres = Postgres::shared();
+    let store = open(&postgres.database()).await;
+    let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new(PARTITIONS));
+    let notice = |number: i64| Notice {
+        tenant: number % 1_000,
+        installation: usize::from(number % 3 == 0),
+        adds: Some(number % 7),
+        removes: (number % 11 == 0).then_some(number % 5),
+        ..Notice::default()
+    };
+    ledger.append(entries(PARTITIONS, &(0..9_000).map(notice).collect::<Vec<_>>())).await.unwrap();
+    project(&ledger, &store).await;
+    assert_eq!(seen(&*store).await, alone(&ledger).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_projector_that_was_paused_past_its_leases_is_fenced_and_changes_nothing_twice() {
     let postgres = Postgres::shared();
     let url = postgres.database();

@@ -5,6 +5,7 @@
 mod conformance;
 mod faults;
 mod many;
+mod tls;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -75,12 +75,13 @@ impl Postgres {
     pub fn restart(&self) {
         let deadline = Instant::now() + PATIENCE;
         // What is left of a killed server may hold its memory for a moment, and a new one then refuses to start.
-        while !self.try_start() {
+        while !self.try_start(deadline) {
             assert!(Instant::now() < deadline, "PostgreSQL does not start:\n{}", self.log());
         }
     }
 
-    fn try_start(&self) -> bool {
+    /// Starts it; false if it ended again, or is not ready in time.
+    fn try_start(&self, deadline: Instant) -> bool {
         let log = fs::File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
         let tls = if self.data().join("server.crt").exists() { "on" } else { "off" };
         let child = as_owner(&program("postgres"))
@@ -95,7 +96,7 @@ impl Postgres {
             .unwrap();
         let mut running = self.child.lock().unwrap();
         let child = running.insert(child);
-        while child.try_wait().unwrap().is_none() {
+        while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
             if self.is_ready() {
                 return true;
             }

@@ -67,6 +67,11 @@ impl Proxy {
         self.mishap.send_replace(Some(mishap));
     }
 
+    /// Waits until the mishap has befallen a COMMIT.
+    pub async fn has_happened(&self) {
+        let _ = self.mishap.subscribe().wait_for(Option::is_none).await;
+    }
+
     /// Lets nothing pass, or all again: to the server, whoever is behind this is paused.
     pub fn freeze(&self, frozen: bool) {
         self.frozen.send_replace(frozen);

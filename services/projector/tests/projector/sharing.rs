@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use acceptance::{Postgres, Proxy};
+use acceptance::{Mishap, Postgres, Proxy};
 use ledger::{Entry, Ledger, MemoryLedger};
 use projection::{PostgresStore, Store};
 
@@ -76,6 +76,26 @@ async fn batches_of_thousands_of_events_become_the_same_as_in_sqlite() {
     ledger.append(entries(PARTITIONS, &(0..9_000).map(notice).collect::<Vec<_>>())).await.unwrap();
     project(&ledger, &store).await;
     assert_eq!(seen(&*store).await, alone(&ledger).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_is_lost_is_gone_over_without_changing_anything_twice() {
+    let postgres = Postgres::shared();
+    let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new(PARTITIONS));
+    ledger.append(story()).await.unwrap();
+    let expected = alone(&ledger).await;
+    for mishap in [Mishap::LostBefore, Mishap::LostAfter] {
+        let url = postgres.database();
+        let proxy = Proxy::to(postgres.address()).await;
+        let (store, reads) = (open(&proxy.url(&url)).await, open(&url).await);
+        proxy.prepare(mishap);
+        let mut running = Running::start(&ledger, &store);
+        proxy.has_happened().await;
+        all_reach(&ledger, &*reads).await;
+        running.says(Option::is_none).await;
+        running.stop().await;
+        assert_eq!(seen(&*reads).await, expected, "{mishap:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

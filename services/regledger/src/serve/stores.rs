@@ -13,7 +13,7 @@ use ledger::{Ledger, MemoryLedger, SqliteLedger};
 use projection::Store;
 use prometheus::Registry;
 use secrecy::ExposeSecret;
-use vault::{Kek, KekError, Vault};
+use vault::{Kek, KekError, KeyStore, SqliteKeys, Vault};
 
 use crate::config::{KekSource, LedgerBackend, Settings};
 use crate::lock::DataDirLock;
@@ -39,30 +39,11 @@ impl Stores {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let (registry, clock) = (Registry::new(), Clock::system());
         let ledger = open_ledger(settings, &registry)?;
-        let known_id = Vault::ledger_of(&settings.keys_file()).context("cannot open the key store")?;
-        // The genesis alone needs no key: the first start may have ended right after it.
-        if ledger.head(0).await? > 1 && known_id.is_none() {
-            bail!(
-                "{} is missing beside a ledger that has events: without it no secret can be read. \
-                 Restore it from a backup",
-                settings.keys_file().display()
-            );
-        }
-        let should_be_empty = settings.ledger == LedgerBackend::Memory
-            || known_id.is_none()
-            || !Vault::was_used(&settings.keys_file()).context("cannot open the key store")?;
-        if ledger.head(0).await? == 0 && !should_be_empty {
-            bail!(
-                "{} is missing or empty, but {} holds the keys of its events. Restore it from a backup",
-                settings.ledger_file().display(),
-                settings.keys_file().display()
-            );
-        }
+        let (keys, known_id) = open_keys(settings, &*ledger).await?;
         let directory =
             DirectoryView::open(ledger.clone(), known_id.clone(), &clock).await.context("cannot read the directory")?;
         let kek = open_kek(settings, known_id.is_none())?;
-        let vault =
-            Vault::open(&settings.keys_file(), kek, &directory.ledger_id()).context("cannot open the key store")?;
+        let vault = Vault::open(keys, kek, &directory.ledger_id()).await.context("cannot open the key store")?;
         let store = Store::open(
             &settings.state_file(),
             &directory.ledger_id(),
@@ -119,6 +100,35 @@ fn open_ledger(settings: &Settings, registry: &Registry) -> anyhow::Result<Arc<d
             Arc::new(MemoryLedger::new(1))
         }
     })
+}
+
+/// The key store, and the ledger whose keys it holds: None if it has not been put to use. Refused where one of the two was lost.
+async fn open_keys(settings: &Settings, ledger: &dyn Ledger) -> anyhow::Result<(Arc<dyn KeyStore>, Option<String>)> {
+    let (path, head) = (settings.keys_file(), ledger.head(0).await?);
+    // The genesis alone needs no key: the first start may have ended right after it.
+    let is_needed = head > 1;
+    let keys = (path.exists() || !is_needed).then(|| SqliteKeys::open(&path)).transpose();
+    let keys = keys.context("cannot open the key store")?;
+    let known_id = match &keys {
+        Some(keys) => keys.belonging().await.context("cannot read the key store")?.map(|belonging| belonging.ledger),
+        None => None,
+    };
+    let (Some(keys), false) = (keys, is_needed && known_id.is_none()) else {
+        bail!(
+            "{} is missing beside a ledger that has events: without it no secret can be read. \
+             Restore it from a backup",
+            path.display()
+        );
+    };
+    let should_be_empty = settings.ledger == LedgerBackend::Memory || known_id.is_none();
+    if head == 0 && !should_be_empty && keys.has_keys().await.context("cannot read the key store")? {
+        bail!(
+            "{} is missing or empty, but {} holds the keys of its events. Restore it from a backup",
+            settings.ledger_file().display(),
+            path.display()
+        );
+    }
+    Ok((Arc::new(keys), known_id))
 }
 
 /// The key-encryption key. The first start makes one if it is to come from a file: later, a file

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 mod client;
+mod kafka;
 mod process;
 mod tools;
 
 pub use client::Client;
+pub use kafka::Kafka;
 pub use process::{Options, Server, executable, regledger};
 pub use tools::{node, python, repository, tool};
 

@@ -80,6 +80,16 @@ impl Kafka {
         self.nodes[node].wait_until_ready();
     }
 
+    /// Stops a node in the middle of what it does. Its connections stay, and nobody answers on them.
+    pub fn pause(&self, node: usize) {
+        self.nodes[node].signal("STOP");
+    }
+
+    /// Lets a stopped node go on, with what was sent to it meanwhile.
+    pub fn resume(&self, node: usize) {
+        self.nodes[node].signal("CONT");
+    }
+
     /// Sets settings of a topic; the others stay.
     pub async fn alter_topic(&self, topic: &str, settings: &[(&str, &str)]) {
         let admin = self.admin();
@@ -132,6 +142,8 @@ impl Kafka {
             format!("transaction.state.log.replication.factor={replicas}"),
             "transaction.state.log.min.isr=1".to_owned(),
             "transaction.state.log.num.partitions=1".to_owned(),
+            // What is to be compacted is compacted at once.
+            "log.cleaner.backoff.ms=200".to_owned(),
             // A killed node may come back when its session is over; one on a busy machine should not lose it.
             "broker.session.timeout.ms=4000".to_owned(),
             "broker.heartbeat.interval.ms=300".to_owned(),
@@ -167,6 +179,14 @@ impl Node {
 
     fn log(&self) -> PathBuf {
         self.folder.join("log")
+    }
+
+    /// Signals the broker, which is the one child of the shell.
+    fn signal(&self, signal: &str) {
+        let shell = self.child.lock().unwrap().as_ref().expect("the node is running").id();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+        let sent = Command::new("kill").args(["-s", signal, children.trim()]).status().unwrap();
+        assert!(sent.success(), "the broker cannot be signalled");
     }
 
     fn kill(&self) {

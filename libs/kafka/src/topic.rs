@@ -35,6 +35,8 @@ pub enum Cleanup {
     Compact {
         /// `max.compaction.lag.ms`, to the millisecond.
         lag: Duration,
+        /// How long a tombstone stays, so that who was away still reads it: `delete.retention.ms`, to the millisecond.
+        tombstones: Duration,
     },
 }
 
@@ -56,9 +58,11 @@ pub(crate) struct Found {
 impl Topic {
     /// The settings that have one right value.
     fn fixed(&self) -> Vec<(&'static str, String)> {
-        let (policy, lag) = match self.cleanup {
-            Cleanup::Never => ("delete", None),
-            Cleanup::Compact { lag } => ("compact", Some(("max.compaction.lag.ms", lag.as_millis().to_string()))),
+        let (policy, compaction) = match self.cleanup {
+            Cleanup::Never => ("delete", vec![]),
+            Cleanup::Compact { lag, tombstones } => {
+                ("compact", vec![("max.compaction.lag.ms", lag), ("delete.retention.ms", tombstones)])
+            }
         };
         let mut fixed = vec![
             ("cleanup.policy", policy.to_owned()),
@@ -66,7 +70,7 @@ impl Topic {
             ("retention.bytes", "-1".to_owned()),
             ("unclean.leader.election.enable", "false".to_owned()),
         ];
-        fixed.extend(lag);
+        fixed.extend(compaction.into_iter().map(|(name, time)| (name, time.as_millis().to_string())));
         fixed
     }
 
@@ -159,7 +163,8 @@ mod tests {
     }
 
     fn keys() -> Topic {
-        Topic { cleanup: Cleanup::Compact { lag: Duration::from_secs(60) }, ..ledger() }
+        let cleanup = Cleanup::Compact { lag: Duration::from_secs(60), tombstones: Duration::from_secs(3600) };
+        Topic { cleanup, ..ledger() }
     }
 
     /// What a topic is after it was created on so many brokers.
@@ -242,7 +247,11 @@ mod tests {
     fn a_topic_for_something_else_is_told_apart() {
         assert_eq!(
             told(&keys().violations(&created(&ledger(), 3))),
-            ["cleanup.policy is delete instead of compact", "max.compaction.lag.ms is unset instead of 60000",]
+            [
+                "cleanup.policy is delete instead of compact",
+                "max.compaction.lag.ms is unset instead of 60000",
+                "delete.retention.ms is unset instead of 3600000",
+            ]
         );
     }
 

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
 
 use crate::{Belonging, Doomed, FingerprintRow, KeyRow, KeyStore, KeyStoreError};
 
@@ -41,6 +43,55 @@ pub async fn durable(open: impl AsyncFn(&'static str) -> Arc<dyn KeyStore>) {
     assert_eq!(kids(&*again, &["k1", "k2", "k3"]).await, ["k1", "k3"]);
     assert_eq!(again.make(tenant("k4", "a")).await.unwrap(), tenant("k1", "a"));
     assert_eq!(again.make(tenant("k5", "b")).await.unwrap(), tenant("k5", "b"));
+}
+
+/// What becomes of a key whose write fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing is written.
+    Lost,
+    /// It is written all the same, perhaps only later.
+    Persists,
+}
+
+/// For stores whose writes can be made to fail: from `begin` on until `end`. `beside` is the same store, opened once more; its
+/// writes may fail as well.
+pub async fn failing(
+    [keys, beside]: [&dyn KeyStore; 2],
+    fate: Fate,
+    begin: impl AsyncFnOnce(),
+    end: impl AsyncFnOnce(),
+) {
+    let known = keys.make(tenant("known", "known")).await.unwrap();
+    begin().await;
+    let error = keys.make(tenant("doubtful", "a")).await.unwrap_err();
+    let is_unknown = matches!(error, KeyStoreError::Unknown { .. });
+    assert!(is_unknown || fate == Fate::Lost && matches!(error, KeyStoreError::Rejected { .. }), "{fate:?}: {error:?}");
+    eventually("the health says why", async || keys.health().borrow().clone()).await;
+    assert_eq!(keys.by_kid("known").await.unwrap(), Some(known), "what is known is still found");
+    end().await;
+
+    let sealing = eventually("a key can be made again", async || keys.make(tenant("next", "a")).await.ok()).await;
+    let found = || async { Some(beside.by_kid("doubtful").await.ok()?.is_some()) };
+    let wanted = fate == Fate::Persists;
+    eventually("what became of the doubtful key", async || (found().await? == wanted).then_some(())).await;
+    for keys in [keys, beside] {
+        let agreed = eventually("all agree", async || keys.make(tenant("late", "a")).await.ok()).await;
+        assert_eq!(agreed, sealing, "{fate:?}");
+    }
+    eventually("the health returns", async || keys.health().borrow().is_none().then_some(())).await;
+}
+
+/// Waits for something, with a deadline.
+async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = condition().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn a_new_store_is_nobodys_and_empty(keys: &dyn KeyStore) {

@@ -49,8 +49,8 @@ pub trait KeyStore: Send + Sync {
     /// The key with this id; None only if it is certain that there is none (any more).
     fn by_kid(&self, kid: &str) -> BoxFuture<'_, Result<Option<KeyRow>, KeyStoreError>>;
 
-    /// Destroys keys, and says how many they were. None of them is given to anybody any more when this returns `Ok`. After an
-    /// error some may be gone: the next call goes on where this one ended.
+    /// Destroys keys, and says how many they were. None of them is given any more when this returns `Ok`, and by other processes
+    /// as soon as they hear of it. After an error some may be gone: the next call goes on where this one ended.
     fn destroy(&self, doomed: Doomed) -> BoxFuture<'_, Result<u64, KeyStoreError>>;
 
     /// None while keys can be made, else why not. It ends (`changed()` is an error) when none will be made any more: after

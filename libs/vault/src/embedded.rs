@@ -158,3 +158,6 @@ impl From<WriteError> for KeyStoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

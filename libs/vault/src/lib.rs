@@ -25,6 +25,7 @@ mod fingerprint;
 mod kek;
 mod row;
 mod subject;
+mod topic;
 mod unlock;
 mod vault;
 mod wrapping;
@@ -36,4 +37,5 @@ pub use error::{Cause, KekError, KeyStoreError, OpenError, UnsealError, VaultErr
 pub use kek::Kek;
 pub use row::{Belonging, FingerprintRow, KeyRow};
 pub use subject::Subject;
+pub use topic::{KafkaKeys, KafkaKeysError};
 pub use vault::Vault;

@@ -3,6 +3,7 @@
 
 mod conforming;
 mod hiding;
+mod kafka_keys;
 mod kek;
 mod key_store;
 mod sealing;

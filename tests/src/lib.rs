@@ -2,11 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 mod client;
+mod kafka;
+mod postgres;
 mod process;
+mod proxy;
 mod tools;
 
 pub use client::Client;
+pub use kafka::{Credentials, Kafka};
+pub use postgres::Postgres;
 pub use process::{Options, Server, executable, regledger};
+pub use proxy::{Mishap, Proxy};
 pub use tools::{node, python, repository, tool};
 
 use std::time::Duration;

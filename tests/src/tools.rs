@@ -17,28 +17,30 @@ pub fn tool(name: &str) -> Command {
 
 /// Python with the packages of `ops/test-tools/requirements.txt`.
 pub fn python() -> Command {
-    installed(".cache/venv/bin/python")
+    Command::new(installed(".cache/venv/bin/python"))
 }
 
 /// Node, in the folder of the packages of `ops/test-tools/package.json`.
 pub fn node() -> Command {
-    let modules = repository().join(".cache/npm/node_modules");
-    if !modules.is_dir() {
-        missing(".cache/npm/node_modules");
-    }
+    let modules = installed(".cache/npm/node_modules");
     let mut node = tool("node");
     node.env("NODE_PATH", &modules).current_dir(modules.parent().unwrap());
     node
 }
 
-fn installed(path: &str) -> Command {
+/// The folder with the jars of `ops/test-tools/pom.xml`.
+pub fn kafka_libraries() -> PathBuf {
+    installed(".cache/kafka/libs")
+}
+
+fn installed(path: &str) -> PathBuf {
     let path = repository().join(path);
     if !path.exists() {
         missing(&path.display().to_string());
     }
-    Command::new(path)
+    path
 }
 
-fn missing(what: &str) -> ! {
+pub(crate) fn missing(what: &str) -> ! {
     panic!("{what} is missing: run ops/install-test-tools, which `make test` does")
 }

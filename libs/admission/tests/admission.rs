@@ -11,7 +11,7 @@ use registration::directory::{Allow, IntegrationCreate, IntegrationRow, Integrat
 use registration::event::{Body, EventType};
 use registration::{Event, Sealed};
 use tempfile::TempDir;
-use vault::{Context, Kek, Subject, Vault};
+use vault::{Context, Kek, SqliteKeys, Subject, Vault};
 
 const ALL: Limit = Limit { events: 1000, bytes: usize::MAX };
 
@@ -35,7 +35,8 @@ async fn hub(partitions: u32) -> Hub {
     let ledger = MemoryLedger::new(partitions);
     let directory = DirectoryView::open(Arc::new(ledger.clone()), None, &clock()).await.unwrap();
     let kek = Kek::create_file(&dir.path().join("kek")).unwrap();
-    let vault = Vault::open(&dir.path().join("keys.db"), kek, &directory.ledger_id()).unwrap();
+    let keys = Arc::new(SqliteKeys::open(&dir.path().join("keys.db")).unwrap());
+    let vault = Vault::open(keys, kek, &directory.ledger_id()).await.unwrap();
     let admission = Admission::new(Arc::new(ledger.clone()), vault, clock(), &Registry::new()).unwrap();
     Hub { ledger, directory, admission, _dir: dir }
 }

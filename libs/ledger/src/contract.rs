@@ -41,12 +41,12 @@ pub trait Ledger: Send + Sync {
     fn partitions(&self) -> u32;
 
     /// Appends `batch` and says where each entry stands, in the batch's order. The entries of one
-    /// partition are appended all or none, next to each other; they are durable when this returns
-    /// `Ok`. Once the future has been polled, the batch may be appended although the caller stops
-    /// waiting.
+    /// partition are appended in that order, and others may get between them; all are durable when
+    /// this returns `Ok`. Once the future has been polled, the batch may be appended although the
+    /// caller stops waiting.
     ///
-    /// Errors: [`AppendError`] says what is known about the batch; it never waits for room
-    /// ([`AppendError::Busy`]).
+    /// Errors: [`AppendError`] says what is known about the batch; after [`AppendError::Unknown`]
+    /// some of it may have been appended. It never waits for room ([`AppendError::Busy`]).
     fn append(&self, batch: Vec<Entry>) -> BoxFuture<'_, Result<Vec<Place>, AppendError>>;
 
     /// The events of `partition` from position `from` on, in order and without gaps; none if `from`

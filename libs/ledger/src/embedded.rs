@@ -29,7 +29,8 @@ const READERS: usize = 4;
 /// enough to cost nothing.
 const TAIL: u64 = 64;
 
-/// A ledger with one partition, 0, in a SQLite file.
+/// A ledger with one partition, 0, in a SQLite file. It keeps more than the contract asks: a batch is
+/// appended all or none, and its entries stand next to each other.
 pub struct SqliteLedger {
     writer: Writer<Vec<Leaf>, u64>,
     readers: Readers,

@@ -45,6 +45,9 @@ pub enum Flaw {
         /// What it asked for.
         partition: u32,
     },
+    /// In this ledger the directory has partition 0 to itself.
+    #[error("partition 0 is the directory's alone")]
+    OnlyDirectory,
 }
 
 /// The leaf hash of an entry: SHA-256(0x00 ‖ entry), RFC 6962 section 2.1.

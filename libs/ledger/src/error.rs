@@ -82,6 +82,18 @@ pub enum OpenError {
     /// Its file cannot be opened.
     #[error("cannot open the ledger's database")]
     Database(#[from] sqlite::OpenError),
+    /// Its topic cannot be used, or cannot be looked at.
+    #[error("cannot use the ledger's topic")]
+    Topic(#[from] kafka::TopicError),
+    /// The brokers cannot be asked, or librdkafka refuses the settings.
+    #[error("cannot connect to the ledger's brokers")]
+    Brokers(#[from] kafka::KafkaError),
+    /// The directory would not be alone in partition 0.
+    #[error("a ledger in Kafka needs at least 2 partitions, not {found}: the directory has partition 0 to itself")]
+    Partitions {
+        /// What was asked for.
+        found: u32,
+    },
     /// Its first or last events cannot be read, or are not what was appended.
     #[error("cannot trust the ledger")]
     Check(#[from] ReadError),

@@ -5,8 +5,8 @@
 //! 0 and have no gaps. What has been appended is never changed or removed, and it is read byte for
 //! byte as it was appended.
 //!
-//! This crate knows nothing of what the bytes mean, except that partition 0 marks the directory's
-//! entries among its own.
+//! This crate knows nothing of what the bytes mean, except which are the directory's: partition 0
+//! marks them among its own, or has no others.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod conformance;
@@ -14,8 +14,10 @@ mod contract;
 mod embedded;
 mod entry;
 mod error;
+mod kafka;
 mod memory;
 
+pub use self::kafka::{KafkaLedger, KafkaOptions};
 pub use contract::{Ledger, Limit, Recorded};
 pub use embedded::SqliteLedger;
 pub use entry::{Entry, Flaw, MAX_ENTRY_BYTES, leaf_hash};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use ledger::{AppendError, Entry, Ledger, Limit, OpenError, Place, ReadError, SqliteLedger, conformance};
 use parking_lot::Mutex;
 use rusqlite::{Connection, ffi};
@@ -25,6 +26,21 @@ async fn the_embedded_ledger_conforms() {
     let open = async |name: &'static str| Arc::new(open(&directory.path().join(name))) as Arc<dyn Ledger>;
     conformance::suite(open).await;
     conformance::durable(open).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_entries_of_a_batch_stand_next_to_each_other() {
+    let directory = TempDir::new().unwrap();
+    let ledger = Arc::new(open(&directory.path().join("ledger.db")));
+    let one = |n: usize| {
+        let ledger = ledger.clone();
+        let entry = move |m| Entry { partition: 0, directory: false, bytes: format!("{n}:{m}").into() };
+        tokio::spawn(async move { ledger.append((0..3).map(entry).collect()).await.unwrap() })
+    };
+    for places in join_all((0..100).map(one)).await {
+        let positions: Vec<u64> = places.unwrap().iter().map(|place| place.position).collect();
+        assert_eq!(positions, (positions[0]..positions[0] + 3).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test]

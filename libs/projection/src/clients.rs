@@ -1,12 +1,9 @@
 //! The client table, as it is and as it was.
 
 use registration::client::{Client, ClientState};
-use rusqlite::{Connection, params};
 use serde::Deserialize;
 
-use crate::place::{pack_place, unpack_place};
-use crate::write::integer;
-use crate::{AsOf, Place, Store, StoreError};
+use crate::{Place, StoreError};
 
 /// Which clients are listed. What is left out does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,242 +42,36 @@ pub struct ClientCount {
     pub clients: u64,
 }
 
-impl Store {
-    /// The clients that pass a filter, registered after `after`, in the order of their registration; at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn clients(
-        &self,
-        filter: ClientFilter,
-        after: Option<Place>,
-        limit: usize,
-    ) -> Result<Vec<ListedClient>, StoreError> {
-        let range = Range { after: after.map_or(-1, pack_place), below: i64::MAX };
-        self.read(move |connection| {
-            Listing { rows: Rows::Now, filter: &filter, id: None }.page(connection, range, limit)
-        })
-        .await
-    }
-
-    /// As [`clients`](Self::clients), but as they were: filters and `latest` speak of then.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn clients_as_of(
-        &self,
-        as_of: AsOf,
-        filter: ClientFilter,
-        after: Option<Place>,
-        limit: usize,
-    ) -> Result<Vec<ListedClient>, StoreError> {
-        let heads = self.heads_as_of(as_of).await?;
-        self.read(move |connection| {
-            let listing = Listing { rows: Rows::Then, filter: &filter, id: None };
-            listing.page_below(connection, &heads, after, limit)
-        })
-        .await
-    }
-
-    /// One client.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn client(&self, id: String) -> Result<Option<ListedClient>, StoreError> {
-        let range = Range { after: -1, below: i64::MAX };
-        self.read(move |connection| {
-            let filter = &ClientFilter::default();
-            let listing = Listing { rows: Rows::Now, filter, id: Some(&id) };
-            Ok(listing.page(connection, range, 1)?.pop())
-        })
-        .await
-    }
-
-    /// One client as it was.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn client_as_of(&self, id: String, as_of: AsOf) -> Result<Option<ListedClient>, StoreError> {
-        let heads = self.heads_as_of(as_of).await?;
-        self.read(move |connection| {
-            let filter = &ClientFilter::default();
-            let listing = Listing { rows: Rows::Then, filter, id: Some(&id) };
-            Ok(listing.page_below(connection, &heads, None, 1)?.pop())
-        })
-        .await
-    }
-
-    /// How many clients each integration has, by their states.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn counts(&self) -> Result<Vec<ClientCount>, StoreError> {
-        let sql = "SELECT integration, state, count(*) FROM document INDEXED BY document_by_integration
-            WHERE kind = 'client' GROUP BY integration, state";
-        self.read(move |connection| {
-            let count = |row: &rusqlite::Row<'_>| {
-                Ok(ClientCount {
-                    integration: row.get(0)?,
-                    state: row.get(1)?,
-                    clients: row.get::<_, i64>(2)?.cast_unsigned(),
-                })
-            };
-            let mut statement = connection.prepare_cached(sql)?;
-            let counts = statement.query_map([], count)?.collect::<Result<_, _>>()?;
-            Ok(counts)
-        })
-        .await
-    }
-}
-
-/// Packed places, both excluded.
-#[derive(Clone, Copy)]
-struct Range {
-    after: i64,
-    below: i64,
-}
-
-/// Which rows are looked at.
-#[derive(Clone, Copy)]
-enum Rows {
-    Now,
-    /// Those of the last changes within the range.
-    Then,
-}
-
-/// One list of clients.
-struct Listing<'a> {
-    rows: Rows,
-    filter: &'a ClientFilter,
-    id: Option<&'a str>,
-}
-
-/// Whether no later installation of the tenant lies within the range.
-const LATEST: &str = "NOT EXISTS (SELECT 1 FROM document later INDEXED BY document_by_tenant
-    WHERE later.kind = 'client' AND later.tenant = d.tenant AND later.integration = d.integration
-    AND later.place > d.place AND later.place < ?2)";
-
-const DOMAIN: &str = "(SELECT i.domain FROM document i WHERE i.kind = 'integration' AND i.id = d.integration)";
-
-/// The last change of a row within the range.
-const CHANGE: &str = "JOIN change c ON c.place = (SELECT place FROM change
-    WHERE document = d.number AND place < ?2 ORDER BY place DESC LIMIT 1)";
-
-impl Listing<'_> {
-    /// A page of what lies below a head for each partition.
-    fn page_below(
-        &self,
-        connection: &Connection,
-        heads: &[u64],
-        after: Option<Place>,
-        limit: usize,
-    ) -> Result<Vec<ListedClient>, StoreError> {
-        let after = after.map_or(-1, pack_place);
-        let mut found = Vec::new();
-        for (partition, head) in (0..).zip(heads) {
-            let first = pack_place(Place { partition, position: 0 });
-            let below = pack_place(Place { partition, position: *head });
-            let range = Range { after: after.max(first - 1), below };
-            if range.after < range.below {
-                found.extend(self.page(connection, range, limit - found.len())?);
-            }
-        }
-        Ok(found)
-    }
-
-    fn page(&self, connection: &Connection, range: Range, limit: usize) -> Result<Vec<ListedClient>, StoreError> {
-        let filter = self.filter;
-        let seen = filter.integrations.as_ref().map(|names| serde_json::json!(names).to_string());
-        let state = filter.state.map(ClientState::as_str);
-        let limit = integer(limit as u64);
-        let mut statement = connection.prepare_cached(&self.sql())?;
-        let mut rows = statement.query(params![
-            range.after,
-            range.below,
-            self.integration(),
-            seen,
-            filter.tenant,
-            filter.department,
-            state,
-            self.id,
-            limit,
-        ])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(self.listed(row)?);
-        }
-        Ok(found)
-    }
-
+impl ClientFilter {
     /// The one integration that is asked for or may be seen.
-    fn integration(&self) -> Option<&str> {
-        match (&self.filter.integration, self.filter.integrations.as_deref()) {
+    pub(crate) fn one_integration(&self) -> Option<&str> {
+        match (&self.integration, self.integrations.as_deref()) {
             (None, Some([only])) => Some(only),
             (asked, _) => asked.as_deref(),
         }
     }
+}
 
-    /// The statement, with the index named: without it the statement is an error, not a scan of everything.
-    fn sql(&self) -> String {
-        let filter = self.filter;
-        let (body, join, state, department) = match self.rows {
-            Rows::Now => {
-                ("d.body", "", "d.state = ?7", "?6 IN (SELECT value FROM json_each(d.body, '$.client.departments'))")
-            }
-            Rows::Then => (
-                "c.body",
-                CHANGE,
-                "c.body ->> '$.data.client.state' = ?7",
-                "?6 IN (SELECT value FROM json_each(c.body, '$.data.client.departments'))",
-            ),
-        };
-        let index = if self.id.is_some() {
-            "sqlite_autoindex_document_1"
-        } else if filter.tenant.is_some() {
-            "document_by_tenant"
-        } else if self.integration().is_some() {
-            "document_by_integration"
-        } else {
-            "document_by_place"
-        };
-        let latest = match filter.latest {
-            Some(false) => format!("NOT {LATEST}"),
-            _ => LATEST.to_owned(),
-        };
-        let conditions: String = [
-            (self.id.is_some(), "d.id = ?8"),
-            (self.integration().is_some(), "d.integration = ?3"),
-            (filter.integrations.is_some(), "d.integration IN (SELECT value FROM json_each(?4))"),
-            (filter.tenant.is_some(), "d.tenant = ?5"),
-            (filter.department.is_some(), department),
-            (filter.state.is_some(), state),
-            (filter.latest.is_some(), &latest),
-        ]
-        .into_iter()
-        .filter(|(asked, _)| *asked)
-        .flat_map(|(_, condition)| [" AND ", condition])
-        .collect();
-        format!(
-            "SELECT d.place, {body}, {DOMAIN}, {LATEST} FROM document d INDEXED BY {index} {join}
-            WHERE d.kind = 'client' AND d.place > ?1 AND d.place < ?2{conditions}
-            ORDER BY d.place LIMIT ?9"
-        )
-    }
+/// Which rows are looked at.
+#[derive(Clone, Copy)]
+pub(crate) enum Rows {
+    /// Those of the table.
+    Now,
+    /// Those of the last changes within a range.
+    Then,
+}
 
-    fn listed(&self, row: &rusqlite::Row<'_>) -> Result<ListedClient, StoreError> {
-        let at = unpack_place(row.get(0)?);
-        let body = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
-        let client = match self.rows {
-            Rows::Now => serde_json::from_slice(body).map(|InRow { client }| client),
-            Rows::Then => serde_json::from_slice(body).map(|change: InChange| change.data.client),
+impl Rows {
+    /// Reads a client from the body of its row, or of its last change.
+    pub(crate) fn client(self, at: Place, body: &[u8]) -> Result<Client, StoreError> {
+        let client = match self {
+            Self::Now => serde_json::from_slice(body).map(|InRow { client }| client),
+            Self::Then => serde_json::from_slice(body).map(|change: InChange| change.data.client),
         };
-        let mut client = client.map_err(|error| {
+        client.map_err(|error| {
             let Place { partition, position } = at;
             StoreError::unreadable(format!("the client registered at {partition}:{position}"), error)
-        })?;
-        client.domain = row.get(2)?;
-        client.latest = Some(row.get(3)?);
-        Ok(ListedClient { at, client })
+        })
     }
 }
 

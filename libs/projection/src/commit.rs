@@ -8,13 +8,15 @@ use registration::change::ChangeType;
 use registration::{Row, RowKey};
 
 use crate::place::{MAX_ORDINAL, MAX_POSITION, pack};
-use crate::{CommitError, Place};
+use crate::{CommitError, Lease, Place};
 
 /// What the events from `expected` to before `next` did.
 #[derive(Clone, Debug)]
 pub struct Commit {
     /// Ledger partition.
     pub partition: u32,
+    /// Under which the partition is worked on: without it nothing is written.
+    pub lease: Lease,
     /// Where its cursor stands: the position of the first event of the batch.
     pub expected: u64,
     /// Where its cursor will stand: after the last event of the batch.
@@ -36,6 +38,7 @@ pub struct WrittenRow {
     pub(crate) integration: Option<String>,
     pub(crate) tenant: Option<String>,
     pub(crate) state: Option<String>,
+    pub(crate) terms: Vec<i64>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -71,6 +74,7 @@ impl WrittenRow {
             integration: columns.integration.map(str::to_owned),
             tenant: columns.tenant.map(str::to_owned),
             state: columns.state.map(str::to_owned),
+            terms: columns.terms.to_vec(),
             body: row.to_json()?,
         })
     }

@@ -1,10 +1,7 @@
 //! What a state store that fails says about it.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::sync::Arc;
-
-use sqlite::WriteError;
 
 /// What a backend said, shared by all whom it concerns.
 pub type Cause = Arc<dyn Error + Send + Sync>;
@@ -13,28 +10,39 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Its file cannot be opened.
+    /// Its database cannot be opened.
     #[error("cannot open the state store's database")]
-    Database(#[from] sqlite::OpenError),
-    /// Its file was opened, but whose it is cannot be read or written.
-    #[error("cannot read to which ledger {path} belongs")]
+    Database {
+        /// What the backend said.
+        source: Cause,
+    },
+    /// Its database was opened, but whose it is cannot be read or written.
+    #[error("cannot read to which ledger {store} belongs")]
     Identify {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
+        /// The file or database.
+        store: String,
+        /// What the backend said.
+        source: Cause,
     },
     /// It was projected from another ledger.
     #[error(
-        "{path} is the projection of ledger {found}, not of {expected}; delete it, and it will be built anew from the ledger"
+        "{store} is the projection of ledger {found}, not of {expected}; delete it, and it will be built anew from the ledger"
     )]
     OtherLedger {
-        /// The file.
-        path: PathBuf,
+        /// The file or database.
+        store: String,
         /// Id of its ledger.
         found: String,
         /// Id of the ledger that it was opened for.
         expected: String,
+    },
+    /// A later version of this executable has changed its tables.
+    #[error("{store} is of a newer regledger: its schema is version {found}")]
+    Newer {
+        /// The database.
+        store: String,
+        /// Its schema version.
+        found: i32,
     },
     /// It has no room for so many partitions.
     #[error("a state store has room for {most} partitions, not {asked}", most = crate::MAX_PARTITIONS)]
@@ -82,8 +90,11 @@ pub enum StoreError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// The cursor is not where the commit expected it: somebody else projects this partition. Nothing was written.
-    #[error("the cursor of partition {partition} is no longer at {expected}; nothing was written")]
+    /// The cursor is not where the commit expected it, or the lease is not held under its epoch any more: somebody else projects
+    /// this partition. Nothing was written.
+    #[error(
+        "the cursor of partition {partition} is no longer at {expected}, or its lease is somebody else's; nothing was written"
+    )]
     Fenced {
         /// The partition.
         partition: u32,
@@ -119,30 +130,48 @@ pub enum CommitError {
     Closed,
 }
 
+/// Why it is not known who holds a lease. A claim or renewal that failed may nevertheless have been written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// The store does not answer now.
+    #[error("the leases of the state store cannot be read or written")]
+    Unavailable {
+        /// What failed.
+        source: Cause,
+    },
+    /// The store is damaged. Trying again is of no use, and the process should end.
+    #[error("the state store is damaged; delete it, and it will be built anew from the ledger")]
+    Damaged {
+        /// What failed.
+        source: Cause,
+    },
+    /// The store has been closed.
+    #[error("the state store is closed")]
+    Closed,
+}
+
+impl OpenError {
+    pub(crate) fn database(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Database { source: Arc::new(source) }
+    }
+
+    pub(crate) fn identify(store: String, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Identify { store, source: Arc::new(source) }
+    }
+}
+
 impl StoreError {
     pub(crate) fn unreadable(what: String, source: impl Error + Send + Sync + 'static) -> Self {
         Self::Unreadable { what, source: Arc::new(source) }
     }
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let damage = sqlite::is_damage(&error);
-        let source: Cause = Arc::new(error);
-        if damage { Self::Damaged { source } } else { Self::Unavailable { source } }
-    }
-}
-
-impl From<WriteError> for CommitError {
-    fn from(error: WriteError) -> Self {
+impl From<StoreError> for LeaseError {
+    fn from(error: StoreError) -> Self {
         match error {
-            WriteError::Rejected { source } => Self::Rejected { source },
-            WriteError::Damaged { source } => Self::Damaged { source },
-            WriteError::Closed => Self::Closed,
-            full @ WriteError::Full => Self::Rejected { source: Arc::new(full) },
-            WriteError::Unknown { source } => Self::Unknown { source },
-            // Of what this version does not know, it does not know either whether it was written.
-            other => Self::Unknown { source: Arc::new(other) },
+            StoreError::Damaged { source } => Self::Damaged { source },
+            other => Self::Unavailable { source: Arc::new(other) },
         }
     }
 }

@@ -3,25 +3,30 @@
 //! Rows, changes and the cursor of a partition are committed together or not at all, so a reader sees a change exactly when
 //! the cursor has passed it. Everything here can be deleted and folded again.
 //!
-//! This crate folds nothing and knows no ledger; its backend is SQLite.
+//! This crate folds nothing and knows no ledger. [`Store`] is the contract; its backends pass one suite, `tests/conformance`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod as_of;
 mod changes;
 mod clients;
 mod commit;
+mod contract;
 mod error;
+mod lease;
 mod place;
+mod postgres;
 mod quarantine;
-mod store;
-mod write;
+mod sqlite;
 
+pub use self::postgres::PostgresStore;
+pub use self::sqlite::SqliteStore;
 pub use as_of::AsOf;
 pub use changes::StoredChange;
 pub use clients::{ClientCount, ClientFilter, ListedClient};
 pub use commit::{Commit, NewChange, WrittenRow};
-pub use error::{Cause, CommitError, OpenError, StoreError};
+pub use contract::{Answer, Cursor, Store};
+pub use error::{Cause, CommitError, LeaseError, OpenError, StoreError};
+pub use lease::{Claim, Claimed, Lease};
 pub use place::{MAX_ORDINAL, MAX_PARTITIONS, MAX_POSITION};
 pub use quarantine::{ListedMessage, MessageFilter};
 pub use registration::Place;
-pub use store::{Cursor, Store};

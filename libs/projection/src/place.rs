@@ -1,4 +1,4 @@
-//! Where rows begin and changes stand, and the one integer under which SQLite keeps that.
+//! Where rows begin and changes stand, and the one integer under which that is kept.
 
 use registration::Place;
 
@@ -43,6 +43,11 @@ pub(crate) fn unpack(packed: i64) -> (u32, u64, u16) {
         (bits >> ORDINAL_BITS) & MAX_POSITION,
         (bits & u64::from(MAX_ORDINAL)) as u16,
     )
+}
+
+/// The integers of databases are signed; no position comes near the limit.
+pub(crate) fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,13 +1,9 @@
-//! Quarantined messages, as they are listed and counted.
+//! Quarantined messages, as they are listed.
 
-use jiff::Timestamp;
 use registration::quarantine::{Message, QuarantineState};
-use rusqlite::params;
 use serde::Deserialize;
 
-use crate::place::{pack_place, unpack_place};
-use crate::write::integer;
-use crate::{Place, Store, StoreError};
+use crate::{Place, StoreError};
 
 /// Which messages are listed. What is left out does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,58 +28,11 @@ struct InRow {
     message: Message,
 }
 
-impl Store {
-    /// The messages that pass a filter, that came first after `after`, in that order; at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn quarantined(
-        &self,
-        filter: MessageFilter,
-        after: Option<Place>,
-        limit: usize,
-    ) -> Result<Vec<ListedMessage>, StoreError> {
-        let sql = "SELECT place, body FROM document INDEXED BY document_by_place
-            WHERE kind = 'quarantined' AND place > ?1
-            AND (?2 IS NULL OR integration IN (SELECT value FROM json_each(?2)))
-            AND (?3 IS NULL OR state = ?3) ORDER BY place LIMIT ?4";
-        self.read(move |connection| {
-            let seen = filter.integrations.map(|names| serde_json::json!(names).to_string());
-            let state = filter.state.map(QuarantineState::as_str);
-            let after = after.map_or(-1, pack_place);
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query(params![after, seen, state, integer(limit as u64)])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(listed(row)?);
-            }
-            Ok(found)
-        })
-        .await
-    }
-
-    /// How many messages wait for somebody to decide and can still be read.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn count_quarantined_held(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM document WHERE kind = 'quarantined' AND state = 'held'
-            AND unixepoch(body ->> '$.message.expires_time') > ?1";
-        self.read(move |connection| {
-            let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-            let held = connection.prepare_cached(sql)?.query_row([now.as_second()], count)?;
-            Ok(held.cast_unsigned())
-        })
-        .await
-    }
-}
-
-fn listed(row: &rusqlite::Row<'_>) -> Result<ListedMessage, StoreError> {
-    let at = unpack_place(row.get(0)?);
-    let body = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
-    let InRow { message } = serde_json::from_slice(body).map_err(|error| {
+/// Reads a message from the body of its row.
+pub(crate) fn message(at: Place, body: &[u8]) -> Result<Message, StoreError> {
+    let row = serde_json::from_slice(body).map(|InRow { message }| message);
+    row.map_err(|error| {
         let Place { partition, position } = at;
         StoreError::unreadable(format!("the message that came at {partition}:{position}"), error)
-    })?;
-    Ok(ListedMessage { at, message })
+    })
 }

@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use conformance::PARTITIONS;
 use conformance::story::{Notice, Story};
-use projection::{CommitError, MAX_PARTITIONS, OpenError, Store};
+use projection::{CommitError, MAX_PARTITIONS, OpenError, SqliteStore, Store};
 use proptest::prelude::*;
 use rusqlite::{Connection, ffi};
 use sqlite::Options;
 use tempfile::TempDir;
 
-fn open(path: &Path, ledger: &str) -> Store {
-    Store::open(path, ledger, PARTITIONS, 2, Options::default()).unwrap()
+fn open(path: &Path, ledger: &str) -> Arc<dyn Store> {
+    Arc::new(SqliteStore::open(path, ledger, PARTITIONS, 2, Options::default()).unwrap())
 }
 
-fn open_in(dir: &TempDir) -> impl AsyncFn(&'static str) -> Store {
+fn open_in(dir: &TempDir) -> impl AsyncFn(&'static str) -> Arc<dyn Store> {
     async |ledger| open(&dir.path().join(ledger), ledger)
 }
 
@@ -47,7 +47,8 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let store = open(&dir.path().join("state.db"), "l");
-            conformance::as_of::the_table_as_of_then_is_what_it_was(&store, steps, filter, page).await;
+            conformance::claim_all(&*store).await;
+            conformance::as_of::the_table_as_of_then_is_what_it_was(&*store, steps, filter, page).await;
         });
     }
 }
@@ -57,7 +58,7 @@ async fn the_store_of_another_ledger_is_refused_and_left_alone() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("state.db");
     open(&path, "ours").close().await;
-    let refused = Store::open(&path, "theirs", PARTITIONS, 2, Options::default());
+    let refused = SqliteStore::open(&path, "theirs", PARTITIONS, 2, Options::default());
     let Err(OpenError::OtherLedger { found, expected, .. }) = refused else {
         panic!("opened");
     };
@@ -69,7 +70,7 @@ async fn the_store_of_another_ledger_is_refused_and_left_alone() {
 fn more_partitions_than_there_is_room_for_are_refused() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("state.db");
-    let refused = Store::open(&path, "l", MAX_PARTITIONS + 1, 2, Options::default());
+    let refused = SqliteStore::open(&path, "l", MAX_PARTITIONS + 1, 2, Options::default());
     assert!(matches!(refused, Err(OpenError::TooManyPartitions { .. })));
 }
 
@@ -94,7 +95,8 @@ async fn commit_once_failing(persists: bool) -> (u64, u64, usize) {
     let dir = TempDir::new().unwrap();
     let fail = Arc::new(AtomicBool::new(false));
     let options = failing(&fail, persists);
-    let store = Store::open(&dir.path().join("state.db"), "l", PARTITIONS, 2, options).unwrap();
+    let store: &dyn Store = &SqliteStore::open(&dir.path().join("state.db"), "l", PARTITIONS, 2, options).unwrap();
+    conformance::claim_all(store).await;
     let mut story = Story::new(0);
     let commit = story.notice(Notice::default()).clone();
     fail.store(true, Ordering::SeqCst);

@@ -83,6 +83,8 @@ pub struct Columns<'a> {
     pub partition: u32,
     /// See `partition`.
     pub position: u64,
+    /// Numbers under which the row is found too: departments.
+    pub terms: &'a [i64],
 }
 
 impl Row {
@@ -95,6 +97,7 @@ impl Row {
                 state: Some(row.client.state.as_str()),
                 partition: row.client.partition,
                 position: row.first_position,
+                terms: row.client.departments.as_deref().unwrap_or_default(),
                 ..Columns::default()
             },
             Self::Command(row) => row.columns(),

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 
 use aws_lc_rs::error::Unspecified;
-use sqlite::WriteError;
 use thiserror::Error;
 
 /// Why there is no key-encryption key.
@@ -78,42 +78,85 @@ pub enum KekError {
     Random,
 }
 
-/// Why a key store cannot be opened.
+/// What a backend said, shared by all whom it concerns.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// Why a key store did not do what it was asked.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum KeyStoreError {
+    /// Too many keys are being made. Nothing was written; try again later.
+    #[error("too many keys are being made")]
+    Busy,
+    /// Nothing was written, because of a full disk or a broker that refused; it may work later.
+    #[error("the key store refused; nothing was written")]
+    Rejected {
+        /// What failed.
+        source: Cause,
+    },
+    /// It may or may not have been written. That does no harm: either the key is found later, or another one is made, and
+    /// nothing was sealed with it.
+    #[error("writing to the key store failed; it is not known whether it was written")]
+    Unknown {
+        /// What failed.
+        source: Cause,
+    },
+    /// It cannot be reached now.
+    #[error("the key store cannot be read or written")]
+    Unavailable {
+        /// What failed.
+        source: Cause,
+    },
+    /// A reader, as a backup, keeps the write-ahead log from being emptied: destroyed keys open nothing any more, but their
+    /// bytes are still there. They go the next time.
+    #[error("destroyed keys are still in the write-ahead log of the key store")]
+    Lingering,
+    /// What is in it is not what was written. Trying again is of no use, and the process should end.
+    #[error("the key store is damaged")]
+    Damaged {
+        /// What failed.
+        source: Cause,
+    },
+    /// It has been closed. Nothing was written.
+    #[error("the key store is closed")]
+    Closed,
+}
+
+impl KeyStoreError {
+    /// Whether the key store's content is at fault, so that trying again is of no use.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
+
+/// Why a vault cannot be opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The database cannot be opened.
-    #[error("cannot open the key store")]
-    Database(#[from] sqlite::OpenError),
-    /// It is open and cannot be read or written.
-    #[error("cannot read or set up the key store {path}")]
-    Store {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
-    },
+    /// The key store cannot be read or put to use.
+    #[error("cannot read or set up the key store")]
+    Store(#[from] KeyStoreError),
     /// Its keys belong to the events of another ledger.
-    #[error("the key store {path} belongs to ledger {found}, not to {expected}")]
+    #[error("the key store {place} belongs to ledger {found}, not to {expected}")]
     OtherLedger {
-        /// The file.
-        path: PathBuf,
+        /// The key store.
+        place: String,
         /// The ledger it was made for.
         found: String,
         /// The ledger it was opened for.
         expected: String,
     },
     /// Its keys are wrapped under another key-encryption key.
-    #[error("the key store {path} was made with another key-encryption key")]
+    #[error("the key store {place} was made with another key-encryption key")]
     WrongKek {
-        /// The file.
-        path: PathBuf,
+        /// The key store.
+        place: String,
     },
     /// The key-encryption key is the right one and yet a fingerprint key does not unwrap, or there is none.
-    #[error("the key store {path} is damaged: its fingerprint key cannot be unwrapped")]
+    #[error("the key store {place} is damaged: its fingerprint key cannot be unwrapped")]
     Damaged {
-        /// The file.
-        path: PathBuf,
+        /// The key store.
+        place: String,
     },
     /// The cryptography library failed, as it does without randomness.
     #[error("the cryptography library failed")]
@@ -130,31 +173,15 @@ impl From<Unspecified> for OpenError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// A new key cannot be made durable. [`WriteError::Unknown`] does no harm: either the key is found later, or another is
-    /// made, and nothing was sealed with it.
+    /// A new key cannot be made durable.
     #[error("cannot make a new key durable")]
-    Write(#[source] WriteError),
-    /// The key store cannot be read.
-    #[error("cannot read the key store")]
-    Read(#[from] rusqlite::Error),
+    Make(#[source] KeyStoreError),
+    /// A key cannot be looked up.
+    #[error("cannot look up a key")]
+    Find(#[source] KeyStoreError),
     /// Expired keys cannot be destroyed; those that were not are next time.
     #[error("cannot destroy expired keys")]
-    Expire(#[source] rusqlite::Error),
-    /// A reader, as a backup, keeps the write-ahead log from being emptied: expired keys open nothing any more, but their bytes
-    /// are still there. They go the next time.
-    #[error("expired keys are still in the write-ahead log of the key store")]
-    Lingering,
-    /// The key store cannot be opened once more.
-    #[error("cannot open the key store")]
-    Open(#[source] sqlite::OpenError),
-    /// The file for a backup cannot be made.
-    #[error("cannot make the backup {path}")]
-    Backup {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
+    Expire(#[source] KeyStoreError),
     /// A key cannot be unwrapped, although the key-encryption key is the right one.
     #[error("the key store is damaged: key {kid} cannot be unwrapped")]
     Damaged {
@@ -164,20 +191,15 @@ pub enum VaultError {
     /// The cryptography library failed, as it does without randomness.
     #[error("the cryptography library failed")]
     Cryptography,
-    /// The runtime is shutting down.
-    #[error("the vault is shutting down")]
-    Closed,
 }
 
 impl VaultError {
     /// Whether the key store's content is at fault, so that trying again is of no use.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Write(error) => matches!(error, WriteError::Damaged { .. }),
-            Self::Read(error) | Self::Expire(error) => sqlite::is_damage(error),
-            Self::Open(error) => error.is_damage(),
+            Self::Make(error) | Self::Find(error) | Self::Expire(error) => error.is_damage(),
             Self::Damaged { .. } => true,
-            _ => false,
+            Self::Cryptography => false,
         }
     }
 }

@@ -4,8 +4,10 @@
 //!
 //! - The key-encryption key, [`Kek`], comes from outside: a file or a command. It is never stored.
 //! - A [`DataKey`] belongs to one [`Subject`]. The [`Vault`] makes it, wraps it under the key-encryption key and keeps it in
-//!   the key store. It is durable before anything is sealed with it; without it what was sealed is gone for ever.
+//!   a [`KeyStore`]. It is durable before anything is sealed with it; without it what was sealed is gone for ever.
 //! - The fingerprint key, wrapped likewise, belongs to the whole ledger. Fingerprints tell a new secret from a repeated one.
+//!
+//! Where the wrapped keys are kept is behind a contract, [`KeyStore`], which every backend passes a suite of.
 //!
 //! What is sealed is an [`Envelope`](registration::Envelope) in an event. This crate knows nothing of events but their ids,
 //! and no secret that it has opened is ever logged or held in an error.
@@ -14,18 +16,26 @@
 mod cache;
 mod cipher;
 mod command;
+pub mod conformance;
+mod contract;
 mod data_key;
+mod embedded;
 mod error;
 mod fingerprint;
 mod kek;
-mod store;
+mod row;
 mod subject;
+mod topic;
 mod unlock;
 mod vault;
 mod wrapping;
 
+pub use contract::{Doomed, KeyStore};
 pub use data_key::{Context, DataKey};
-pub use error::{KekError, OpenError, UnsealError, VaultError};
+pub use embedded::SqliteKeys;
+pub use error::{Cause, KekError, KeyStoreError, OpenError, UnsealError, VaultError};
 pub use kek::Kek;
+pub use row::{Belonging, FingerprintRow, KeyRow};
 pub use subject::Subject;
+pub use topic::{KafkaKeys, KafkaKeysError};
 pub use vault::Vault;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ledger::Recorded;
-use projection::{Commit, Cursor, NewChange, WrittenRow};
+use projection::{Commit, Cursor, Lease, NewChange, WrittenRow};
 use registration::event::EventError;
 use registration::{Event, Placed, RowKey, Rows, fold};
 
@@ -79,7 +79,7 @@ impl Batch {
     }
 
     /// The batch as the store takes it, with the rows that were written.
-    pub(crate) fn commit(self, rows: &Rows) -> Result<Commit, serde_json::Error> {
+    pub(crate) fn commit(self, lease: Lease, rows: &Rows) -> Result<Commit, serde_json::Error> {
         let bodies = Bytes::from(self.bodies);
         let mut changes = self.changes;
         let mut begin = 0;
@@ -90,6 +90,7 @@ impl Batch {
         let written = rows.written().map(|(key, row)| WrittenRow::new(key, row));
         Ok(Commit {
             partition: self.partition,
+            lease,
             expected: self.begin.next,
             next: self.end.next,
             ledger_time: self.end.ledger_time,

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use ledger::ReadError;
-use projection::{CommitError, StoreError};
+use projection::{CommitError, LeaseError, StoreError};
 use registration::event::EventError;
 
 /// Why projecting ends for good.
@@ -45,6 +45,12 @@ pub enum ProjectorError {
         partition: u32,
         /// What the store said.
         source: CommitError,
+    },
+    /// The store will not take any more.
+    #[error("cannot go on keeping leases in the state store")]
+    Leases {
+        /// What the store said.
+        source: LeaseError,
     },
     /// A row or change could not be written as JSON.
     #[error("what the events of partition {partition} did could not be written as JSON")]

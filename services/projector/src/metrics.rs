@@ -6,7 +6,7 @@ use ledger::{Ledger, ReadError};
 use projection::Store;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use tokio::sync::watch;
 
 use crate::board::Board;
@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn register(
         ledger: &dyn Ledger,
-        store: &Store,
+        store: &dyn Store,
         board: Arc<Board>,
         now: Now,
         registry: &Registry,
@@ -81,6 +81,65 @@ impl Metrics {
             return 0.0;
         };
         (self.now)().duration_since(since).as_secs_f64().max(0.0)
+    }
+}
+
+/// What is counted as it happens.
+#[derive(Clone)]
+pub(crate) struct Counters {
+    lease_changes: IntCounterVec,
+    fenced: IntCounterVec,
+}
+
+impl Counters {
+    pub(crate) fn register(partitions: u32, registry: &Registry) -> Result<Self, ProjectorError> {
+        let lease_changes = Opts::new(
+            "regledger_lease_changes_total",
+            "Leases of partitions that this process has claimed, lost to another, or released.",
+        );
+        let fenced = Opts::new(
+            "regledger_fenced_total",
+            "Commits that were refused because another process had taken over the partition.",
+        );
+        let counters = Self {
+            lease_changes: IntCounterVec::new(lease_changes, &["change"])?,
+            fenced: IntCounterVec::new(fenced, &["partition"])?,
+        };
+        for change in [LeaseChange::Claimed, LeaseChange::Lost, LeaseChange::Released] {
+            counters.lease_changes.with_label_values(&[change.as_str()]);
+        }
+        for partition in 0..partitions {
+            counters.fenced.with_label_values(&[&partition.to_string()]);
+        }
+        registry.register(Box::new(counters.lease_changes.clone()))?;
+        registry.register(Box::new(counters.fenced.clone()))?;
+        Ok(counters)
+    }
+
+    pub(crate) fn lease(&self, change: LeaseChange) {
+        self.lease_changes.with_label_values(&[change.as_str()]).inc();
+    }
+
+    pub(crate) fn fenced(&self, partition: u32) {
+        self.fenced.with_label_values(&[&partition.to_string()]).inc();
+    }
+}
+
+/// What may happen to a lease.
+#[derive(Clone, Copy)]
+pub(crate) enum LeaseChange {
+    Claimed,
+    Lost,
+    Released,
+}
+
+impl LeaseChange {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Lost => "lost",
+            Self::Released => "released",
+        }
     }
 }
 

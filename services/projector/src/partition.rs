@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Ledger, Limit, Recorded};
-use projection::{Cursor, Store};
+use projection::{CommitError, Cursor, Lease, Store};
 use registration::{Placed, Rows};
 use tokio::sync::watch;
 use tokio::task::yield_now;
@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::{Batch, Unreadable, unknown};
 use crate::board::Board;
 use crate::error::{Obstacle, explain};
+use crate::keeper::{Partnership, Tenure};
+use crate::metrics::{Counters, LeaseChange};
 use crate::{Now, Projector, ProjectorError};
 
 /// What is committed at once, at most. The more, the less each event costs, since a row that is written often in a batch is
@@ -33,10 +35,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Partition {
     number: u32,
     ledger: Arc<dyn Ledger>,
-    store: Store,
+    store: Arc<dyn Store>,
     ledger_id: Arc<str>,
     board: Arc<Board>,
+    counters: Counters,
     now: Now,
+    keeper: Partnership,
     /// Where the store stands; `None` if that must be read.
     cursor: Option<Cursor>,
     /// Rows as the store has them.
@@ -44,28 +48,48 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) fn new(number: u32, projector: &Projector) -> Self {
+    pub(crate) fn new(number: u32, keeper: Partnership, projector: &Projector) -> Self {
         Self {
             number,
             ledger: projector.ledger.clone(),
             store: projector.store.clone(),
             ledger_id: projector.ledger_id.clone(),
             board: projector.board.clone(),
+            counters: projector.counters.clone(),
             now: projector.now.clone(),
+            keeper,
             cursor: None,
             rows: Rows::default(),
         }
     }
 
+    /// Works whenever the partition is ours.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), ProjectorError> {
+        let mut tenure = self.keeper.watch();
+        while let Some(lease) = begin(&mut tenure, &stop).await {
+            let worked = self.work(&lease, &mut tenure, &stop).await;
+            self.leave(lease).await;
+            worked?;
+        }
+        Ok(())
+    }
+
+    /// Projects until the lease is lost or to be given back.
+    async fn work(
+        &mut self,
+        lease: &Lease,
+        tenure: &mut watch::Receiver<Tenure>,
+        stop: &CancellationToken,
+    ) -> Result<(), ProjectorError> {
         let mut head = self
             .ledger
             .watch(self.number)
             .map_err(|source| ProjectorError::Ledger { partition: self.number, source })?;
+        let held = Tenure::Held(lease.clone());
         let mut pause = FIRST_PAUSE;
-        while !stop.is_cancelled() {
+        while !stop.is_cancelled() && *tenure.borrow_and_update() == held {
             head.borrow_and_update();
-            let wait = match self.advance().await {
+            let wait = match self.advance(lease).await {
                 Ok(more) => {
                     self.moving();
                     pause = FIRST_PAUSE;
@@ -85,14 +109,34 @@ impl Partition {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
+                _ = tenure.changed() => {}
                 () = wait.over(&mut head) => {}
             }
         }
         Ok(())
     }
 
+    /// Forgets what was known under a lease, and gives it back if it is still ours.
+    async fn leave(&mut self, lease: Lease) {
+        self.cursor = None;
+        self.rows.clear();
+        self.board.forget(self.number);
+        if !self.keeper.end(&lease) {
+            return;
+        }
+        self.counters.lease(LeaseChange::Released);
+        if let Err(error) = self.store.release(lease).await {
+            // It runs out by itself.
+            tracing::warn!(
+                ledger.partition = self.number,
+                error = &error as &dyn std::error::Error,
+                "a lease could not be given back"
+            );
+        }
+    }
+
     /// Projects the next events; whether there were any.
-    async fn advance(&mut self) -> Result<bool, Obstacle> {
+    async fn advance(&mut self, lease: &Lease) -> Result<bool, Obstacle> {
         let partition = self.number;
         let cursor = self.cursor().await?;
         let recorded = self.ledger.read(partition, cursor.next, CHUNK).await;
@@ -101,7 +145,7 @@ impl Partition {
             self.board.wait(partition, None);
             return Ok(false);
         }
-        let projected = self.project(cursor, &recorded).await;
+        let projected = self.project(lease, cursor, &recorded).await;
         if projected.is_err() {
             // What the store has of it is read again, as after a start.
             self.cursor = None;
@@ -136,7 +180,12 @@ impl Partition {
     }
 
     /// Folds and commits events, up to the first that cannot be understood.
-    async fn project(&mut self, cursor: Cursor, recorded: &[Recorded]) -> Result<Option<Unreadable>, Obstacle> {
+    async fn project(
+        &mut self,
+        lease: &Lease,
+        cursor: Cursor,
+        recorded: &[Recorded],
+    ) -> Result<Option<Unreadable>, Obstacle> {
         let mut batch = Batch::new(self.number, cursor);
         let mut unreadable = None;
         for some in recorded.chunks(TURN) {
@@ -149,7 +198,7 @@ impl Partition {
             yield_now().await;
         }
         if !batch.is_empty() {
-            self.commit(batch).await?;
+            self.commit(lease, batch).await?;
         }
         Ok(unreadable)
     }
@@ -169,11 +218,15 @@ impl Partition {
         folded.map_err(|error| Obstacle::encode(self.number, error))
     }
 
-    async fn commit(&mut self, batch: Batch) -> Result<(), Obstacle> {
+    async fn commit(&mut self, lease: &Lease, batch: Batch) -> Result<(), Obstacle> {
         let end = batch.end();
-        let commit = batch.commit(&self.rows);
+        let commit = batch.commit(lease.clone(), &self.rows);
         let commit = commit.map_err(|error| Obstacle::encode(self.number, error))?;
         let committed = self.store.commit(commit).await;
+        if let Err(CommitError::Fenced { .. }) = committed {
+            self.counters.fenced(self.number);
+            self.keeper.doubt();
+        }
         committed.map_err(|error| Obstacle::commit(self.number, error))?;
         if self.rows.len() > CACHED_ROWS {
             self.rows.forget_idle();
@@ -206,6 +259,13 @@ impl Partition {
             );
         }
     }
+}
+
+/// Waits until a partition is ours; none if it is told to stop before.
+async fn begin(tenure: &mut watch::Receiver<Tenure>, stop: &CancellationToken) -> Option<Lease> {
+    let held = tenure.wait_for(|tenure| matches!(tenure, Tenure::Held(_)));
+    let held = stop.run_until_cancelled(held).await?.ok()?;
+    held.lease().cloned()
 }
 
 /// What a partition waits for.

@@ -35,7 +35,7 @@ pub struct Query {
     /// What was appended.
     pub ledger: Arc<dyn Ledger>,
     /// Rows and changes.
-    pub store: Store,
+    pub store: Arc<dyn Store>,
     /// Lets requests in.
     pub gate: Gate,
     /// Appends commands.

@@ -10,9 +10,11 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
+mod backend;
 mod layers;
 mod setting;
 
+pub use self::backend::{KafkaTopics, LedgerBackend, StateBackend};
 pub use self::layers::{Layers, Origin, SettingError, Values};
 pub use self::setting::{DOCUMENTED, SETTINGS, Setting, SettingFlags, did_you_mean};
 
@@ -32,6 +34,12 @@ pub struct Settings {
     pub ledger: LedgerBackend,
     /// What keeps the client table and the changes.
     pub state: StateBackend,
+    /// Partitions of a ledger in Kafka.
+    pub partitions: u32,
+    /// Whether topics are accepted that could lose acknowledged events.
+    pub accept_unsafe_topics: bool,
+    /// More settings of the Kafka client, by librdkafka's names.
+    pub kafka: BTreeMap<String, String>,
     /// Holds the token of the first start; made by it, mode 0600.
     pub admin_token_file: PathBuf,
     /// Where the key-encryption key comes from.
@@ -91,24 +99,6 @@ pub enum Role {
     Query,
 }
 
-/// What keeps the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LedgerBackend {
-    /// SQLite in the data directory.
-    Sqlite,
-    /// Memory: for measurements only, everything is lost when the process ends.
-    Memory,
-}
-
-/// What keeps the client table and the changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StateBackend {
-    /// SQLite in the data directory.
-    Sqlite,
-}
-
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -131,6 +121,9 @@ impl Settings {
             roles: values.roles()?,
             ledger: values.get("ledger")?,
             state: values.get("state")?,
+            partitions: values.get("partitions")?,
+            accept_unsafe_topics: values.switch("accept_unsafe_topics")?,
+            kafka: values.flat("kafka")?,
             admin_token_file: values.maybe("admin_token_file")?.unwrap_or_else(|| data_dir.join("admin-token")),
             kek: values.kek(&data_dir)?,
             http: Http {
@@ -147,6 +140,16 @@ impl Settings {
         })
     }
 
+    /// Whether something is kept in the data directory.
+    pub fn is_embedded(&self) -> bool {
+        !matches!(self.ledger, LedgerBackend::Kafka(_)) || self.state == StateBackend::Sqlite
+    }
+
+    /// Whether this process reads or writes the client table and the changes.
+    pub fn needs_state(&self) -> bool {
+        self.state == StateBackend::Sqlite || self.roles.iter().any(|role| *role != Role::Intake)
+    }
+
     /// The ledger of the embedded deployment.
     pub fn ledger_file(&self) -> PathBuf {
         self.data_dir.join(LEDGER_FILE)
@@ -155,6 +158,14 @@ impl Settings {
     /// The wrapped data keys of the embedded deployment.
     pub fn keys_file(&self) -> PathBuf {
         self.data_dir.join(KEYS_FILE)
+    }
+
+    /// Where the client table is, for messages.
+    pub fn state_place(&self) -> String {
+        match &self.state {
+            StateBackend::Sqlite => self.state_file().display().to_string(),
+            StateBackend::Postgres(_) => "the schema regledger_state in PostgreSQL".to_owned(),
+        }
     }
 
     /// The client table and the changes of the embedded deployment: derived, and made anew if it is missing.

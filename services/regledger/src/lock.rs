@@ -36,11 +36,7 @@ impl DataDirLock {
     /// # Errors
     /// If another process holds it, or it cannot be made.
     pub fn acquire_to_restore(data_dir: &Path) -> anyhow::Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data_dir)
-            .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+        make_data_dir(data_dir)?;
         let path = data_dir.join("lock");
         let file = OpenOptions::new()
             .write(true)
@@ -57,6 +53,15 @@ impl DataDirLock {
             Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
         }
     }
+}
+
+/// Makes the directory if it is missing, readable by its owner alone.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_data_dir(data_dir: &Path) -> anyhow::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+    made.with_context(|| format!("cannot make the data directory {}", data_dir.display()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! One process: opens its stores, runs its roles, serves HTTP, and takes everything down in order.
 
+mod backends;
+mod credentials;
 mod disk;
 mod http;
 mod metrics;
@@ -87,8 +89,9 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
     if settings.roles.contains(&Role::Projector) {
         checks.push(("projection", start_projector(&stores, &mut roles, &stop)?));
     }
-    let disk = disk::watch(settings, &stores.registry, &mut roles, &stop)?;
-    checks.push(("disk", disk));
+    if settings.is_embedded() {
+        checks.push(("disk", disk::watch(settings, &stores.registry, &mut roles, &stop)?));
+    }
     watch_stores(&stores, &mut roles, &streams);
     follow_directory(&stores, &mut roles, &stop);
     expire_keys(&stores, &mut roles, &stop);
@@ -117,12 +120,13 @@ fn start_projector(
     roles: &mut JoinSet<anyhow::Result<()>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<api::Reason> {
-    let clock = stores.clock.clone();
+    let (clock, ids) = (stores.clock.clone(), stores.clock.clone());
     let projector = projector::Projector::new(
         stores.ledger.clone(),
-        stores.store.clone(),
+        stores.state()?.clone(),
         &stores.directory.ledger_id(),
         move || clock.now(),
+        move || ids.new_id(),
         &stores.registry,
     )?;
     let status = projector.status();
@@ -142,11 +146,9 @@ fn follow_directory(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, st
 
 /// Ends the process once a store takes nothing any more, unless that is because it shuts down.
 fn watch_stores(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, shutdown: &CancellationToken) {
-    for (name, mut health) in [
-        ("ledger", stores.ledger.health()),
-        ("key store", stores.vault.health()),
-        ("state store", stores.store.health()),
-    ] {
+    let mut watched = vec![("ledger", stores.ledger.health()), ("key store", stores.vault.health())];
+    watched.extend(stores.state.as_ref().map(|state| ("state store", state.health())));
+    for (name, mut health) in watched {
         let shutdown = shutdown.clone();
         roles.spawn(async move {
             let ended = async { while health.changed().await.is_ok() {} };
@@ -208,7 +210,9 @@ impl Running {
                 Err(error) => tracing::error!(error = %error, "a role panicked"),
             }
         }
-        self.stores.store.close().await;
+        if let Some(state) = &self.stores.state {
+            state.close().await;
+        }
         self.stores.vault.close().await;
         tracing::info!("stopped");
     }

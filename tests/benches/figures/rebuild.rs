@@ -8,10 +8,11 @@ use std::time::Instant;
 use acceptance::tool;
 use jiff::Timestamp;
 use ledger::{Ledger, SqliteLedger};
-use projection::Store;
+use projection::{SqliteStore, Store};
 use projector::Projector;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::bench::{Bench, child as child_of_itself, settle, text};
 use crate::history::{History, remove_state};
@@ -63,9 +64,11 @@ async fn rebuild(data_dir: &Path, ledger_id: &str) -> f64 {
     let options = sqlite::Options::default;
     let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&data_dir.join("ledger.db"), options()).unwrap());
     let head = ledger.head(0).await.unwrap();
-    let store = Store::open(&data_dir.join("state.db"), ledger_id, 1, READERS, options()).unwrap();
+    let store = SqliteStore::open(&data_dir.join("state.db"), ledger_id, 1, READERS, options()).unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
     let mut heads = store.watch();
-    let projector = Projector::new(ledger, store.clone(), ledger_id, Timestamp::now, &Registry::new()).unwrap();
+    let projector =
+        Projector::new(ledger, store.clone(), ledger_id, Timestamp::now, Uuid::now_v7, &Registry::new()).unwrap();
     let stop = CancellationToken::new();
     let begin = Instant::now();
     let running = tokio::spawn(projector.run(stop.clone()));

@@ -67,13 +67,15 @@ async fn the_metrics_of_the_contract_are_there_with_bounded_labels() {
     let (is_clean, said) = with_input(promtool, &text);
     assert!(is_clean, "{said}");
     let samples = samples(&text);
-    let due: [(&str, &[&str]); 18] = [
+    let due: [(&str, &[&str]); 20] = [
         ("regledger_notifications_total", &["integration", "outcome", "source"]),
         ("regledger_ledger_append_seconds_count", &[]),
         ("regledger_ledger_batch_events_count", &[]),
         ("regledger_ledger_position", &["partition"]),
         ("regledger_projection_position", &["partition"]),
         ("regledger_projection_lag_seconds", &["partition"]),
+        ("regledger_lease_changes_total", &["change"]),
+        ("regledger_fenced_total", &["partition"]),
         ("regledger_clients", &["integration", "state"]),
         ("regledger_stream_subscribers", &[]),
         ("regledger_stream_delay_seconds_count", &[]),

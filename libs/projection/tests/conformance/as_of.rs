@@ -114,7 +114,7 @@ fn moments(replays: &[Replay; 2]) -> Vec<(AsOf, [usize; 2])> {
 
 /// Two partitions, told in any way, looked at in any way: `page` clients at a time.
 pub async fn the_table_as_of_then_is_what_it_was(
-    store: &Store,
+    store: &dyn Store,
     [first, second]: [Steps; 2],
     filter: ClientFilter,
     page: usize,
@@ -135,7 +135,7 @@ pub async fn the_table_as_of_then_is_what_it_was(
     }
 }
 
-async fn read_all(store: &Store, as_of: &AsOf, filter: &ClientFilter, page: usize) -> Vec<ListedClient> {
+async fn read_all(store: &dyn Store, as_of: &AsOf, filter: &ClientFilter, page: usize) -> Vec<ListedClient> {
     let mut found: Vec<ListedClient> = Vec::new();
     loop {
         let after = found.last().map(|listed| listed.at);

@@ -47,7 +47,7 @@ fn filters() -> Vec<ClientFilter> {
     filters
 }
 
-pub async fn filters_find_what_they_describe(store: &Store) {
+pub async fn filters_find_what_they_describe(store: &dyn Store) {
     let story = variety();
     story.commit_to(store).await;
     let table = story.table();
@@ -66,7 +66,7 @@ pub async fn filters_find_what_they_describe(store: &Store) {
     assert_eq!(store.client("c".to_owned()).await.unwrap(), None);
 }
 
-pub async fn pages_are_stable_while_rows_are_written(store: &Store) {
+pub async fn pages_are_stable_while_rows_are_written(store: &dyn Store) {
     let mut stories = [Story::with_directory(), Story::new(1)];
     let mut ids = Vec::new();
     for story in &mut stories {
@@ -95,10 +95,10 @@ pub async fn pages_are_stable_while_rows_are_written(store: &Store) {
     assert_eq!(seen, ids);
 }
 
-pub async fn the_latest_installation_of_a_tenant_is_known(store: &Store) {
+pub async fn the_latest_installation_of_a_tenant_is_known(store: &dyn Store) {
     let mut story = Story::with_directory();
     story.commit_to(store).await;
-    let latest = async |store: &Store| -> Vec<Option<bool>> {
+    let latest = async |store: &dyn Store| -> Vec<Option<bool>> {
         let all = store.clients(ClientFilter::default(), None, ALL).await.unwrap();
         all.into_iter().map(|listed| listed.client.latest).collect()
     };
@@ -117,7 +117,7 @@ pub async fn the_latest_installation_of_a_tenant_is_known(store: &Store) {
     }
 }
 
-pub async fn departments_are_forgotten_when_they_leave(store: &Store) {
+pub async fn departments_are_forgotten_when_they_leave(store: &dyn Store) {
     let mut story = Story::with_directory();
     story.commit_to(store).await;
     let notice = Notice::default();
@@ -141,7 +141,7 @@ pub async fn departments_are_forgotten_when_they_leave(store: &Store) {
     }
 }
 
-pub async fn clients_are_counted_by_state(store: &Store) {
+pub async fn clients_are_counted_by_state(store: &dyn Store) {
     variety().commit_to(store).await;
     let count = |integration: &str, state: ClientState, clients| ClientCount {
         integration: integration.to_owned(),

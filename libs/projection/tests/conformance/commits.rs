@@ -1,22 +1,25 @@
 //! Commits: whole or not at all, once, and in order.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use jiff::Timestamp;
-use projection::{Commit, CommitError, Cursor, Place, Store, StoreError, StoredChange, WrittenRow};
+use projection::{Commit, CommitError, Cursor, LeaseError, Place, Store, StoreError, StoredChange, WrittenRow};
 use registration::command::{Command, Outcome, Refusal};
 use registration::directory::{DEFAULT_DOMAIN, Token, TokenRow};
 use registration::{Kind, Row, RowKey};
 
-use super::PARTITIONS;
 use super::story::{Notice, Story, start, variety};
+use super::{PARTITIONS, claim_all, lease};
 
 /// More than any test commits.
 const ALL: usize = 10_000;
 
-async fn changes(store: &Store, partition: u32) -> Vec<StoredChange> {
+async fn changes(store: &dyn Store, partition: u32) -> Vec<StoredChange> {
     store.changes(partition, (0, 0), u64::MAX, ALL).await.unwrap()
 }
 
-pub async fn a_new_store_is_empty(store: &Store) {
+pub async fn a_new_store_is_empty(store: &dyn Store) {
     let beginning = Cursor { next: 0, ledger_time: Timestamp::MIN };
     for partition in 0..PARTITIONS {
         assert_eq!(store.cursor(partition).await.unwrap(), beginning, "partition {partition}");
@@ -30,7 +33,7 @@ pub async fn a_new_store_is_empty(store: &Store) {
     assert_eq!(store.row(RowKey::new(Kind::Client, "c")).await.unwrap(), None);
 }
 
-pub async fn rows_round_trip_by_kind(store: &Store) {
+pub async fn rows_round_trip_by_kind(store: &dyn Store) {
     let mut story = variety();
     story.quarantine("q1", 0, start());
     let token = Token {
@@ -74,7 +77,7 @@ pub async fn rows_round_trip_by_kind(store: &Store) {
     assert_eq!(store.rows(keys).await.unwrap(), expected);
 }
 
-pub async fn a_commit_is_visible_as_a_whole(store: &Store) {
+pub async fn a_commit_is_visible_as_a_whole(store: &dyn Store) {
     let mut story = Story::with_directory();
     story.commit_to(store).await;
     let commit = story.notice(Notice { adds: Some(3), ..Notice::default() }).clone();
@@ -99,7 +102,7 @@ pub async fn a_commit_is_visible_as_a_whole(store: &Store) {
     assert_eq!(store.changes(0, (3, 0), 4, ALL).await.unwrap(), [expected]);
 }
 
-pub async fn a_stale_cursor_is_fenced(store: &Store) {
+pub async fn a_stale_cursor_is_fenced(store: &dyn Store) {
     let mut story = Story::new(1);
     story.notice(Notice { adds: Some(3), ..Notice::default() });
     story.notice(Notice { adds: Some(4), ..Notice::default() });
@@ -120,7 +123,7 @@ pub async fn a_stale_cursor_is_fenced(store: &Store) {
     assert_eq!(*store.watch().borrow(), [0, 2]);
 }
 
-pub async fn a_commit_that_contradicts_itself_is_refused(store: &Store) {
+pub async fn a_commit_that_contradicts_itself_is_refused(store: &dyn Store) {
     let mut story = Story::new(0);
     let good = story.notice(Notice { adds: Some(3), ..Notice::default() }).clone();
     let twice = [good.changes.clone(), good.changes.clone()].concat();
@@ -139,20 +142,20 @@ pub async fn a_commit_that_contradicts_itself_is_refused(store: &Store) {
     store.commit(good).await.unwrap();
 }
 
-pub async fn nothing_is_visible_before_its_cursor(store: Store) {
+pub async fn nothing_is_visible_before_its_cursor(store: Arc<dyn Store>) {
     let mut story = Story::new(0);
     for tenant in 0..200 {
         story.notice(Notice { tenant, ..Notice::default() });
     }
     let writer = tokio::spawn({
         let store = store.clone();
-        async move { story.commit_to(&store).await }
+        async move { story.commit_to(&*store).await }
     });
     let mut heads = store.watch();
     while heads.borrow_and_update()[0] < 200 {
         let told = heads.borrow()[0];
         // Each notice is one change, so what is visible can be counted.
-        let visible = changes(&store, 0).await.len() as u64;
+        let visible = changes(&*store, 0).await.len() as u64;
         let clients = store.clients(Default::default(), None, ALL).await.unwrap().len() as u64;
         let cursor = store.cursor(0).await.unwrap().next;
         assert!(told <= visible && visible <= clients && clients <= cursor, "{told} {visible} {clients} {cursor}");
@@ -160,7 +163,7 @@ pub async fn nothing_is_visible_before_its_cursor(store: Store) {
     writer.await.unwrap();
 }
 
-pub async fn changes_are_read_in_order_and_within_limits(store: &Store) {
+pub async fn changes_are_read_in_order_and_within_limits(store: &dyn Store) {
     let story = variety();
     story.commit_to(store).await;
     let places = |changes: &[StoredChange]| -> Vec<(u64, u16)> {
@@ -181,7 +184,7 @@ pub async fn changes_are_read_in_order_and_within_limits(store: &Store) {
     assert_eq!(changes(store, 1).await, []);
 }
 
-pub async fn a_row_has_a_history(store: &Store) {
+pub async fn a_row_has_a_history(store: &dyn Store) {
     let story = variety();
     story.commit_to(store).await;
     let client = RowKey::new(Kind::Client, &story.client_ids()[0]);
@@ -195,27 +198,39 @@ pub async fn a_row_has_a_history(store: &Store) {
     assert_eq!(store.history(RowKey::new(Kind::Client, "c"), None, ALL).await.unwrap(), []);
 }
 
-pub async fn a_store_that_is_opened_again_has_everything(open: impl AsyncFn(&'static str) -> Store) {
+pub async fn a_store_that_is_opened_again_has_everything(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     let first = open("durable").await;
+    claim_all(&*first).await;
     let mut story = variety();
-    story.commit_to(&first).await;
-    let everything = async |store: &Store| {
+    story.commit_to(&*first).await;
+    let everything = async |store: &dyn Store| {
         let clients = store.clients(Default::default(), None, ALL).await.unwrap();
         (store.cursor(0).await.unwrap(), changes(store, 0).await, clients)
     };
-    let before = everything(&first).await;
+    let before = everything(&*first).await;
     first.close().await;
     let closed = first.commit(nothing(0, before.0.next)).await;
     assert!(matches!(closed, Err(CommitError::Closed)), "{closed:?}");
+    let renewed = first.renew(vec![lease(0)], Duration::from_secs(1)).await;
+    assert!(matches!(renewed, Err(LeaseError::Closed)), "{renewed:?}");
     drop(first);
 
     let again = open("durable").await;
-    assert_eq!(everything(&again).await, before);
+    assert_eq!(everything(&*again).await, before);
     assert_eq!(again.watch().borrow()[0], before.0.next);
+    claim_all(&*again).await;
     again.commit(story.notice(Notice::default()).clone()).await.unwrap();
 }
 
 /// A commit of no rows and no changes.
 fn nothing(partition: u32, at: u64) -> Commit {
-    Commit { partition, expected: at, next: at, ledger_time: start(), rows: Vec::new(), changes: Vec::new() }
+    Commit {
+        partition,
+        lease: lease(partition),
+        expected: at,
+        next: at,
+        ledger_time: start(),
+        rows: Vec::new(),
+        changes: Vec::new(),
+    }
 }

@@ -8,7 +8,7 @@ use super::story::{INTEGRATIONS, Story, start};
 
 const ALL: usize = 10_000;
 
-pub async fn held_messages_are_listed_and_counted(store: &Store) {
+pub async fn held_messages_are_listed_and_counted(store: &dyn Store) {
     let mut story = Story::with_directory();
     let hours = |hours| start() + SignedDuration::from_hours(hours);
     story.quarantine("q1", 0, hours(1));

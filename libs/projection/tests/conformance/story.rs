@@ -9,6 +9,8 @@ use registration::quarantine::QuarantineReceive;
 use registration::{Envelope, Event, Kind, Placed, Row, RowKey, Rows, Sealed, fold};
 use uuid::Uuid;
 
+use super::lease;
+
 pub const INTEGRATIONS: [&str; 2] = ["acme-lab", "acme-pay"];
 
 /// What a notice says.
@@ -135,6 +137,7 @@ impl Story {
         self.rows.settle();
         Commit {
             partition: self.partition,
+            lease: lease(self.partition),
             expected: self.next,
             next: self.next + 1,
             ledger_time: placed.recorded_time,
@@ -157,7 +160,7 @@ impl Story {
     }
 
     /// Commits everything, event by event.
-    pub async fn commit_to(&self, store: &Store) {
+    pub async fn commit_to(&self, store: &dyn Store) {
         for commit in &self.commits {
             store.commit(commit.clone()).await.unwrap();
         }

@@ -75,6 +75,7 @@ fn a_row_is_found_by_its_columns() {
                 integration: Some("acme-lab"),
                 tenant: Some("provetcloud.com/1234"),
                 state: Some("active"),
+                terms: &[1, 2],
                 ..place(2)
             },
         ),

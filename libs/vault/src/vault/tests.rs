@@ -5,18 +5,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{self, Waker};
 
 use rusqlite::{Connection, ffi};
-use sqlite::{Commit, WriteError};
+use sqlite::{Commit, Options};
 use tempfile::TempDir;
 
 use super::*;
+use crate::{KeyStoreError, SqliteKeys};
 
 const LEDGER: &str = "ledger";
 
-fn open(folder: &TempDir, commit: Commit) -> Vault {
+async fn open(folder: &TempDir, commit: Commit) -> Vault {
     let kek = folder.path().join("kek");
     let kek = Kek::create_file(&kek).or_else(|_| Kek::from_file(&kek)).unwrap();
     let options = Options { commit, ..Options::default() };
-    Vault::open_with(&folder.path().join("keys.db"), kek, LEDGER, options).unwrap()
+    let keys = SqliteKeys::open_with(&folder.path().join("keys.db"), options).unwrap();
+    Vault::open(Arc::new(keys), kek, LEDGER).await.unwrap()
 }
 
 fn kids(folder: &TempDir) -> Vec<String> {
@@ -52,9 +54,9 @@ fn failing_once(code: i32, persisted: bool) -> Commit {
 #[tokio::test]
 async fn a_key_that_could_not_be_written_is_not_handed_out_and_the_next_one_is() {
     let folder = TempDir::new().unwrap();
-    let vault = open(&folder, failing_once(ffi::SQLITE_FULL, false));
+    let vault = open(&folder, failing_once(ffi::SQLITE_FULL, false)).await;
     let refused = vault.data_key(&tenant(1), now()).await;
-    assert!(matches!(refused, Err(VaultError::Write(WriteError::Rejected { .. }))), "{refused:?}");
+    assert!(matches!(refused, Err(VaultError::Make(KeyStoreError::Rejected { .. }))), "{refused:?}");
     assert_eq!(kids(&folder), Vec::<String>::new());
     let key = vault.data_key(&tenant(1), now()).await.unwrap();
     assert_eq!(kids(&folder), [key.kid()]);
@@ -63,9 +65,9 @@ async fn a_key_that_could_not_be_written_is_not_handed_out_and_the_next_one_is()
 #[tokio::test]
 async fn a_key_whose_write_failed_but_persisted_is_found_by_the_next_call() {
     let folder = TempDir::new().unwrap();
-    let vault = open(&folder, failing_once(ffi::SQLITE_IOERR, true));
+    let vault = open(&folder, failing_once(ffi::SQLITE_IOERR, true)).await;
     let unknown = vault.data_key(&tenant(1), now()).await;
-    assert!(matches!(unknown, Err(VaultError::Write(WriteError::Unknown { .. }))), "{unknown:?}");
+    assert!(matches!(unknown, Err(VaultError::Make(KeyStoreError::Unknown { .. }))), "{unknown:?}");
     let key = vault.data_key(&tenant(1), now()).await.unwrap();
     assert_eq!(kids(&folder), [key.kid()]);
 }
@@ -83,7 +85,7 @@ async fn make_at_once(folder: &TempDir, subjects: &[Subject]) -> (Vec<String>, u
             connection.execute_batch("COMMIT")
         })
     };
-    let vault = open(folder, commit);
+    let vault = open(folder, commit).await;
     let held = gate.lock();
     let mut calls: Vec<_> = subjects.iter().map(|s| Box::pin(vault.make(s, now()))).collect();
     for call in &mut calls {
@@ -118,7 +120,7 @@ async fn first_notices_of_one_tenant_share_a_key() {
 #[tokio::test]
 async fn a_known_tenants_key_is_at_hand_without_the_key_store() {
     let folder = TempDir::new().unwrap();
-    let vault = open(&folder, Options::default().commit);
+    let vault = open(&folder, Options::default().commit).await;
     let key = vault.data_key(&tenant(1), now()).await.unwrap();
     let kid = key.kid().to_owned();
     let database = Connection::open(folder.path().join("keys.db")).unwrap();
@@ -129,7 +131,7 @@ async fn a_known_tenants_key_is_at_hand_without_the_key_store() {
 #[tokio::test]
 async fn while_keys_cannot_be_made_the_vault_says_why_and_then_no_longer() {
     let folder = TempDir::new().unwrap();
-    let vault = open(&folder, failing_once(ffi::SQLITE_FULL, false));
+    let vault = open(&folder, failing_once(ffi::SQLITE_FULL, false)).await;
     let health = vault.health();
     assert_eq!(*health.borrow(), None);
     vault.data_key(&tenant(1), now()).await.unwrap_err();

@@ -12,7 +12,7 @@ const CANARY: &[u8] = b"canary-7d1f0c55-secret";
 #[tokio::test]
 async fn printing_shows_no_key() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let key = vault.data_key(&tenant("provetcloud.com/1"), day(0)).await.unwrap();
     let text = fs::read_to_string(place.path("kek")).unwrap();
     let kek = BASE64.decode(text.trim_end().as_bytes()).unwrap();
@@ -31,7 +31,7 @@ async fn printing_shows_no_key() {
 #[tokio::test]
 async fn nothing_of_a_plaintext_or_the_key_encryption_key_is_in_the_key_store() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     for subject in [tenant("provetcloud.com/1"), quarantined("message", day(30))] {
         let key = vault.data_key(&subject, day(0)).await.unwrap();
         vault.seal(&key, &field("client_secret"), CANARY).unwrap();
@@ -58,7 +58,7 @@ async fn nothing_of_a_plaintext_or_the_key_encryption_key_is_in_the_key_store() 
 #[tokio::test]
 async fn the_files_of_the_key_store_are_their_owners_alone() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     vault.data_key(&tenant("provetcloud.com/1"), day(0)).await.unwrap();
     for name in ["keys.db", "keys.db-wal", "keys.db-shm"] {
         let mode = fs::metadata(place.path(name)).unwrap().permissions().mode();

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use rstest::rstest;
 use tempfile::TempDir;
-use vault::{Kek, KekError, Vault};
+use vault::{Kek, KekError, SqliteKeys, Vault};
 
 use super::{LEDGER, Place};
 
@@ -24,19 +25,20 @@ fn command(script: &str) -> Result<Kek, KekError> {
 }
 
 /// Both keys open the same key store.
-fn same(one: Kek, other: Kek) -> bool {
+async fn same(one: Kek, other: Kek) -> bool {
     let folder = TempDir::new().unwrap();
-    let path = folder.path().join("keys.db");
-    Vault::open(&path, one, LEDGER).unwrap();
-    Vault::open(&path, other, LEDGER).is_ok()
+    let keys = Arc::new(SqliteKeys::open(&folder.path().join("keys.db")).unwrap());
+    Vault::open(keys.clone(), one, LEDGER).await.unwrap();
+    Vault::open(keys, other, LEDGER).await.is_ok()
 }
 
 #[rstest]
 #[case::bare(KEY.to_owned())]
 #[case::newline(format!("{KEY}\n"))]
 #[case::windows_newline(format!("{KEY}\r\n"))]
-fn a_key_is_base64_with_or_without_a_newline(#[case] text: String) {
-    assert!(same(read(&text, 0o600).unwrap(), read(KEY, 0o400).unwrap()));
+#[tokio::test]
+async fn a_key_is_base64_with_or_without_a_newline(#[case] text: String) {
+    assert!(same(read(&text, 0o600).unwrap(), read(KEY, 0o400).unwrap()).await);
 }
 
 #[rstest]
@@ -81,13 +83,13 @@ fn a_missing_key_file_is_told_from_an_unreadable_one() {
     assert!(matches!(unreadable, Err(KekError::File { .. })), "a folder: {unreadable:?}");
 }
 
-#[test]
-fn a_new_key_file_is_its_owners_alone_and_gives_the_key_it_was_made_with() {
+#[tokio::test]
+async fn a_new_key_file_is_its_owners_alone_and_gives_the_key_it_was_made_with() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("kek");
     let made = Kek::create_file(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(same(made, Kek::from_file(&path).unwrap()));
+    assert!(same(made, Kek::from_file(&path).unwrap()).await);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft stays behind");
 }
 
@@ -101,8 +103,8 @@ fn a_key_file_is_never_overwritten() {
     assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 1, "no draft stays behind");
 }
 
-#[test]
-fn of_several_that_make_a_key_file_at_once_one_does_and_all_read_the_same() {
+#[tokio::test]
+async fn of_several_that_make_a_key_file_at_once_one_does_and_all_read_the_same() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("kek");
     let made = std::thread::scope(|scope| {
@@ -113,14 +115,14 @@ fn of_several_that_make_a_key_file_at_once_one_does_and_all_read_the_same() {
     assert_eq!(made.len(), 1);
     assert!(refused.iter().all(|result| matches!(result, Err(KekError::Exists { .. }))));
     for kek in made {
-        assert!(same(kek.unwrap(), Kek::from_file(&path).unwrap()));
+        assert!(same(kek.unwrap(), Kek::from_file(&path).unwrap()).await);
     }
 }
 
-#[test]
-fn a_command_gives_the_key_on_its_standard_output() {
+#[tokio::test]
+async fn a_command_gives_the_key_on_its_standard_output() {
     let kek = command(&format!("echo {KEY}")).unwrap();
-    assert!(same(kek, read(KEY, 0o600).unwrap()));
+    assert!(same(kek, read(KEY, 0o600).unwrap()).await);
 }
 
 #[test]

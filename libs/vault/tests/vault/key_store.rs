@@ -2,28 +2,27 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use tokio::task::JoinSet;
-use vault::{Kek, OpenError, Subject, UnsealError, Vault, VaultError};
+use vault::{Kek, KeyStoreError, OpenError, SqliteKeys, Subject, UnsealError, VaultError};
 
 use super::{LEDGER, Place, day, field, quarantined, tenant};
 
-#[test]
-fn another_key_encryption_key_is_refused() {
+#[tokio::test]
+async fn another_key_encryption_key_is_refused() {
     let place = Place::new();
-    place.open();
+    place.open().await;
     let other = Kek::create_file(&place.path("another kek")).unwrap();
-    let opened = Vault::open(&place.path("keys.db"), other, LEDGER);
+    let opened = place.try_open(other, LEDGER).await;
     assert!(matches!(opened, Err(OpenError::WrongKek { .. })), "{opened:?}");
-    place.open();
+    place.open().await;
 }
 
-#[test]
-fn the_key_store_of_another_ledger_is_refused() {
+#[tokio::test]
+async fn the_key_store_of_another_ledger_is_refused() {
     let place = Place::new();
-    place.open();
-    let opened = place.try_open("another ledger");
+    place.open().await;
+    let opened = place.try_open(place.kek(), "another ledger").await;
     match opened {
         Err(OpenError::OtherLedger { found, expected, .. }) => {
             assert_eq!((found.as_str(), expected.as_str()), (LEDGER, "another ledger"));
@@ -32,38 +31,25 @@ fn the_key_store_of_another_ledger_is_refused() {
     }
 }
 
-#[test]
-fn a_key_store_tells_its_ledger_without_a_key() {
-    let place = Place::new();
-    let path = place.path("keys.db");
-    assert_eq!(Vault::ledger_of(&path).unwrap(), None, "no file");
-    assert!(!path.exists(), "looking makes none");
-    fs::write(&path, "").unwrap();
-    assert_eq!(Vault::ledger_of(&path).unwrap(), None, "an empty file");
-    place.open();
-    assert_eq!(Vault::ledger_of(&path).unwrap().as_deref(), Some(LEDGER));
-}
-
 #[tokio::test]
-async fn a_key_store_tells_whether_something_was_sealed() {
+async fn a_key_store_tells_its_ledger_without_a_key() {
     let place = Place::new();
-    let vault = place.open();
-    let path = place.path("keys.db");
-    assert!(!Vault::was_used(&path).unwrap());
-    vault.data_key(&tenant("provetcloud.com/1"), day(1)).await.unwrap();
-    assert!(Vault::was_used(&path).unwrap());
+    fs::write(place.path("keys.db"), "").unwrap();
+    assert_eq!(place.keys().belonging().await.unwrap(), None, "an empty file");
+    place.open().await;
+    assert_eq!(place.keys().belonging().await.unwrap().unwrap().ledger, LEDGER);
 }
 
 #[test]
 fn what_is_no_key_store_is_refused() {
     let place = Place::new();
     fs::write(place.path("keys.db"), "keys: under the mat").unwrap();
-    let opened = place.try_open(LEDGER);
-    assert!(matches!(opened, Err(OpenError::Database(_))), "{opened:?}");
+    let opened = SqliteKeys::open(&place.path("keys.db"));
+    assert!(matches!(opened, Err(ref error) if error.is_damage()), "{:?}", opened.err());
 }
 
-#[test]
-fn a_damaged_fingerprint_key_is_noticed_at_once() {
+#[tokio::test]
+async fn a_damaged_fingerprint_key_is_noticed_at_once() {
     for damage in [
         "UPDATE fingerprint_key SET wrapped = zeroblob(60)",
         "UPDATE fingerprint_key SET wrapped = x'00'",
@@ -71,9 +57,9 @@ fn a_damaged_fingerprint_key_is_noticed_at_once() {
         "DELETE FROM fingerprint_key",
     ] {
         let place = Place::new();
-        place.open();
+        place.open().await;
         place.database().execute(damage, []).unwrap();
-        let opened = place.try_open(LEDGER);
+        let opened = place.try_open(place.kek(), LEDGER).await;
         assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{damage}: {opened:?}");
     }
 }
@@ -82,7 +68,7 @@ fn a_damaged_fingerprint_key_is_noticed_at_once() {
 async fn a_data_key_is_durable_when_it_is_handed_out() {
     let place = Place::new();
     let subject = tenant("provetcloud.com/1");
-    let vault = place.open();
+    let vault = place.open().await;
     let key = vault.data_key(&subject, day(0)).await.unwrap();
     let envelope = vault.seal(&key, &field("client_secret"), b"secret").unwrap();
 
@@ -91,7 +77,7 @@ async fn a_data_key_is_durable_when_it_is_handed_out() {
     for name in ["kek", "keys.db", "keys.db-wal"] {
         fs::copy(place.path(name), copy.path(name)).unwrap();
     }
-    let again = copy.open();
+    let again = copy.open().await;
     assert_eq!(again.data_key(&subject, day(1)).await.unwrap().kid(), key.kid());
     let opened = again.open_envelope(&subject, &field("client_secret"), &envelope).await;
     assert_eq!(opened.unwrap().as_slice(), b"secret");
@@ -100,7 +86,7 @@ async fn a_data_key_is_durable_when_it_is_handed_out() {
 #[tokio::test]
 async fn a_subject_keeps_its_key_and_shares_it_with_nobody() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let subjects = [
         tenant("provetcloud.com/1"),
         tenant("provetcloud.com/2"),
@@ -113,7 +99,7 @@ async fn a_subject_keeps_its_key_and_shares_it_with_nobody() {
         assert_eq!(key.subject(), subject);
         kids.push(key.kid().to_owned());
     }
-    let again = place.open();
+    let again = place.open().await;
     for (subject, kid) in subjects.iter().zip(&kids) {
         for vault in [&vault, &again] {
             assert_eq!(vault.data_key(subject, day(1)).await.unwrap().kid(), kid, "{subject:?}");
@@ -128,7 +114,7 @@ async fn a_subject_keeps_its_key_and_shares_it_with_nobody() {
 async fn every_key_of_a_subject_opens_what_it_has_sealed() {
     let place = Place::new();
     let subject = tenant("provetcloud.com/1");
-    let vault = place.open();
+    let vault = place.open().await;
     let key = vault.data_key(&subject, day(0)).await.unwrap();
     let envelope = vault.seal(&key, &field("client_secret"), b"secret").unwrap();
     // As if another intake's key had come first.
@@ -138,7 +124,7 @@ async fn every_key_of_a_subject_opens_what_it_has_sealed() {
         .database()
         .execute("INSERT INTO data_key SELECT 1, 'other', kind, name, made, expires, wrapped FROM data_key", [])
         .unwrap();
-    let again = place.open();
+    let again = place.open().await;
     let first = again.data_key(&subject, day(0)).await;
     assert!(matches!(first, Err(VaultError::Damaged { ref kid }) if kid == "other"), "{first:?}");
     let opened = again.open_envelope(&subject, &field("client_secret"), &envelope).await;
@@ -155,7 +141,7 @@ async fn a_key_whose_row_was_changed_is_damage() {
         "UPDATE data_key SET kid = 'other'",
     ] {
         let place = Place::new();
-        let vault = place.open();
+        let vault = place.open().await;
         for id in ["message", "other"] {
             vault.data_key(&quarantined(id, day(30)), day(0)).await.unwrap();
             place.database().execute("DELETE FROM data_key WHERE name = 'other'", []).unwrap();
@@ -174,7 +160,7 @@ async fn a_key_whose_row_was_changed_is_damage() {
 #[tokio::test]
 async fn quarantine_keys_expire_and_then_there_is_no_key() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let subjects: [Subject; 3] =
         [quarantined("early", day(30)), quarantined("late", day(31)), tenant("provetcloud.com/1")];
     let mut envelopes = Vec::new();
@@ -203,7 +189,7 @@ async fn quarantine_keys_expire_and_then_there_is_no_key() {
 #[tokio::test]
 async fn the_bytes_of_an_expired_key_are_gone_from_the_files() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     // So many that pages are split and merged, and more than one transaction destroys.
     for few in (0..1600).collect::<Vec<_>>().chunks(400) {
         let subjects = few.iter().map(|n| match n % 16 {
@@ -262,38 +248,21 @@ fn wrapped_keys(place: &Place) -> Vec<(Option<i64>, Vec<u8>)> {
 #[tokio::test]
 async fn an_expiry_that_a_reader_holds_up_says_so_and_is_completed_later() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     vault.data_key(&quarantined("message", day(30)), day(0)).await.unwrap();
     let reader = place.database();
     reader.execute_batch("BEGIN; SELECT count(*) FROM data_key").unwrap();
     let expired = vault.expire(day(30)).await;
-    assert!(matches!(expired, Err(VaultError::Lingering)), "{expired:?}");
+    assert!(matches!(expired, Err(VaultError::Expire(KeyStoreError::Lingering))), "{expired:?}");
     reader.execute_batch("COMMIT").unwrap();
     assert_eq!(vault.expire(day(30)).await.unwrap(), 0);
     assert!(fs::read(place.path("keys.db-wal")).unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_backup_has_every_key_and_is_its_owners_alone() {
-    let place = Place::new();
-    let subject = tenant("provetcloud.com/1");
-    let vault = place.open();
-    let key = vault.data_key(&subject, day(0)).await.unwrap();
-    let copy = Place(tempfile::tempdir().unwrap());
-    fs::copy(place.path("kek"), copy.path("kek")).unwrap();
-    vault.backup_to(&copy.path("keys.db")).await.unwrap();
-    let mode = fs::metadata(copy.path("keys.db")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(copy.open().data_key(&subject, day(1)).await.unwrap().kid(), key.kid());
-
-    let again = vault.backup_to(&copy.path("keys.db")).await;
-    assert!(matches!(again, Err(VaultError::Backup { .. })), "an earlier one is not overwritten");
-}
-
-#[tokio::test]
 async fn a_closed_vault_opens_envelopes_and_makes_no_keys() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let subject = tenant("provetcloud.com/1");
     let key = vault.data_key(&subject, day(0)).await.unwrap();
     let envelope = vault.seal(&key, &field("client_secret"), b"secret").unwrap();
@@ -301,5 +270,5 @@ async fn a_closed_vault_opens_envelopes_and_makes_no_keys() {
     let opened = vault.open_envelope(&subject, &field("client_secret"), &envelope).await;
     assert_eq!(opened.unwrap().as_slice(), b"secret");
     let refused = vault.data_key(&tenant("provetcloud.com/2"), day(0)).await;
-    assert!(matches!(refused, Err(VaultError::Write(sqlite::WriteError::Closed))), "{refused:?}");
+    assert!(matches!(refused, Err(VaultError::Make(KeyStoreError::Closed))), "{refused:?}");
 }

@@ -1,17 +1,20 @@
 //! The vault from outside: what it seals, keeps, gives away and destroys.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod conforming;
 mod hiding;
+mod kafka_keys;
 mod kek;
 mod key_store;
 mod sealing;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan};
 use tempfile::TempDir;
 use uuid::Uuid;
-use vault::{Context, Kek, OpenError, Subject, Vault};
+use vault::{Context, Kek, KeyStore, OpenError, SqliteKeys, Subject, Vault};
 
 const LEDGER: &str = "01980000-0000-7000-8000-000000000001";
 const EVENT: Uuid = Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0002);
@@ -34,12 +37,16 @@ impl Place {
         Kek::from_file(&self.path("kek")).unwrap()
     }
 
-    fn open(&self) -> Vault {
-        self.try_open(LEDGER).unwrap()
+    async fn open(&self) -> Vault {
+        self.try_open(self.kek(), LEDGER).await.unwrap()
     }
 
-    fn try_open(&self, ledger: &str) -> Result<Vault, OpenError> {
-        Vault::open(&self.path("keys.db"), self.kek(), ledger)
+    async fn try_open(&self, kek: Kek, ledger: &str) -> Result<Vault, OpenError> {
+        Vault::open(self.keys(), kek, ledger).await
+    }
+
+    fn keys(&self) -> Arc<dyn KeyStore> {
+        Arc::new(SqliteKeys::open(&self.path("keys.db")).unwrap())
     }
 
     /// A look at the key store behind the vault's back.

@@ -18,7 +18,7 @@ async fn seal(vault: &Vault, subject: &Subject, context: &Context<'_>, plaintext
 fn what_was_sealed_opens() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let place = Place::new();
-    let vault = place.open();
+    let vault = runtime.block_on(place.open());
     proptest!(|(name in ".{0,40}", event: u128, at in ".{0,20}", plaintext: Vec<u8>)| {
         let context = Context { event: Uuid::from_u128(event), field: &at };
         for subject in [tenant(&name), quarantined(&name, day(30))] {
@@ -41,7 +41,7 @@ fn what_was_sealed_opens() {
 #[tokio::test]
 async fn an_envelope_opens_nowhere_else(#[case] subject: Subject, #[case] event: Uuid, #[case] name: &str) {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let envelope = seal(&vault, &tenant("provetcloud.com/1"), &field("client_secret"), b"secret").await;
     vault.data_key(&subject, day(0)).await.unwrap();
     let opened = vault.open_envelope(&subject, &Context { event, field: name }, &envelope).await;
@@ -51,7 +51,7 @@ async fn an_envelope_opens_nowhere_else(#[case] subject: Subject, #[case] event:
 #[tokio::test]
 async fn the_key_of_another_subject_does_not_open_even_if_the_envelope_names_it() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let (one, other) = (tenant("provetcloud.com/1"), tenant("provetcloud.com/2"));
     let mut envelope = seal(&vault, &one, &field("client_secret"), b"secret").await;
     envelope.kid = vault.data_key(&other, day(0)).await.unwrap().kid().to_owned();
@@ -64,7 +64,7 @@ async fn the_key_of_another_subject_does_not_open_even_if_the_envelope_names_it(
 #[tokio::test]
 async fn a_tampered_byte_does_not_open() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let (subject, context) = (tenant("provetcloud.com/1"), field("client_secret"));
     let sealed = seal(&vault, &subject, &context, b"secret").await;
     let (nonce, ct) = (sealed.nonce.as_bytes(), sealed.ct.as_bytes());
@@ -89,7 +89,7 @@ async fn a_tampered_byte_does_not_open() {
 #[tokio::test]
 async fn what_is_no_envelope_of_ours_does_not_open(#[case] spoil: fn(&mut Envelope)) {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let (subject, context) = (tenant("provetcloud.com/1"), field("client_secret"));
     let mut envelope = seal(&vault, &subject, &context, b"secret").await;
     spoil(&mut envelope);
@@ -100,7 +100,7 @@ async fn what_is_no_envelope_of_ours_does_not_open(#[case] spoil: fn(&mut Envelo
 #[tokio::test]
 async fn an_envelope_of_an_unknown_key_says_so() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let (subject, context) = (tenant("provetcloud.com/1"), field("client_secret"));
     let mut envelope = seal(&vault, &subject, &context, b"secret").await;
     envelope.kid = "elsewhere".to_owned();
@@ -111,7 +111,7 @@ async fn an_envelope_of_an_unknown_key_says_so() {
 #[tokio::test]
 async fn the_same_plaintext_is_sealed_differently_each_time() {
     let place = Place::new();
-    let vault = place.open();
+    let vault = place.open().await;
     let subject = tenant("provetcloud.com/1");
     let one = seal(&vault, &subject, &field("client_secret"), b"secret").await;
     let other = seal(&vault, &subject, &field("client_secret"), b"secret").await;
@@ -122,9 +122,9 @@ async fn the_same_plaintext_is_sealed_differently_each_time() {
 #[tokio::test]
 async fn a_fingerprint_stays_the_same_when_the_vault_is_opened_again() {
     let place = Place::new();
-    let first = place.open().fingerprint("provetcloud.com/1", b"secret");
-    let again = place.open().fingerprint("provetcloud.com/1", b"secret");
+    let first = place.open().await.fingerprint("provetcloud.com/1", b"secret");
+    let again = place.open().await.fingerprint("provetcloud.com/1", b"secret");
     assert_eq!(first, again);
-    let elsewhere = Place::new().open().fingerprint("provetcloud.com/1", b"secret");
+    let elsewhere = Place::new().open().await.fingerprint("provetcloud.com/1", b"secret");
     assert_ne!(first, elsewhere, "the key is the ledger's own");
 }

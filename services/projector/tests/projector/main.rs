@@ -3,4 +3,5 @@
 
 mod obstacles;
 mod projecting;
+mod sharing;
 mod world;

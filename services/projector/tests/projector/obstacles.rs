@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use ledger::{AppendError, Entry, Ledger, Limit, MemoryLedger, Place, ReadError, Recorded};
 use parking_lot::Mutex;
+use projection::LeaseError;
 use projector::ProjectorError;
 use rusqlite::{Connection, ffi};
 use sqlite::Options;
@@ -37,7 +38,7 @@ async fn an_event_that_cannot_be_understood_stops_its_partition_alone() {
         let status = running.says(Option::is_some).await.unwrap();
         let expected = format!("partition 1: stands still at position 3: {reason}");
         assert!(status.starts_with(&expected), "{status}");
-        reaches(&store, 0, 8).await;
+        reaches(&*store, 0, 8).await;
         assert_eq!(*store.watch().borrow(), [8, 3]);
         assert_eq!(running.gauge("regledger_projection_position", 1), 2.0);
         running.stop().await;
@@ -94,18 +95,21 @@ async fn a_store_that_fails_is_waited_for() {
         (PERSISTED, "partition 0: the commit failed; it is not known whether it was written"),
     ];
     for (failure, reason) in cases {
-        let how = Arc::new(AtomicU8::new(failure));
+        let how = Arc::new(AtomicU8::new(WELL));
         let home = Home::new();
         let store = home.open_with(1, failing(&how));
-        let mut running = Running::start(&ledger, &store);
-        let status = running.says(Option::is_some).await.unwrap();
-        assert!(status.starts_with(reason), "{failure}: {status}");
+        let growing: Arc<dyn Ledger> = Arc::new(MemoryLedger::new(1));
+        let mut running = Running::start(&growing, &store);
+        running.holds(1).await;
+        how.store(failure, Ordering::SeqCst);
+        growing.append(entries(1, &notices())).await.unwrap();
+        running.says(|status| status.as_ref().is_some_and(|said| said.starts_with(reason))).await;
 
         how.store(WELL, Ordering::SeqCst);
-        reaches(&store, 0, 8).await;
+        reaches(&*store, 0, 8).await;
         running.says(Option::is_none).await;
         running.stop().await;
-        assert_eq!(seen(&store).await, seen(&whole).await, "{failure}");
+        assert_eq!(seen(&*store).await, seen(&*whole).await, "{failure}");
     }
 }
 
@@ -169,7 +173,7 @@ async fn a_ledger_that_cannot_be_read_is_waited_for() {
     assert_eq!(status, "partition 0: the ledger cannot be read: the broker is away");
 
     *ledger.fault.lock() = None;
-    reaches(&store, 0, 8).await;
+    reaches(&*store, 0, 8).await;
     running.says(Option::is_none).await;
     running.stop().await;
 }
@@ -193,7 +197,23 @@ async fn a_closed_store_ends_the_process() {
     let store = home.open(1);
     store.close().await;
     let result = Running::start(&ledger, &store).ended().await;
-    assert!(matches!(result, Err(ProjectorError::Commit { .. })), "{result:?}");
+    assert!(matches!(result, Err(ProjectorError::Leases { source: LeaseError::Closed })), "{result:?}");
+}
+
+#[tokio::test]
+async fn leases_that_cannot_be_claimed_are_told_and_tried_again() {
+    let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new(1));
+    ledger.append(entries(1, &notices())).await.unwrap();
+    let how = Arc::new(AtomicU8::new(REJECTED));
+    let home = Home::new();
+    let store = home.open_with(1, failing(&how));
+    let mut running = Running::start(&ledger, &store);
+    let status = running.says(Option::is_some).await.unwrap();
+    assert!(status.starts_with("leases: the leases of the state store cannot be read or written"), "{status}");
+    how.store(WELL, Ordering::SeqCst);
+    reaches(&*store, 0, 8).await;
+    running.says(Option::is_none).await;
+    running.stop().await;
 }
 
 #[tokio::test]
@@ -210,15 +230,15 @@ async fn metrics_say_how_far_ledger_and_store_are_and_how_long_events_wait() {
     assert_eq!(gauges(&running, 0), [-1.0, -1.0, 0.0]);
 
     ledger.append(entries(2, &notices())).await.unwrap();
-    reaches(&store, 0, 5).await;
-    reaches(&store, 1, 3).await;
+    reaches(&*store, 0, 5).await;
+    reaches(&*store, 1, 3).await;
     assert_eq!(gauges(&running, 0), [4.0, 4.0, 0.0]);
     assert_eq!(gauges(&running, 1), [2.0, 2.0, 0.0]);
 
     how.store(LOST, Ordering::SeqCst);
     // Recorded in second 7, behind those before it, and the clock stands at second 60.
     ledger.append(entries(2, &notices()).split_off(7)).await.unwrap();
-    running.says(Option::is_some).await;
+    running.says(|status| status.as_ref().is_some_and(|said| said.starts_with("partition 1"))).await;
     assert_eq!(gauges(&running, 1), [3.0, 2.0, 53.0]);
     assert_eq!(gauges(&running, 0), [4.0, 4.0, 0.0]);
     how.store(WELL, Ordering::SeqCst);

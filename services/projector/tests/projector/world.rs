@@ -1,14 +1,17 @@
 //! A ledger's worth of events, and everything that a store makes of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use acceptance::eventually;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use ledger::{Entry, Ledger};
-use projection::{Cursor, ListedClient, Store, StoredChange};
+use projection::{Cursor, ListedClient, SqliteStore, Store, StoredChange};
 use projector::{Projector, ProjectorError};
 use prometheus::Registry;
+use prometheus::proto::Metric;
 use proptest::prelude::*;
 use registration::client::Registration;
 use registration::directory::{IntegrationCreate, LedgerCreate};
@@ -133,13 +136,19 @@ impl Home {
         self.0.path().join(name)
     }
 
-    pub fn open(&self, partitions: u32) -> Store {
+    pub fn open(&self, partitions: u32) -> Arc<dyn Store> {
         self.open_with(partitions, Options::default())
     }
 
-    pub fn open_with(&self, partitions: u32, options: Options) -> Store {
-        Store::open(&self.path("state.db"), "l", partitions, 2, options).unwrap()
+    pub fn open_with(&self, partitions: u32, options: Options) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(&self.path("state.db"), "l", partitions, 2, options).unwrap())
     }
+}
+
+/// An id that no other projector of this test has.
+fn fresh_id() -> Uuid {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    Uuid::from_u64_pair(u64::from(std::process::id()), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A projector at work.
@@ -152,10 +161,10 @@ pub struct Running {
 
 impl Running {
     /// Starts one whose clock stands one minute after the first event.
-    pub fn start(ledger: &Arc<dyn Ledger>, store: &Store) -> Self {
+    pub fn start(ledger: &Arc<dyn Ledger>, store: &Arc<dyn Store>) -> Self {
         let now = || start() + SignedDuration::from_mins(1);
         let metrics = Registry::new();
-        let projector = Projector::new(ledger.clone(), store.clone(), "l", now, &metrics).unwrap();
+        let projector = Projector::new(ledger.clone(), store.clone(), "l", now, fresh_id, &metrics).unwrap();
         let (status, stop) = (projector.status(), CancellationToken::new());
         let task = tokio::spawn(projector.run(stop.clone()));
         Self { metrics, status, stop, task }
@@ -177,28 +186,55 @@ impl Running {
         tokio::time::timeout(DEADLINE, self.task).await.unwrap().unwrap()
     }
 
+    /// Ends it as a kill would: nothing is finished, nothing given back.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
     pub fn gauge(&self, name: &str, partition: u32) -> f64 {
+        self.metric(name, &partition.to_string()).get_gauge().get_value()
+    }
+
+    /// How many leases were `claimed`, `lost` or `released`.
+    pub fn leases(&self, change: &str) -> f64 {
+        self.metric("regledger_lease_changes_total", change).get_counter().get_value()
+    }
+
+    pub fn fenced(&self, partition: u32) -> f64 {
+        self.metric("regledger_fenced_total", &partition.to_string()).get_counter().get_value()
+    }
+
+    fn metric(&self, name: &str, label: &str) -> Metric {
         let families = self.metrics.gather();
         let family = families.iter().find(|family| family.name() == name).unwrap();
-        let label = partition.to_string();
         let metric = family.get_metric().iter().find(|m| m.get_label()[0].value() == label);
-        metric.unwrap().get_gauge().get_value()
+        metric.unwrap().clone()
+    }
+
+    /// Waits until it holds so many partitions.
+    pub async fn holds(&self, partitions: u32) {
+        let held = async || {
+            let held = self.leases("claimed") - self.leases("released") - self.leases("lost");
+            (held == f64::from(partitions)).then_some(())
+        };
+        eventually(&format!("{partitions} partitions are held"), held).await;
     }
 }
 
 /// Waits until a partition is folded up to before a position.
-pub async fn reaches(store: &Store, partition: usize, next: u64) {
+pub async fn reaches(store: &dyn Store, partition: usize, next: u64) {
     let mut heads = store.watch();
     let reached = heads.wait_for(|heads| heads[partition] >= next);
     tokio::time::timeout(DEADLINE, reached).await.unwrap().unwrap();
 }
 
 /// Projects everything that the ledger has.
-pub async fn project(ledger: &Arc<dyn Ledger>, store: &Store) {
+pub async fn project(ledger: &Arc<dyn Ledger>, store: &Arc<dyn Store>) {
     let running = Running::start(ledger, store);
     for partition in 0..ledger.partitions() {
         let head = ledger.head(partition).await.unwrap();
-        reaches(store, partition as usize, head).await;
+        reaches(&**store, partition as usize, head).await;
     }
     running.stop().await;
 }
@@ -211,7 +247,7 @@ pub struct Seen {
     pub changes: Vec<StoredChange>,
 }
 
-pub async fn seen(store: &Store) -> Seen {
+pub async fn seen(store: &dyn Store) -> Seen {
     let clients = store.clients(Default::default(), None, ALL).await.unwrap();
     let (mut cursors, mut changes) = (Vec::new(), Vec::new());
     let partitions = store.watch().borrow().len() as u32;

@@ -32,7 +32,7 @@ const CHUNK: usize = 32;
 /// What a subscriber needs of its process.
 pub struct Feed {
     /// The rows and changes.
-    pub store: Store,
+    pub store: Arc<dyn Store>,
     /// The new changes.
     pub tailer: Arc<Tailer>,
     /// Knows whether the token is still valid.

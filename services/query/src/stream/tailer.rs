@@ -40,7 +40,7 @@ impl Published {
 
 /// Hands new changes to all subscribers of this process.
 pub struct Tailer {
-    store: Store,
+    store: Arc<dyn Store>,
     at: Mutex<Cursor>,
     backlog: Mutex<Backlog>,
     sender: broadcast::Sender<Weak<Published>>,
@@ -49,7 +49,7 @@ pub struct Tailer {
 
 impl Tailer {
     /// Begins at what is projected now.
-    pub fn new(store: Store, ledger: &LedgerRow) -> Arc<Self> {
+    pub fn new(store: Arc<dyn Store>, ledger: &LedgerRow) -> Arc<Self> {
         let at = Cursor::at_heads(ledger, store.watch().borrow().iter().copied());
         Arc::new(Self {
             store,

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use crate::config::{DOCUMENTED, KekSource, Origin, SETTINGS, Setting, SettingFlags, did_you_mean};
+use crate::config::{DOCUMENTED, KekSource, Origin, SETTINGS, Setting, SettingFlags, StateBackend, did_you_mean};
 use crate::output::say;
 use crate::session::Session;
 
@@ -49,6 +49,9 @@ fn show(flags: &SettingFlags, session: &Session) -> anyhow::Result<()> {
             ("admin_token_file", _) => settings.admin_token_file.display().to_string(),
             ("kek.file", KekSource::File(path)) => path.display().to_string(),
             ("kek.command", KekSource::Command(_)) => MASK.to_owned(),
+            ("state", _) if settings.state != StateBackend::Sqlite => MASK.to_owned(),
+            // Some of the values are secret, all of the names are not.
+            ("kafka", _) => settings.kafka.keys().cloned().collect::<Vec<_>>().join(","),
             _ => value,
         };
         rows.push((key.as_str(), shown, origin.clone()));

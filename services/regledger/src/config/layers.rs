@@ -197,11 +197,43 @@ impl Values {
         value.try_into().map_err(|error: toml::de::Error| self.wrong(key, error.message()))
     }
 
+    /// A switch: true or false, in a flag or a variable too.
+    pub(super) fn switch(&self, key: &'static str) -> Result<bool, SettingError> {
+        let said = self.0.get(key).map(|(value, _)| shown(value));
+        let said = said.as_deref().map(str::parse);
+        said.unwrap_or(Ok(false)).map_err(|_| self.wrong(key, "must be true or false"))
+    }
+
+    /// A table, its names joined by dots where TOML took them apart.
+    pub(super) fn flat(&self, key: &'static str) -> Result<BTreeMap<String, String>, SettingError> {
+        let mut flat = BTreeMap::new();
+        match self.0.get(key) {
+            Some((Value::Table(table), _)) => flatten("", table, &mut flat),
+            Some((Value::String(text), _)) => {
+                for pair in text.split(',') {
+                    let (name, value) = pair.split_once('=').ok_or_else(|| self.wrong(key, "must be NAME=VALUE,…"))?;
+                    flat.insert(name.trim().to_owned(), value.trim().to_owned());
+                }
+            }
+            _ => return Err(self.wrong(key, "must be a table")),
+        }
+        Ok(flat)
+    }
+
     /// A value that may be left out: then it is an empty text.
     pub(super) fn maybe<T: DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, SettingError> {
         match self.0.get(key) {
             Some((Value::String(text), _)) if text.is_empty() => Ok(None),
             _ => self.get(key).map(Some),
+        }
+    }
+}
+
+fn flatten(prefix: &str, table: &Table, flat: &mut BTreeMap<String, String>) {
+    for (name, value) in table {
+        match value {
+            Value::Table(inner) => flatten(&format!("{prefix}{name}."), inner, flat),
+            value => drop(flat.insert(format!("{prefix}{name}"), shown(value))),
         }
     }
 }

@@ -102,7 +102,7 @@ impl clap::Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         command.args(flagged().map(|setting| {
             let default = match shown(&setting.default) {
-                none if none.is_empty() => none,
+                none if none.is_empty() || none == "{}" => String::new(),
                 default => format!(" [default: {default}]"),
             };
             let help = format!("{}{default} [env: {}]", setting.help, setting.variable());

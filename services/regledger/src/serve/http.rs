@@ -45,7 +45,7 @@ const LAST_WORDS_SECONDS: u64 = 10;
 pub(super) struct App {
     intake: Option<Data<Intake>>,
     query: Option<Data<Query>>,
-    tailer: Arc<Tailer>,
+    tailer: Option<Arc<Tailer>>,
     health: Data<Health>,
     gauges: Data<Gauges>,
     observer: Data<Observer>,
@@ -84,32 +84,16 @@ impl App {
                 )
             })
             .transpose()?;
-        let tailer = Tailer::new(stores.store.clone(), &stores.directory.ledger());
-        if has(Role::Query) {
-            checks.push(("stream", tailer.health()));
-        }
+        let tailer = match has(Role::Query) {
+            true => Some(Tailer::new(stores.state()?.clone(), &stores.directory.ledger())),
+            false => None,
+        };
+        checks.extend(tailer.as_ref().map(|tailer| ("stream", tailer.health())));
         let gauges = Gauges::new(stores, tailer.clone())?;
-        let query = has(Role::Query).then(|| {
-            let gate = Gate::new(stores.directory.clone(), stores.clock.clone());
-            let feed = Feed {
-                store: stores.store.clone(),
-                tailer: tailer.clone(),
-                gate: gate.clone(),
-                clock: stores.clock.clone(),
-                stop: streams.clone(),
-                heartbeat: settings.stream_heartbeat,
-                delay: gauges.stream_delay.clone(),
-            };
-            Data::new(Query {
-                ledger: stores.ledger.clone(),
-                store: stores.store.clone(),
-                gate,
-                admission: stores.admission.clone(),
-                feed: Arc::new(feed),
-                public_url: settings.http.public_url.as_ref().map(ToString::to_string),
-                in_progress: Mutex::new(HashSet::new()),
-            })
-        });
+        let query = match &tailer {
+            Some(tailer) => Some(Data::new(query(settings, stores, tailer, streams, &gauges)?)),
+            None => None,
+        };
         Ok(Self {
             intake: intake.map(Data::new),
             query,
@@ -124,8 +108,8 @@ impl App {
 
     /// Follows the projection for the change streams.
     pub fn start_tailer(&self, roles: &mut JoinSet<anyhow::Result<()>>, stop: &CancellationToken) {
-        if self.query.is_some() {
-            let (tailer, stop) = (self.tailer.clone(), stop.clone());
+        if let Some(tailer) = self.tailer.clone() {
+            let stop = stop.clone();
             roles.spawn(async move { tailer.run(stop).await.context("the change stream died") });
         }
     }
@@ -169,6 +153,34 @@ impl App {
             .listen(listener)?
             .run())
     }
+}
+
+fn query(
+    settings: &Settings,
+    stores: &Stores,
+    tailer: &Arc<Tailer>,
+    streams: &CancellationToken,
+    gauges: &Gauges,
+) -> anyhow::Result<Query> {
+    let gate = Gate::new(stores.directory.clone(), stores.clock.clone());
+    let feed = Feed {
+        store: stores.state()?.clone(),
+        tailer: tailer.clone(),
+        gate: gate.clone(),
+        clock: stores.clock.clone(),
+        stop: streams.clone(),
+        heartbeat: settings.stream_heartbeat,
+        delay: gauges.stream_delay.clone(),
+    };
+    Ok(Query {
+        ledger: stores.ledger.clone(),
+        store: stores.state()?.clone(),
+        gate,
+        admission: stores.admission.clone(),
+        feed: Arc::new(feed),
+        public_url: settings.http.public_url.as_ref().map(ToString::to_string),
+        in_progress: Mutex::new(HashSet::new()),
+    })
 }
 
 /// Connections that the kernel holds until they are accepted.

@@ -19,8 +19,8 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// The metrics that are read when somebody asks.
 pub(super) struct Gauges {
     registry: Registry,
-    store: Store,
-    tailer: Arc<Tailer>,
+    state: Option<Arc<dyn Store>>,
+    tailer: Option<Arc<Tailer>>,
     clock: admission::Clock,
     counted: Mutex<Option<Instant>>,
     clients: IntGaugeVec,
@@ -31,7 +31,7 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    pub fn new(stores: &Stores, tailer: Arc<Tailer>) -> prometheus::Result<Self> {
+    pub fn new(stores: &Stores, tailer: Option<Arc<Tailer>>) -> prometheus::Result<Self> {
         let registry = stores.registry.clone();
         let gauges = Self {
             counted: Mutex::new(None),
@@ -51,7 +51,7 @@ impl Gauges {
                 )
                 .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
             )?,
-            store: stores.store.clone(),
+            state: stores.state.clone(),
             clock: stores.clock.clone(),
             tailer,
             registry,
@@ -83,19 +83,23 @@ impl Gauges {
             *counted = Some(Instant::now());
         }
         drop(counted);
-        self.subscribers.set(integer(self.tailer.subscribers() as u64));
+        let subscribers = self.tailer.as_ref().map_or(0, |tailer| tailer.subscribers());
+        self.subscribers.set(integer(subscribers as u64));
         self.registry.gather()
     }
 
     async fn count(&self) {
-        if let Ok(counts) = self.store.counts().await {
+        let Some(state) = &self.state else {
+            return;
+        };
+        if let Ok(counts) = state.counts().await {
             self.clients.reset();
             for count in counts {
                 let labels = [count.integration.as_str(), count.state.as_str()];
                 self.clients.with_label_values(&labels).set(integer(count.clients));
             }
         }
-        if let Ok(held) = self.store.count_quarantined_held(self.clock.now()).await {
+        if let Ok(held) = state.count_quarantined_held(self.clock.now()).await {
             self.quarantined.set(integer(held));
         }
     }

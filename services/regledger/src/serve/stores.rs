@@ -1,25 +1,19 @@
-//! The stores of the embedded deployment: opened, checked against one another, and closed in order.
+//! The stores of a process: opened, checked against one another, and closed in order.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::Arc;
 
-use admission::{Admission, Capability, Clock, DirectoryView, hash_of};
+use admission::{Admission, Clock, DirectoryView};
 use anyhow::{Context, bail};
 use api::Reason;
-use ledger::{Ledger, MemoryLedger, SqliteLedger};
+use ledger::Ledger;
 use projection::Store;
 use prometheus::Registry;
-use secrecy::ExposeSecret;
-use vault::{Kek, KekError, Vault};
+use vault::{KeyStore, Vault};
 
-use crate::config::{KekSource, LedgerBackend, Settings};
-use crate::lock::DataDirLock;
-
-/// Connections that read the state store at a time.
-const READERS: usize = 8;
+use super::backends::{missing_keys, open_keys, open_ledger, open_state};
+use super::credentials::{admin_token, open_kek};
+use crate::config::{LedgerBackend, Settings};
+use crate::lock::{DataDirLock, make_data_dir};
 
 /// What a process keeps open.
 pub(super) struct Stores {
@@ -28,71 +22,90 @@ pub(super) struct Stores {
     pub ledger: Arc<dyn Ledger>,
     pub directory: Arc<DirectoryView>,
     pub vault: Vault,
-    pub store: Store,
+    /// None where no role of the process needs it: intake works without.
+    pub state: Option<Arc<dyn Store>>,
     pub admission: Admission,
-    _lock: DataDirLock,
+    _lock: Option<DataDirLock>,
 }
 
 impl Stores {
     /// Opens everything; what does not belong together is refused.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let lock = DataDirLock::acquire(&settings.data_dir)?;
+        let lock = hold_data_dir(settings)?;
         let (registry, clock) = (Registry::new(), Clock::system());
-        let ledger = open_ledger(settings, &registry)?;
-        let known_id = Vault::ledger_of(&settings.keys_file()).context("cannot open the key store")?;
-        // The genesis alone needs no key: the first start may have ended right after it.
-        if ledger.head(0).await? > 1 && known_id.is_none() {
-            bail!(
-                "{} is missing beside a ledger that has events: without it no secret can be read. \
-                 Restore it from a backup",
-                settings.keys_file().display()
-            );
-        }
-        let should_be_empty = settings.ledger == LedgerBackend::Memory
-            || known_id.is_none()
-            || !Vault::was_used(&settings.keys_file()).context("cannot open the key store")?;
-        if ledger.head(0).await? == 0 && !should_be_empty {
-            bail!(
-                "{} is missing or empty, but {} holds the keys of its events. Restore it from a backup",
-                settings.ledger_file().display(),
-                settings.keys_file().display()
-            );
+        let ledger = open_ledger(settings, &registry).await?;
+        let head = ledger.head(0).await?;
+        let keys = open_keys(settings, head).await?;
+        let known_id = keys.belonging().await.context("cannot read the key store")?.map(|belonging| belonging.ledger);
+        if head == 0 && known_id.is_some() {
+            refuse_lost_ledger(settings, &*keys).await?;
         }
         let directory =
             DirectoryView::open(ledger.clone(), known_id.clone(), &clock).await.context("cannot read the directory")?;
+        // Tokens come after the keys, also if several first starts write at once.
+        if known_id.is_none() && !directory.read().tokens().is_empty() {
+            bail!(missing_keys(&keys.place()));
+        }
         let kek = open_kek(settings, known_id.is_none())?;
-        let vault =
-            Vault::open(&settings.keys_file(), kek, &directory.ledger_id()).context("cannot open the key store")?;
-        let store = Store::open(
-            &settings.state_file(),
-            &directory.ledger_id(),
-            directory.partitions(),
-            READERS,
-            sqlite::Options::default(),
-        )
-        .context("cannot open the state store")?;
-        refuse_lost_events(&*ledger, &store, settings).await?;
-        let token_hash = admin_token(&settings.admin_token_file)?;
-        directory.ensure_admin_token(token_hash, &clock).await?;
+        let vault = Vault::open(keys, kek, &directory.ledger_id()).await.context("cannot open the key store")?;
+        let state = match settings.needs_state() {
+            true => Some(open_state(settings, &directory.ledger_id(), directory.partitions()).await?),
+            false => None,
+        };
+        if let Some(state) = &state {
+            refuse_lost_events(&*ledger, &**state, settings).await?;
+        }
+        directory.ensure_admin_token(admin_token(&settings.admin_token_file)?, &clock).await?;
         let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
-        Ok(Self { registry, clock, ledger, directory, vault, store, admission, _lock: lock })
+        Ok(Self { registry, clock, ledger, directory, vault, state, admission, _lock: lock })
+    }
+
+    /// The state store, for the roles that need it.
+    pub fn state(&self) -> anyhow::Result<&Arc<dyn Store>> {
+        self.state.as_ref().context("no state store was opened")
     }
 
     /// What `/readyz` watches.
     pub fn checks(&self) -> Vec<(&'static str, Reason)> {
-        vec![
+        let mut checks = vec![
             ("ledger", self.ledger.health()),
             ("directory", self.directory.health()),
             ("keys", self.vault.health()),
-            ("state", self.store.health()),
-        ]
+        ];
+        checks.extend(self.state.as_ref().map(|state| ("state", state.health())));
+        checks
     }
+}
+
+/// Locks the data directory if something is kept there. Else processes share it, for the files of their credentials.
+fn hold_data_dir(settings: &Settings) -> anyhow::Result<Option<DataDirLock>> {
+    if settings.is_embedded() {
+        return DataDirLock::acquire(&settings.data_dir).map(Some);
+    }
+    make_data_dir(&settings.data_dir)?;
+    Ok(None)
+}
+
+/// Refuses a ledger without events beside keys that were used.
+async fn refuse_lost_ledger(settings: &Settings, keys: &dyn KeyStore) -> anyhow::Result<()> {
+    let lost = match &settings.ledger {
+        LedgerBackend::Memory => return Ok(()),
+        LedgerBackend::Sqlite => settings.ledger_file().display().to_string(),
+        LedgerBackend::Kafka(topics) => format!("the topic {}", topics.events),
+    };
+    if keys.has_keys().await.context("cannot read the key store")? {
+        bail!(
+            "{lost} is missing or empty, but {} holds the keys of its events. Restore it from a backup",
+            keys.place()
+        );
+    }
+    Ok(())
 }
 
 /// Refuses a ledger that ends before what was projected from it, before anything takes the places of
 /// the events that it lost.
-async fn refuse_lost_events(ledger: &dyn Ledger, store: &Store, settings: &Settings) -> anyhow::Result<()> {
-    let projected = store.watch().borrow().clone();
+async fn refuse_lost_events(ledger: &dyn Ledger, state: &dyn Store, settings: &Settings) -> anyhow::Result<()> {
+    let projected = state.watch().borrow().clone();
     for (partition, next) in (0..).zip(projected) {
         let head = ledger.head(partition).await?;
         if next > head {
@@ -100,77 +113,9 @@ async fn refuse_lost_events(ledger: &dyn Ledger, store: &Store, settings: &Setti
                 "partition {partition} of the ledger ends before position {head}, but {0} was projected from it \
                  up to {next}: events are lost. Restore a backup; if this ledger is the one to keep, delete \
                  {0}, and it will be built anew",
-                settings.state_file().display()
+                settings.state_place()
             );
         }
     }
     Ok(())
-}
-
-fn open_ledger(settings: &Settings, registry: &Registry) -> anyhow::Result<Arc<dyn Ledger>> {
-    let path = settings.ledger_file();
-    Ok(match settings.ledger {
-        LedgerBackend::Sqlite => {
-            let ledger = SqliteLedger::open(&path, super::metrics::ledger_options(registry)?);
-            Arc::new(ledger.with_context(|| format!("cannot open the ledger {}", path.display()))?)
-        }
-        LedgerBackend::Memory => {
-            tracing::warn!("the ledger is in memory: everything is lost when the process ends");
-            Arc::new(MemoryLedger::new(1))
-        }
-    })
-}
-
-/// The key-encryption key. The first start makes one if it is to come from a file: later, a file
-/// that is missing was lost, and a new one would open nothing.
-fn open_kek(settings: &Settings, is_first_start: bool) -> anyhow::Result<Kek> {
-    let path = match &settings.kek {
-        KekSource::Command(command) => {
-            return Kek::from_command(command).context("cannot get the key-encryption key");
-        }
-        KekSource::File(path) => path,
-    };
-    if is_first_start && !path.exists() {
-        match Kek::create_file(path) {
-            Ok(_) | Err(KekError::Exists { .. }) => {}
-            Err(error) => return Err(error).context("cannot make the key-encryption key"),
-        }
-    }
-    if path.starts_with(&settings.data_dir) {
-        tracing::warn!(
-            kek.file = %path.display(),
-            "the key-encryption key lies beside the data that it protects; move it and set kek.file"
-        );
-    }
-    Kek::from_file(path).context("cannot read the key-encryption key")
-}
-
-/// The hash of the admin token; the first start makes one, exclusively, readable by its owner alone.
-fn admin_token(path: &Path) -> anyhow::Result<String> {
-    if !path.exists() {
-        match make_admin_token(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error).with_context(|| format!("cannot make the admin token {}", path.display()));
-            }
-            _ => {}
-        }
-    }
-    let token = fs::read_to_string(path).with_context(|| format!("cannot read the admin token {}", path.display()))?;
-    if token.trim().is_empty() {
-        bail!("the admin token {} is empty; delete it and start again", path.display());
-    }
-    Ok(hash_of(token.trim()))
-}
-
-/// Makes the file with a new token. It appears at once and whole, also if the process is killed.
-fn make_admin_token(path: &Path) -> io::Result<()> {
-    let token = Capability::new("rgl_").map_err(|_| io::Error::other("there is no randomness"))?;
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    writeln!(file, "{}", token.secret.expose_secret())?;
-    file.sync_all()?;
-    let made = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    made
 }

@@ -1,6 +1,7 @@
 //! Whether a ledger and a key store are whole, and belong together.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use registration::event::Body;
 use registration::{Envelope, Event};
 use serde::Serialize;
 use uuid::Uuid;
-use vault::{Context, Kek, Subject, UnsealError, Vault};
+use vault::{Context, Kek, SqliteKeys, Subject, UnsealError, Vault};
 
 use crate::clock;
 use crate::config::{KEYS_FILE, LEDGER_FILE};
@@ -48,7 +49,8 @@ async fn check_ledger(ledger: &SqliteLedger, keys: &Path, kek: Kek) -> anyhow::R
     let Body::LedgerCreate(genesis) = Event::parse(&first.bytes)?.body else {
         bail!("the ledger does not begin with its genesis");
     };
-    let vault = Vault::open(keys, kek, &genesis.ledger).context("the keys do not fit the ledger")?;
+    let keys = SqliteKeys::open(keys).context("the key store cannot be opened")?;
+    let vault = Vault::open(Arc::new(keys), kek, &genesis.ledger).await.context("the keys do not fit the ledger")?;
     let mut checked = Checked { ledger: genesis.ledger, ..Checked::default() };
     let now = clock::now();
     let walked = walk(ledger, &vault, now, &mut checked).await;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use ledger::{Entry, Ledger, SqliteLedger};
 use registration::Sealed;
@@ -9,7 +11,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
-use vault::{Context as SealContext, Kek, Subject, Vault};
+use vault::{Context as SealContext, Kek, SqliteKeys, Subject, Vault};
 
 use super::*;
 use crate::cli::Globals;
@@ -32,7 +34,8 @@ impl Hub {
         let dir = tempfile::tempdir().unwrap();
         let kek = Kek::create_file(&dir.path().join("kek")).unwrap();
         let ledger = SqliteLedger::open(&dir.path().join(LEDGER_FILE), sqlite::Options::default()).unwrap();
-        let vault = Vault::open(&dir.path().join(KEYS_FILE), kek, LEDGER).unwrap();
+        let keys = SqliteKeys::open(&dir.path().join(KEYS_FILE)).unwrap();
+        let vault = Vault::open(Arc::new(keys), kek, LEDGER).await.unwrap();
         let hub = Self { dir, ledger, vault };
         let genesis = LedgerCreate { ledger: LEDGER.to_owned(), partitions: 1 };
         hub.append(EventType::LedgerCreate, "", Uuid::nil(), &genesis).await;

@@ -1,15 +1,16 @@
 //! What the writer's thread does to commit.
 
-use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params};
 use sqlite::Work;
 use tokio::sync::watch;
 
+use crate::changes::nanoseconds;
 use crate::commit::{Checked, WrittenRow};
-use crate::place::pack;
+use crate::place::{integer, pack};
 
-const MOVE_CURSOR: &str = "UPDATE cursor SET next = ?3, ledger_time = ?4 WHERE partition = ?1 AND next = ?2";
+const MOVE_CURSOR: &str = "UPDATE cursor SET next = ?3, ledger_time = ?4 WHERE partition = ?1 AND next = ?2
+    AND EXISTS (SELECT 1 FROM lease WHERE name = ?5 AND epoch = ?6)";
 /// Indexes are left alone where none of their columns has changed.
 const UPDATE: &str = "UPDATE document SET body = ?5 WHERE kind = ?1 AND id = ?2 AND domain IS ?3 AND state IS ?4
     RETURNING number";
@@ -69,12 +70,15 @@ pub(crate) fn heads(connection: &Connection, partitions: usize) -> rusqlite::Res
 
 fn apply(transaction: &Transaction<'_>, checked: &Checked) -> rusqlite::Result<Moved> {
     let Checked { commit, subjects } = checked;
-    // The fence: whoever moved the cursor meanwhile has written these rows and changes already.
+    // The fence: whoever claimed the lease meanwhile works on the partition now, and whoever moved the cursor has written these
+    // rows and changes already.
     let moved = transaction.prepare_cached(MOVE_CURSOR)?.execute(params![
         commit.partition,
         integer(commit.expected),
         integer(commit.next),
         commit.ledger_time.to_string(),
+        &*commit.lease.name,
+        commit.lease.epoch.to_string(),
     ])?;
     if moved == 0 {
         return Ok(None);
@@ -123,15 +127,4 @@ impl ToSql for Json<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
     }
-}
-
-/// SQLite's integers are signed; no position comes near the limit.
-pub(crate) fn integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Nanoseconds since 1970; times before 1677 and after 2262 count as these.
-pub(crate) fn nanoseconds(time: Timestamp) -> i64 {
-    let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
-    i64::try_from(time.as_nanosecond().clamp(least, most)).unwrap_or_default()
 }

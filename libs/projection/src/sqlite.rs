@@ -1,7 +1,14 @@
-//! The store itself: opened for one ledger, read by many, written by whoever projects a partition.
+//! The store in a SQLite file: read by many, written by one thread.
+
+mod changes;
+mod clients;
+mod contract;
+mod fault;
+mod leases;
+mod quarantine;
+mod write;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use registration::{Row, RowKey};
@@ -10,39 +17,28 @@ use sqlite::{Database, Options, Readers, Synchronous, Writer};
 use tokio::sync::watch;
 
 use crate::commit::Checked;
-use crate::write::{Committer, Moved, heads};
-use crate::{Commit, CommitError, MAX_PARTITIONS, OpenError, StoreError};
+use crate::contract::row_of;
+use crate::{Commit, CommitError, Cursor, MAX_PARTITIONS, OpenError, StoreError};
+use fault::{Fault, commit_error};
+use leases::{Done, Op, Writing};
+use write::{Committer, heads};
 
 /// "rgST": whose file it is.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"rgST");
 
-const MIGRATIONS: &[&str] = &[include_str!("001-state.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("sqlite/001-state.sql"), include_str!("sqlite/002-lease.sql")];
 
 /// Rows read with one connection at a time, so that no reader keeps the write-ahead log from being reset for long.
 const ROWS_PER_READ: usize = 1024;
 
-/// The rows and changes of one ledger; a clone shares them.
-#[derive(Clone)]
-pub struct Store {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
+/// A state store in a SQLite file.
+pub struct SqliteStore {
     readers: Readers,
-    writer: Writer<Checked, Moved>,
+    writer: Writer<Op, Done>,
     heads: watch::Receiver<Vec<u64>>,
 }
 
-/// How far a partition has been folded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// The first position that has not been folded.
-    pub next: u64,
-    /// Ledger time of the event before it; [`Timestamp::MIN`] if there is none.
-    pub ledger_time: Timestamp,
-}
-
-impl Store {
+impl SqliteStore {
     /// Opens the store at `path`, or makes an empty one there, for the ledger of this id and number of partitions (at most
     /// [`MAX_PARTITIONS`]). At most `readers` reads run at a time. Blocks.
     ///
@@ -66,25 +62,15 @@ impl Store {
             synchronous: Synchronous::Normal,
             secure_delete: false,
         };
-        let connection = database.open()?;
-        let (owner, next) = prepare(&connection, ledger, partitions)
-            .map_err(|source| OpenError::Identify { path: path.to_owned(), source })?;
-        drop(connection);
-        if owner != ledger {
-            let (path, expected) = (path.to_owned(), ledger.to_owned());
-            return Err(OpenError::OtherLedger { path, found: owner, expected });
-        }
+        let next = identify(&database, ledger, partitions)?;
         let (publish, heads) = watch::channel(next);
-        let writer = Writer::start("state", database.clone(), options, Committer::new(publish))?;
-        let readers = Readers::open(&database, readers)?;
-        Ok(Self { inner: Arc::new(Inner { readers, writer, heads }) })
+        let writer = Writer::start("state", database.clone(), options, Writing(Committer::new(publish)));
+        let writer = writer.map_err(OpenError::database)?;
+        let readers = Readers::open(&database, readers).map_err(OpenError::database)?;
+        Ok(Self { readers, writer, heads })
     }
 
-    /// How far a partition has been folded.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn cursor(&self, partition: u32) -> Result<Cursor, StoreError> {
+    async fn cursor(&self, partition: u32) -> Result<Cursor, StoreError> {
         let found = self
             .read(move |connection| {
                 let sql = "SELECT next, ledger_time FROM cursor WHERE partition = ?1";
@@ -93,16 +79,10 @@ impl Store {
             })
             .await?;
         let (next, time) = found.ok_or(StoreError::NoSuchPartition { partition })?;
-        let ledger_time =
-            time.parse().map_err(|error: jiff::Error| StoreError::unreadable(format!("cursor {partition}"), error))?;
-        Ok(Cursor { next: next.cast_unsigned(), ledger_time })
+        Cursor::read(partition, next, &time)
     }
 
-    /// The rows of these names; `None` says that there is no such row.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn rows(&self, keys: Vec<RowKey>) -> Result<Vec<(RowKey, Option<Row>)>, StoreError> {
+    async fn rows(&self, keys: Vec<RowKey>) -> Result<Vec<(RowKey, Option<Row>)>, StoreError> {
         let mut found = Vec::with_capacity(keys.len());
         let mut keys = keys.into_iter();
         loop {
@@ -118,57 +98,44 @@ impl Store {
         }
     }
 
-    /// One row.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn row(&self, key: RowKey) -> Result<Option<Row>, StoreError> {
+    async fn row(&self, key: RowKey) -> Result<Option<Row>, StoreError> {
         self.read(move |connection| read_row(connection, &key)).await
     }
 
-    /// Writes rows, changes and cursor of a partition: all of it is visible when this returns `Ok`.
-    ///
-    /// # Errors
-    /// [`CommitError`] says what is known about it.
-    pub async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         let (partition, expected) = (commit.partition, commit.expected);
         let checked = Checked::new(commit, self.partitions())?;
-        match self.inner.writer.write(checked).await? {
+        match self.writer.write(Op::Commit(checked)).await.map_err(commit_error)?.moved {
             Some(_) => Ok(()),
             None => Err(CommitError::Fenced { partition, expected }),
         }
     }
 
-    /// The first position of each partition that has not been folded, as these move. They move after what they speak of has
-    /// become visible.
-    pub fn watch(&self) -> watch::Receiver<Vec<u64>> {
-        self.inner.heads.clone()
+    fn partitions(&self) -> u32 {
+        u32::try_from(self.heads.borrow().len()).unwrap_or(MAX_PARTITIONS)
     }
 
-    /// `None` while writing works, else why it does not. It ends (`changed()` is an error) when nothing will be written any
-    /// more: after [`Store::close`], but also when the store is found damaged; the process should end then.
-    pub fn health(&self) -> watch::Receiver<Option<String>> {
-        self.inner.writer.health()
-    }
-
-    /// Writes what is waiting and refuses everything after it. Reading goes on.
-    pub async fn close(&self) {
-        self.inner.writer.close().await;
-    }
-
-    pub(crate) fn partitions(&self) -> u32 {
-        u32::try_from(self.inner.heads.borrow().len()).unwrap_or(MAX_PARTITIONS)
-    }
-
-    pub(crate) async fn read<T: Send + 'static>(
+    async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.inner.readers.with(read).await
+        Ok(self.readers.with(read).await?)
     }
 }
 
-/// Claims a new store for a ledger and gives every partition a cursor; returns whose store it is and where the cursors stand.
+/// Makes sure that the store is this ledger's; returns where the cursors stand.
+fn identify(database: &Database, ledger: &str, partitions: u32) -> Result<Vec<u64>, OpenError> {
+    let connection = database.open().map_err(OpenError::database)?;
+    let store = || database.path.display().to_string();
+    let (owner, next) =
+        prepare(&connection, ledger, partitions).map_err(|source| OpenError::identify(store(), source))?;
+    if owner != ledger {
+        return Err(OpenError::OtherLedger { store: store(), found: owner, expected: ledger.to_owned() });
+    }
+    Ok(next)
+}
+
+/// Gives a new store to a ledger, and every partition a cursor; returns whose store it is and where the cursors stand.
 fn prepare(connection: &Connection, ledger: &str, partitions: u32) -> rusqlite::Result<(String, Vec<u64>)> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute("INSERT OR IGNORE INTO ledger (one, id) VALUES (1, ?1)", [ledger])?;
@@ -179,12 +146,13 @@ fn prepare(connection: &Connection, ledger: &str, partitions: u32) -> rusqlite::
             params![partition, Timestamp::MIN.to_string()],
         )?;
     }
+    leases::forget(&transaction)?;
     let next = heads(&transaction, partitions as usize)?;
     transaction.commit()?;
     Ok((owner, next))
 }
 
-fn read_row(connection: &Connection, key: &RowKey) -> Result<Option<Row>, StoreError> {
+fn read_row(connection: &Connection, key: &RowKey) -> Result<Option<Row>, Fault> {
     let sql = "SELECT body FROM document WHERE kind = ?1 AND id = ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![key.kind.as_str(), key.id])?;
@@ -192,7 +160,5 @@ fn read_row(connection: &Connection, key: &RowKey) -> Result<Option<Row>, StoreE
         return Ok(None);
     };
     let body = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
-    let row = Row::from_json(key.kind, body)
-        .map_err(|error| StoreError::unreadable(format!("{} {}", key.kind.as_str(), key.id), error))?;
-    Ok(Some(row))
+    Ok(Some(row_of(key, body)?))
 }

@@ -1,0 +1,206 @@
+//! How the cluster is reached.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, KafkaResult};
+use thiserror::Error;
+
+/// What an operator may set otherwise.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "regledger"),
+    // A millisecond's wait for company: one broker took 2.3k records of 1 KB per second from 64 writers without it, 8k
+    // with it, and 5k with five.
+    ("linger.ms", "1"),
+    // How long a write may take before it counts as failed.
+    ("message.timeout.ms", "15000"),
+    ("socket.nagle.disable", "true"),
+    // A broker that is back is found within a second.
+    ("reconnect.backoff.max.ms", "1000"),
+    // Brokers close idle connections; that is nothing to log.
+    ("log.connection.close", "false"),
+];
+
+/// What an operator may not set, because what this crate promises hangs on it.
+const OURS: &[&str] = &[
+    "acks",
+    "allow.auto.create.topics",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.gapless.guarantee",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "isolation.level",
+    "message.max.bytes",
+    "metadata.broker.list",
+    "request.required.acks",
+    "transactional.id",
+];
+
+/// The most that one request to write may hold, in bytes: more than any entry or key, and less than
+/// a topic takes by default.
+pub(crate) const REQUEST_BYTES: u32 = 1_000_000;
+
+/// Where the cluster is and how it is spoken to: TLS, SASL, mTLS and limits, by librdkafka's names.
+#[derive(Clone)]
+pub struct Connection {
+    config: ClientConfig,
+}
+
+/// Why a setting is refused. A value is never shown: it may be a secret.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// Regledger sets it itself.
+    #[error("{name} cannot be set: regledger depends on its own value")]
+    Ours {
+        /// The setting.
+        name: String,
+    },
+    /// librdkafka does not know it, or not this value.
+    #[error("{name}: {reason}")]
+    Unknown {
+        /// The setting.
+        name: String,
+        /// What librdkafka says.
+        reason: String,
+    },
+}
+
+impl Connection {
+    /// A connection to the cluster that one of `bootstrap_servers` (`host:port`, separated by
+    /// commas) belongs to. Connects nowhere yet.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the first setting in `properties` that cannot be.
+    pub fn new(bootstrap_servers: &str, properties: &BTreeMap<String, String>) -> Result<Self, SettingError> {
+        if let Some(name) = properties.keys().find(|name| OURS.contains(&name.as_str())) {
+            return Err(SettingError::Ours { name: name.clone() });
+        }
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", bootstrap_servers).set("allow.auto.create.topics", "false");
+        for (name, value) in DEFAULTS {
+            config.set(*name, *value);
+        }
+        for (name, value) in properties {
+            config.set(name, value);
+        }
+        match config.create_native_config() {
+            Err(KafkaError::ClientConfig(_, reason, name, _)) => Err(SettingError::Unknown { name, reason }),
+            Err(error) => {
+                Err(SettingError::Unknown { name: "bootstrap.servers".to_owned(), reason: error.to_string() })
+            }
+            Ok(_) => Ok(Self { config }),
+        }
+    }
+
+    /// Everything that makes a write durable, once, and in order.
+    pub(crate) fn producer(&self) -> ClientConfig {
+        let mut config = self.config.clone();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // After a permanent error nothing more is sent.
+            .set("enable.gapless.guarantee", "true")
+            .set("message.max.bytes", REQUEST_BYTES.to_string());
+        config
+    }
+
+    /// Reads from given offsets on. The group is a name that librdkafka wants; nobody joins it.
+    pub(crate) fn consumer(&self) -> ClientConfig {
+        let mut config = self.config.clone();
+        config
+            .set("group.id", "regledger")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("isolation.level", "read_committed");
+        config
+    }
+
+    pub(crate) fn admin<C: FromClientConfigAndContext<Quiet>>(&self) -> KafkaResult<C> {
+        self.config.create_with_context(Quiet)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("bootstrap_servers", &self.config.get("bootstrap.servers"))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Leaves it to whoever waits for an answer to report that there is none: librdkafka would, for each
+/// connection and at each attempt.
+#[derive(Clone, Copy)]
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        note(&error, reason);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+pub(crate) fn note(error: &KafkaError, reason: &str) {
+    tracing::debug!(%error, reason, "librdkafka reports an error");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> Result<Connection, SettingError> {
+        Connection::new("127.0.0.1:9092", &BTreeMap::from([(name.to_owned(), value.to_owned())]))
+    }
+
+    #[test]
+    fn settings_of_librdkafka_pass_through() {
+        let cases = [
+            ("security.protocol", "sasl_ssl"),
+            ("sasl.mechanism", "SCRAM-SHA-512"),
+            ("sasl.password", "secret"),
+            ("ssl.ca.location", "/etc/ssl/certs/ca.pem"),
+            ("ssl.certificate.location", "/etc/ssl/client.pem"),
+            ("linger.ms", "20"),
+        ];
+        for (name, value) in cases {
+            let connection = with(name, value).unwrap();
+            for config in [connection.producer(), connection.consumer()] {
+                assert_eq!(config.get(name), Some(value));
+            }
+        }
+    }
+
+    #[test]
+    fn what_durability_hangs_on_cannot_be_set() {
+        for name in OURS {
+            let expected = SettingError::Ours { name: (*name).to_owned() };
+            assert_eq!(with(name, "0").unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn a_setting_that_librdkafka_does_not_know_is_refused() {
+        for (name, value) in [("no.such.setting", "1"), ("security.protocol", "carrier-pigeon")] {
+            let error = with(name, value).unwrap_err();
+            assert!(matches!(&error, SettingError::Unknown { name: found, .. } if found == name), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn no_value_is_shown() {
+        let connection = with("sasl.password", "canary").unwrap();
+        assert!(!format!("{connection:?}").contains("canary"));
+    }
+}

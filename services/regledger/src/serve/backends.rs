@@ -1,0 +1,77 @@
+//! The backends that the settings name: embedded ones in the data directory, and those that many processes share.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use kafka::Connection;
+use ledger::{KafkaLedger, KafkaOptions, Ledger, MemoryLedger, SqliteLedger};
+use projection::{PostgresStore, SqliteStore, Store};
+use prometheus::Registry;
+use vault::{KafkaKeys, KeyStore, SqliteKeys};
+
+use crate::config::{KafkaTopics, LedgerBackend, Settings, StateBackend};
+
+/// Reads of the state store that run at a time.
+const READERS: usize = 8;
+
+pub(super) async fn open_ledger(settings: &Settings, registry: &Registry) -> anyhow::Result<Arc<dyn Ledger>> {
+    Ok(match &settings.ledger {
+        LedgerBackend::Sqlite => {
+            let path = settings.ledger_file();
+            let ledger = SqliteLedger::open(&path, super::metrics::ledger_options(registry)?);
+            Arc::new(ledger.with_context(|| format!("cannot open the ledger {}", path.display()))?)
+        }
+        LedgerBackend::Memory => {
+            tracing::warn!("the ledger is in memory: everything is lost when the process ends");
+            Arc::new(MemoryLedger::new(1))
+        }
+        LedgerBackend::Kafka(topics) => {
+            let options = KafkaOptions {
+                risk_accepted: settings.accept_unsafe_topics,
+                ..KafkaOptions::new(&topics.events, settings.partitions)
+            };
+            let ledger = KafkaLedger::open(&connection(settings, topics)?, options).await;
+            Arc::new(ledger.with_context(|| format!("cannot open the ledger in the topic {}", topics.events))?)
+        }
+    })
+}
+
+/// The key store that goes with the ledger, which has `head` events. An embedded one that is missing is not made anew beside
+/// a ledger that needs it: the genesis alone needs no key, since the first start may have ended right after it.
+pub(super) async fn open_keys(settings: &Settings, head: u64) -> anyhow::Result<Arc<dyn KeyStore>> {
+    if let LedgerBackend::Kafka(topics) = &settings.ledger {
+        let (connection, topic) = (connection(settings, topics)?, topics.keys());
+        let keys = KafkaKeys::open(&connection, &topic, settings.accept_unsafe_topics).await;
+        return Ok(Arc::new(keys.with_context(|| format!("cannot open the key store in the topic {topic}"))?));
+    }
+    let path = settings.keys_file();
+    if head > 1 && !path.exists() {
+        bail!(missing_keys(&path.display().to_string()));
+    }
+    Ok(Arc::new(SqliteKeys::open(&path).context("cannot open the key store")?))
+}
+
+/// What to say where a ledger has events and their keys are gone.
+pub(super) fn missing_keys(place: &str) -> String {
+    format!(
+        "{place} is missing beside a ledger that has events: without it no secret can be read. Restore it from a backup"
+    )
+}
+
+pub(super) async fn open_state(settings: &Settings, ledger: &str, partitions: u32) -> anyhow::Result<Arc<dyn Store>> {
+    Ok(match &settings.state {
+        StateBackend::Sqlite => {
+            let options = sqlite::Options::default();
+            let store = SqliteStore::open(&settings.state_file(), ledger, partitions, READERS, options);
+            Arc::new(store.context("cannot open the state store")?)
+        }
+        StateBackend::Postgres(url) => {
+            let store = PostgresStore::open(url, ledger, partitions, READERS).await;
+            Arc::new(store.context("cannot open the state store in PostgreSQL")?)
+        }
+    })
+}
+
+fn connection(settings: &Settings, topics: &KafkaTopics) -> anyhow::Result<Connection> {
+    Connection::new(&topics.servers, &settings.kafka).context("the settings of the Kafka client are refused")
+}

@@ -7,7 +7,7 @@ use std::process::Command;
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 
-use crate::history::History;
+use crate::history::{History, SITTING};
 
 /// One run of the figures.
 pub struct Bench {
@@ -43,7 +43,7 @@ impl Bench {
     /// The data directory with a long history, made at the first call.
     pub async fn history(&self) -> &History {
         if self.history.get().is_none() {
-            let made = History::make(self).await;
+            let made = History::make(self, SITTING).await;
             let _ = self.history.set(made);
         }
         self.history.get().unwrap()

@@ -1,4 +1,7 @@
 //! A data directory with a long history: 1,000,000 events of 100,000 tenants, and nothing projected yet.
+//!
+//! Each tenant registers, and then its users enable the integration for one department after the other, in one sitting:
+//! that is how Provet has it. Meanwhile others do the same.
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +19,12 @@ use crate::serving::Serving;
 /// Notices of each tenant.
 const NOTICES: u64 = 10;
 
+/// Other tenants that register between two notices of one: in one sitting, …
+pub const SITTING: u64 = 20;
+
+/// … or over weeks.
+pub const SPREAD: u64 = 1000;
+
 /// Appended in one commit.
 const BATCH: usize = 1000;
 
@@ -30,16 +39,17 @@ pub struct History {
 }
 
 impl History {
-    /// Makes one: the executable the beginning, this the rest.
-    pub async fn make(bench: &Bench) -> Self {
-        let data_dir = bench.path("history");
+    /// Makes one in which so many other tenants register between two notices of one: the executable the beginning, this the
+    /// rest.
+    pub async fn make(bench: &Bench, between: u64) -> Self {
+        let data_dir = bench.path(&format!("history-{between}"));
         let server = Serving::start(&data_dir, &[]);
         hookup(&server).await;
         let row = server.admin().get("/v1/integrations/acme-lab").await;
         let integration: Uuid = row["id"].as_str().unwrap().parse().unwrap();
         server.stop();
         let ledger = SqliteLedger::open(&data_dir.join("ledger.db"), sqlite::Options::default()).unwrap();
-        fill(bench, &ledger, integration, bench.size(100_000, 1_000)).await;
+        fill(bench, &ledger, integration, between).await;
         let events = ledger.head(0).await.unwrap();
         let ledger_id = ledger_id(&ledger).await;
         ledger.close().await;
@@ -66,13 +76,12 @@ async fn ledger_id(ledger: &SqliteLedger) -> String {
     registration::Event::parse(&genesis[0].bytes).unwrap().attributes.subject
 }
 
-async fn fill(bench: &Bench, ledger: &SqliteLedger, integration: Uuid, tenants: u64) {
+async fn fill(bench: &Bench, ledger: &SqliteLedger, integration: Uuid, between: u64) {
+    let tenants = bench.size(100_000, 1_000);
     let progress = bench.progress("history", (tenants * NOTICES) as usize);
-    // A thousand other tenants register between two notices of one.
-    let stride = tenants / 100;
-    let turns = (0..tenants + NOTICES * stride).flat_map(|turn| (0..NOTICES).map(move |notice| (turn, notice)));
+    let turns = (0..tenants + NOTICES * between).flat_map(|turn| (0..NOTICES).map(move |notice| (turn, notice)));
     let notices = turns
-        .filter_map(|(turn, notice)| Some((turn.checked_sub(notice * stride)?, notice)))
+        .filter_map(|(turn, notice)| Some((turn.checked_sub(notice * between)?, notice)))
         .filter(|(tenant, _)| *tenant < tenants);
     let mut batch = Vec::with_capacity(BATCH);
     for (number, (tenant, notice)) in (0..).zip(notices) {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::bench::{Bench, child as child_of_itself, settle, text};
-use crate::history::{History, remove_state};
+use crate::history::{History, SPREAD, remove_state};
 use crate::report::{Line, median, rate};
 
 /// Connections that read the state store, as the executable has them.
@@ -23,7 +23,17 @@ const READERS: usize = 8;
 
 /// Measures it. What the last round has projected stays in the data directory.
 pub async fn measure(bench: &Bench) -> Vec<Line> {
+    let spread = History::make(bench, SPREAD).await;
     let history = bench.history().await;
+    let what = |rest: &str| format!("rebuild from {} events, one core{rest}", history.events);
+    vec![
+        Line::absolute(&what(""), rate(rounds(bench, history))).at_least(100_000.0),
+        Line::absolute(&what(", each tenant's over weeks"), rate(rounds(bench, &spread))),
+    ]
+}
+
+/// Events in a second, in the middle of some rounds.
+fn rounds(bench: &Bench, history: &History) -> f64 {
     let rounds = bench.size(3, 1);
     let progress = bench.progress("rebuild", rounds);
     let rates: Vec<f64> = (0..rounds)
@@ -36,8 +46,7 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
         })
         .collect();
     progress.finish_and_clear();
-    let what = format!("rebuild from {} events, one core", history.events);
-    vec![Line::absolute(&what, rate(median(rates))).at_least(100_000.0)]
+    median(rates)
 }
 
 /// Projects the history, in a child with one core: how many seconds it took.

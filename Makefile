@@ -5,8 +5,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## serve on a fresh data directory and play a simulated Provet organisation against it
-	cargo build
-	cargo run --quiet -- demo
+	cargo build --no-default-features
+	cargo run --quiet --no-default-features -- demo
 
 test: alerts ## install what the tests need, then run all of them
 	cargo test --workspace

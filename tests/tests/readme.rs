@@ -44,7 +44,7 @@ fn a_stranger_who_follows_the_readme_sees_the_client_and_its_change() {
     let port = free_port().to_string();
     let mut snippets = snippets().into_iter();
     let (mark, serve) = snippets.next().unwrap();
-    assert_eq!((mark.as_str(), serve.trim()), ("serve", "cargo run -- serve --data-dir ./data"));
+    assert_eq!((mark.as_str(), serve.trim()), ("serve", "cargo run --no-default-features -- serve --data-dir ./data"));
     let listen = format!("127.0.0.1:{port}");
     let server = Server::start_in(&dir.path().join("data"), &Options { listen: Some(&listen), ..Options::default() });
 

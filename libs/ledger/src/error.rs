@@ -83,9 +83,11 @@ pub enum OpenError {
     #[error("cannot open the ledger's database")]
     Database(#[from] sqlite::OpenError),
     /// Its topic cannot be used, or cannot be looked at.
+    #[cfg(feature = "kafka")]
     #[error("cannot use the ledger's topic")]
     Topic(#[from] kafka::TopicError),
     /// The brokers cannot be asked, or librdkafka refuses the settings.
+    #[cfg(feature = "kafka")]
     #[error("cannot connect to the ledger's brokers")]
     Brokers(#[from] kafka::KafkaError),
     /// The directory would not be alone in partition 0.

@@ -14,9 +14,11 @@ mod contract;
 mod embedded;
 mod entry;
 mod error;
+#[cfg(feature = "kafka")]
 mod kafka;
 mod memory;
 
+#[cfg(feature = "kafka")]
 pub use self::kafka::{KafkaLedger, KafkaOptions};
 pub use contract::{Ledger, Limit, Recorded};
 pub use embedded::SqliteLedger;

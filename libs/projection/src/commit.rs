@@ -38,6 +38,7 @@ pub struct WrittenRow {
     pub(crate) integration: Option<String>,
     pub(crate) tenant: Option<String>,
     pub(crate) state: Option<String>,
+    #[cfg(feature = "postgres")]
     pub(crate) terms: Vec<i64>,
     pub(crate) body: Vec<u8>,
 }
@@ -74,6 +75,7 @@ impl WrittenRow {
             integration: columns.integration.map(str::to_owned),
             tenant: columns.tenant.map(str::to_owned),
             state: columns.state.map(str::to_owned),
+            #[cfg(feature = "postgres")]
             terms: columns.terms.to_vec(),
             body: row.to_json()?,
         })

@@ -14,10 +14,12 @@ mod contract;
 mod error;
 mod lease;
 mod place;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod quarantine;
 mod sqlite;
 
+#[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
 pub use self::sqlite::SqliteStore;
 pub use as_of::AsOf;

@@ -25,6 +25,7 @@ mod fingerprint;
 mod kek;
 mod row;
 mod subject;
+#[cfg(feature = "kafka")]
 mod topic;
 mod unlock;
 mod vault;
@@ -37,5 +38,6 @@ pub use error::{Cause, KekError, KeyStoreError, OpenError, UnsealError, VaultErr
 pub use kek::Kek;
 pub use row::{Belonging, FingerprintRow, KeyRow};
 pub use subject::Subject;
+#[cfg(feature = "kafka")]
 pub use topic::{KafkaKeys, KafkaKeysError};
 pub use vault::Vault;

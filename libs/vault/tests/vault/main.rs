@@ -3,6 +3,7 @@
 
 mod conforming;
 mod hiding;
+#[cfg(feature = "kafka")]
 mod kafka_keys;
 mod kek;
 mod key_store;

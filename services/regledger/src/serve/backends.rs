@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use kafka::Connection;
-use ledger::{KafkaLedger, KafkaOptions, Ledger, MemoryLedger, SqliteLedger};
-use projection::{PostgresStore, SqliteStore, Store};
+use ledger::{Ledger, MemoryLedger, SqliteLedger};
+use projection::{SqliteStore, Store};
 use prometheus::Registry;
-use vault::{KafkaKeys, KeyStore, SqliteKeys};
+use vault::{KeyStore, SqliteKeys};
 
-use crate::config::{KafkaTopics, LedgerBackend, Settings, StateBackend};
+use crate::config::{LedgerBackend, Settings, StateBackend};
+
+#[cfg_attr(not(feature = "scale-out"), path = "backends/absent.rs")]
+mod shared;
 
 /// Reads of the state store that run at a time.
 const READERS: usize = 8;
@@ -25,14 +27,7 @@ pub(super) async fn open_ledger(settings: &Settings, registry: &Registry) -> any
             tracing::warn!("the ledger is in memory: everything is lost when the process ends");
             Arc::new(MemoryLedger::new(1))
         }
-        LedgerBackend::Kafka(topics) => {
-            let options = KafkaOptions {
-                risk_accepted: settings.accept_unsafe_topics,
-                ..KafkaOptions::new(&topics.events, settings.partitions)
-            };
-            let ledger = KafkaLedger::open(&connection(settings, topics)?, options).await;
-            Arc::new(ledger.with_context(|| format!("cannot open the ledger in the topic {}", topics.events))?)
-        }
+        LedgerBackend::Kafka(topics) => shared::open_ledger(settings, topics).await?,
     })
 }
 
@@ -40,9 +35,7 @@ pub(super) async fn open_ledger(settings: &Settings, registry: &Registry) -> any
 /// a ledger that needs it: the genesis alone needs no key, since the first start may have ended right after it.
 pub(super) async fn open_keys(settings: &Settings, head: u64) -> anyhow::Result<Arc<dyn KeyStore>> {
     if let LedgerBackend::Kafka(topics) = &settings.ledger {
-        let (connection, topic) = (connection(settings, topics)?, topics.keys());
-        let keys = KafkaKeys::open(&connection, &topic, settings.accept_unsafe_topics).await;
-        return Ok(Arc::new(keys.with_context(|| format!("cannot open the key store in the topic {topic}"))?));
+        return shared::open_keys(settings, topics).await;
     }
     let path = settings.keys_file();
     if head > 1 && !path.exists() {
@@ -65,13 +58,6 @@ pub(super) async fn open_state(settings: &Settings, ledger: &str, partitions: u3
             let store = SqliteStore::open(&settings.state_file(), ledger, partitions, READERS, options);
             Arc::new(store.context("cannot open the state store")?)
         }
-        StateBackend::Postgres(url) => {
-            let store = PostgresStore::open(url, ledger, partitions, READERS).await;
-            Arc::new(store.context("cannot open the state store in PostgreSQL")?)
-        }
+        StateBackend::Postgres(url) => shared::open_state(url, ledger, partitions).await?,
     })
-}
-
-fn connection(settings: &Settings, topics: &KafkaTopics) -> anyhow::Result<Connection> {
-    Connection::new(&topics.servers, &settings.kafka).context("the settings of the Kafka client are refused")
 }

@@ -1,0 +1,25 @@
+//! In the place of the shared backends, where the executable was built without them.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use ledger::Ledger;
+use projection::Store;
+use vault::KeyStore;
+
+use crate::config::{KafkaTopics, Settings};
+
+const HINT: &str =
+    "this executable was built for one machine; build it with the feature scale-out, which is the default";
+
+pub(super) async fn open_ledger(_: &Settings, topics: &KafkaTopics) -> anyhow::Result<Arc<dyn Ledger>> {
+    bail!("there is no Kafka for the topic {}: {HINT}", topics.events)
+}
+
+pub(super) async fn open_keys(_: &Settings, topics: &KafkaTopics) -> anyhow::Result<Arc<dyn KeyStore>> {
+    bail!("there is no Kafka for the topic {}: {HINT}", topics.keys())
+}
+
+pub(super) async fn open_state(_: &str, _: &str, _: u32) -> anyhow::Result<Arc<dyn Store>> {
+    bail!("there is no PostgreSQL: {HINT}")
+}

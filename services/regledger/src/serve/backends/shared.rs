@@ -1,0 +1,36 @@
+//! Backends that many processes share: Kafka and PostgreSQL.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use kafka::Connection;
+use ledger::{KafkaLedger, KafkaOptions, Ledger};
+use projection::{PostgresStore, Store};
+use vault::{KafkaKeys, KeyStore};
+
+use super::READERS;
+use crate::config::{KafkaTopics, Settings};
+
+pub(super) async fn open_ledger(settings: &Settings, topics: &KafkaTopics) -> anyhow::Result<Arc<dyn Ledger>> {
+    let options = KafkaOptions {
+        risk_accepted: settings.accept_unsafe_topics,
+        ..KafkaOptions::new(&topics.events, settings.partitions)
+    };
+    let ledger = KafkaLedger::open(&connection(settings, topics)?, options).await;
+    Ok(Arc::new(ledger.with_context(|| format!("cannot open the ledger in the topic {}", topics.events))?))
+}
+
+pub(super) async fn open_keys(settings: &Settings, topics: &KafkaTopics) -> anyhow::Result<Arc<dyn KeyStore>> {
+    let (connection, topic) = (connection(settings, topics)?, topics.keys());
+    let keys = KafkaKeys::open(&connection, &topic, settings.accept_unsafe_topics).await;
+    Ok(Arc::new(keys.with_context(|| format!("cannot open the key store in the topic {topic}"))?))
+}
+
+pub(super) async fn open_state(url: &str, ledger: &str, partitions: u32) -> anyhow::Result<Arc<dyn Store>> {
+    let store = PostgresStore::open(url, ledger, partitions, READERS).await;
+    Ok(Arc::new(store.context("cannot open the state store in PostgreSQL")?))
+}
+
+fn connection(settings: &Settings, topics: &KafkaTopics) -> anyhow::Result<Connection> {
+    Connection::new(&topics.servers, &settings.kafka).context("the settings of the Kafka client are refused")
+}

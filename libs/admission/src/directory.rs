@@ -13,7 +13,7 @@ use registration::{Event, Placed};
 use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
-use crate::event_id;
+use crate::{event_id, idempotency_id};
 
 /// Why the directory cannot be known.
 #[derive(Debug, thiserror::Error)]
@@ -206,7 +206,8 @@ impl DirectoryView {
         }
     }
 
-    /// Appends the event of a token, given by its hash, unless the directory has it.
+    /// Appends the event of a token, given by its hash, unless the directory has it. Several first starts at once append several,
+    /// as one command repeated: there is one token.
     ///
     /// # Errors
     /// [`DirectoryError`] if the event cannot be appended.
@@ -216,8 +217,14 @@ impl DirectoryView {
         }
         let time = clock.now();
         let id = event_id(time);
-        let attributes =
-            Attributes { id, source: "/tokens".to_owned(), subject: id.to_string(), time, ..Attributes::default() };
+        let attributes = Attributes {
+            id,
+            source: "/tokens".to_owned(),
+            subject: id.to_string(),
+            time,
+            idempotency_key: Some(idempotency_id("first start", &token_hash)),
+            ..Attributes::default()
+        };
         let token = TokenSpec {
             name: "admin token of the first start".to_owned(),
             scopes: Scope::ALL.to_vec(),

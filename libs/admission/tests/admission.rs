@@ -168,6 +168,20 @@ async fn an_integration_made_elsewhere_is_known_after_catching_up() {
 }
 
 #[tokio::test]
+async fn first_starts_that_write_the_admin_token_at_once_make_one() {
+    let hub = hub(1).await;
+    let elsewhere = DirectoryView::open(Arc::new(hub.ledger.clone()), None, &clock()).await.unwrap();
+    for directory in [&hub.directory, &elsewhere] {
+        directory.ensure_admin_token("hash".to_owned(), &clock()).await.unwrap();
+    }
+    for directory in [&hub.directory, &elsewhere] {
+        directory.catch_up().await.unwrap();
+        assert_eq!(directory.read().tokens().len(), 1);
+        assert!(directory.read().token_by_hash("hash").is_some());
+    }
+}
+
+#[tokio::test]
 async fn a_ledger_is_opened_with_the_partitions_that_it_was_made_with() {
     let one = MemoryLedger::new(1);
     let directory =

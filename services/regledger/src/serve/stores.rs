@@ -34,16 +34,17 @@ impl Stores {
         let lock = hold_data_dir(settings)?;
         let (registry, clock) = (Registry::new(), Clock::system());
         let ledger = open_ledger(settings, &registry).await?;
-        let head = ledger.head(0).await?;
-        let keys = open_keys(settings, head).await?;
-        let known_id = keys.belonging().await.context("cannot read the key store")?.map(|belonging| belonging.ledger);
-        if head == 0 && known_id.is_some() {
+        let keys = open_keys(settings, ledger.head(0).await?).await?;
+        let known_id = belonging(&*keys).await?;
+        // Another first start may have written it meanwhile, before the keys.
+        if known_id.is_some() && ledger.head(0).await? == 0 {
             refuse_lost_ledger(settings, &*keys).await?;
         }
         let directory =
             DirectoryView::open(ledger.clone(), known_id.clone(), &clock).await.context("cannot read the directory")?;
-        // Tokens come after the keys, also if several first starts write at once.
-        if known_id.is_none() && !directory.read().tokens().is_empty() {
+        // Tokens come after the keys; another first start may have written both meanwhile.
+        let has_tokens = !directory.read().tokens().is_empty();
+        if has_tokens && known_id.is_none() && belonging(&*keys).await?.is_none() {
             bail!(missing_keys(&keys.place()));
         }
         let kek = open_kek(settings, known_id.is_none())?;
@@ -84,6 +85,12 @@ fn hold_data_dir(settings: &Settings) -> anyhow::Result<Option<DataDirLock>> {
     }
     make_data_dir(&settings.data_dir)?;
     Ok(None)
+}
+
+/// Id of the ledger whose keys these are; none before a first start.
+async fn belonging(keys: &dyn KeyStore) -> anyhow::Result<Option<String>> {
+    let belonging = keys.belonging().await.context("cannot read the key store")?;
+    Ok(belonging.map(|belonging| belonging.ledger))
 }
 
 /// Refuses a ledger without events beside keys that were used.

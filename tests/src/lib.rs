@@ -1,17 +1,20 @@
 //! Drives the real executable over real sockets: builds it, starts it, asks it, kills it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
+pub mod audit;
 mod client;
 mod kafka;
+pub mod load;
 mod postgres;
 mod process;
 mod proxy;
+pub mod sse;
 mod tools;
 
 pub use client::Client;
 pub use kafka::{Credentials, Kafka};
 pub use postgres::Postgres;
-pub use process::{Options, Server, executable, regledger};
+pub use process::{Options, Server, executable, free_address, regledger};
 pub use proxy::{Mishap, Proxy};
 pub use tools::{node, python, repository, tool};
 

@@ -1,6 +1,7 @@
 //! The executable as a child process.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -38,6 +39,11 @@ pub fn regledger(arguments: &[&str]) -> Command {
     let mut command = Command::new(executable());
     command.args(arguments).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command
+}
+
+/// An address that nobody listens on, for a server that comes back to it.
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 /// How a server is started.

@@ -6,8 +6,8 @@ use acceptance::{Client, Options, Server, regledger, tool};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::sse::Stream;
 use crate::stream::{post, subjects};
+use acceptance::sse::Stream;
 
 fn copy(from: &Path, to: &Path) {
     assert!(tool("cp").arg("-a").arg(from).arg(to).status().unwrap().success());

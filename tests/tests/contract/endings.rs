@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::sse::Stream;
 use crate::stream::{post, subjects, tenant};
+use acceptance::sse::Stream;
 
 #[tokio::test]
 async fn a_revoked_tokens_streams_end_within_a_second_and_the_others_go_on() {

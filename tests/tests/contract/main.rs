@@ -17,7 +17,6 @@ mod reads;
 mod repetitions;
 mod replay;
 mod routes;
-mod sse;
 mod story;
 mod stream;
 mod strict;

@@ -6,8 +6,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::sse::Stream;
 use crate::stream::{post, read_pages, subjects};
+use acceptance::sse::Stream;
 
 const TENANTS: u64 = 32;
 const ROUNDS: u64 = 50;

@@ -9,8 +9,8 @@ use acceptance::{Client, Server, notice, repository, tool};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sse::Stream;
 use crate::stream::post;
+use acceptance::sse::Stream;
 
 /// A server on which everything has happened that leaves a trace.
 async fn worked() -> Server {

@@ -4,7 +4,7 @@ use acceptance::{Client, Options, Server, notice};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sse::{Frame, Stream};
+use acceptance::sse::{Frame, Stream};
 
 /// Posts notices of tenants and waits until they are projected.
 pub async fn post(admin: &Client, hookup: &str, tenants: impl IntoIterator<Item = u64>) {

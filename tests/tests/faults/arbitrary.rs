@@ -150,7 +150,7 @@ fn hold(bodies: impl Strategy<Value = Vec<u8>>) {
         let receipts = hub.acknowledged(1..3).await;
         let readiness = hub.admin.get("/readyz").await;
         assert_eq!(readiness["ready"], json!(true), "{readiness}");
-        crate::audit::everything_acknowledged_is_there(&hub.admin, &receipts).await;
+        acceptance::audit::everything_acknowledged_is_there(&hub.admin, &receipts).await;
     });
 }
 

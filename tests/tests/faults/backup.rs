@@ -8,10 +8,10 @@ use acceptance::{Options, Server, eventually, regledger};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::audit;
 use crate::hub::Hub;
-use crate::killed::{Load, read};
 use crate::refused::copy;
+use acceptance::audit;
+use acceptance::load::{Load, read};
 
 #[tokio::test]
 async fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it() {

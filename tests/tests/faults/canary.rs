@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::search::{Search, canary, escaped};
-use crate::audit;
 use crate::hub::{Answer, Hub, answers};
+use acceptance::audit;
 
 mod search;
 

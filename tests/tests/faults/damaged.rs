@@ -8,9 +8,9 @@ use acceptance::{Client, Options, Server, notice};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::audit;
 use crate::hub::{Hub, answers};
 use crate::refused::copy;
+use acceptance::audit;
 
 /// So many that each store has pages which no connection has read since the start.
 const TENANTS: u64 = 400;

@@ -12,8 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::audit;
 use crate::hub::Hub;
+use crate::ledger_file;
+use acceptance::audit;
 
 /// Who sends at the same time, each way.
 const SENDERS: u64 = 8;
@@ -61,7 +62,7 @@ async fn a_drain_answers_everybody_and_loses_nothing() {
     let server = Server::start_in(&data, &Options::default());
     let (events, _) = audit::everything_acknowledged_is_there(&server.admin(), &receipts).await;
     assert!(server.stop().0.success());
-    audit::the_file_has_no_gap(&data.join("ledger.db"), events.len());
+    ledger_file::has_no_gap(&data.join("ledger.db"), events.len());
 }
 
 #[tokio::test]

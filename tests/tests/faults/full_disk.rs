@@ -7,8 +7,9 @@ use acceptance::{Options, Server, eventually, notice, tool};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::audit;
 use crate::hub::{Answer, Hub, post};
+use crate::ledger_file;
+use acceptance::audit;
 
 /// What can be written before the disk is full, in bytes.
 const SPACE: u64 = 10 << 20;
@@ -50,7 +51,7 @@ async fn it_fills_up_and_recovers(data: &Path, shell: Option<&str>, grow: impl F
     let Hub { server, .. } = hub;
     let (status, ..) = server.stop();
     assert!(status.success(), "{status}");
-    audit::the_file_has_no_gap(&data.join("ledger.db"), events.len());
+    ledger_file::has_no_gap(&data.join("ledger.db"), events.len());
     let server = Server::start_in(data, &Options { arguments: &arguments, ..Options::default() });
     let again = audit::everything_acknowledged_is_there(&server.admin(), &receipts).await;
     assert!(again == (events, changes), "a restart tells another story");

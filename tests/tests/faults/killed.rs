@@ -1,16 +1,15 @@
 //! Kill -9 under load, again and again: what was acknowledged is there, once the process is back.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
-use acceptance::{Options, Server, eventually, regledger};
-use serde_json::Value;
+use acceptance::load::{Load, read};
+use acceptance::{Options, Server, audit, eventually, free_address, regledger};
 use tempfile::TempDir;
 
-use crate::audit;
 use crate::hub::Hub;
+use crate::ledger_file;
 
 /// How often the process is killed.
 const ROUNDS: usize = 6;
@@ -39,7 +38,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed_under_load() {
     let (events, changes) = audit::everything_acknowledged_is_there(&hub.admin, &receipts).await;
     let (status, data, _own) = hub.server.stop();
     assert!(status.success(), "{status}");
-    audit::the_file_has_no_gap(&data.join("ledger.db"), events.len());
+    ledger_file::has_no_gap(&data.join("ledger.db"), events.len());
 
     delete_projection(&data);
     let server = Server::start_in(&data, &options);
@@ -67,50 +66,10 @@ async fn a_process_killed_during_its_first_start_can_be_started() {
     }
 }
 
-/// Provet's orchestration tool, which sends again what was not acknowledged.
-pub struct Load(Child);
-
-impl Load {
-    pub fn start(hookup: &str, receipts: &Path) -> Self {
-        let played = ["simulate", "--hookup", hookup, "--tenants", "60", "--duration", "600", "--retry"];
-        let mut command = regledger(&played);
-        command.args(["--faults", "--connections", "24", "--output", "json", "--receipts"]).arg(receipts);
-        Self(command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap())
-    }
-
-    /// Ends the play; what it reports.
-    pub fn stop(&mut self) -> Value {
-        let sent = Command::new("kill").args(["-s", "INT", &self.0.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-        let report = std::io::read_to_string(self.0.stdout.take().unwrap()).unwrap();
-        self.0.wait().unwrap();
-        serde_json::from_str(&report).unwrap_or_else(|error| panic!("{error}: {report}"))
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The receipts that were written so far.
-pub fn read(receipts: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(receipts).unwrap_or_default();
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 /// Deletes the state store, and what SQLite keeps beside it.
 pub fn delete_projection(data: &Path) {
     for name in ["state.db", "state.db-wal", "state.db-shm"] {
         let _ = fs::remove_file(data.join(name));
     }
     assert!(data.join("ledger.db").exists());
-}
-
-/// An address that nobody listens on, for a server that comes back to it.
-pub fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 mod arbitrary;
-mod audit;
 mod backup;
 mod bodies;
 mod canary;
@@ -14,5 +13,6 @@ mod full_disk;
 mod hub;
 mod kek;
 mod killed;
+mod ledger_file;
 mod refused;
 mod slow;

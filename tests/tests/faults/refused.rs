@@ -7,9 +7,9 @@ use acceptance::{Options, Server};
 use tempfile::TempDir;
 
 use self::harm::Prepared;
-use crate::audit;
 use crate::hub::{Hub, answers};
 use crate::killed::delete_projection;
+use acceptance::audit;
 
 mod harm;
 

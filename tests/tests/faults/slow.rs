@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::audit;
 use crate::hub::{Hub, answers};
+use acceptance::audit;
 
 /// Connections of each kind.
 const EACH: usize = 50;

@@ -1,18 +1,23 @@
 //! Server-sent events, read as WHATWG HTML 9.2 says, comments too.
 
-use acceptance::{Client, PATIENCE};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
+
+use crate::{Client, PATIENCE};
 
 /// One event of a stream. A comment is an event named `:`, a reconnection time one named `retry`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
+    /// Where to go on from, if it says so.
     pub id: Option<String>,
+    /// Its name.
     pub event: String,
+    /// What it carries.
     pub data: String,
 }
 
 impl Frame {
+    /// Its data as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.data).unwrap()
     }
@@ -22,6 +27,7 @@ impl Frame {
         self.json()["id"].as_str().unwrap().to_owned()
     }
 
+    /// Whether it carries a change: heartbeats and bookmarks do not.
     pub fn is_change(&self) -> bool {
         self.event.contains('.')
     }

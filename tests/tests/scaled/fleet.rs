@@ -1,0 +1,126 @@
+//! A fleet: processes with roles, on one ledger in Kafka and one database of PostgreSQL.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use acceptance::{Client, Kafka, Options, Postgres, Server, eventually, free_address, notice};
+use reqwest::StatusCode;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Partitions of every ledger here.
+pub const PARTITIONS: usize = 3;
+
+/// What the processes of a fleet share.
+pub struct Fleet {
+    /// Beginning of the names of its topics.
+    pub name: String,
+    arguments: Vec<String>,
+    data: PathBuf,
+    /// Holds the folder of the credentials.
+    pub dir: TempDir,
+    _postgres: Arc<Postgres>,
+}
+
+/// A process of a fleet; it keeps its address when it is started again.
+pub struct Process {
+    role: &'static str,
+    listen: String,
+    pub server: Server,
+}
+
+impl Fleet {
+    /// A fleet on the broker and the cluster that tests share.
+    pub fn new() -> Self {
+        Self::on(Kafka::shared(), Postgres::shared())
+    }
+
+    /// A fleet without processes, on a new topic and a new database.
+    pub fn on(kafka: &Kafka, postgres: Arc<Postgres>) -> Self {
+        static FLEETS: AtomicU32 = AtomicU32::new(0);
+        let name = format!("fleet{}", FLEETS.fetch_add(1, Ordering::Relaxed));
+        let ledger = format!("kafka://{}/{name}.events", kafka.bootstrap_servers());
+        let partitions = PARTITIONS.to_string();
+        let given = ["--ledger", &ledger, "--state", &postgres.database(), "--partitions", &partitions];
+        let dir = TempDir::new().unwrap();
+        let (arguments, data) = (given.map(str::to_owned).to_vec(), dir.path().join("shared"));
+        Self { name, arguments, data, dir, _postgres: postgres }
+    }
+
+    /// Starts a process of a role.
+    pub fn start(&self, role: &'static str) -> Process {
+        let listen = free_address();
+        Process { server: self.serve(role, &listen), role, listen }
+    }
+
+    /// Starts a process of each of these roles, all at once.
+    pub fn start_all<const N: usize>(&self, roles: [&'static str; N]) -> [Process; N] {
+        std::thread::scope(|scope| {
+            roles.map(|role| scope.spawn(move || self.start(role))).map(|started| started.join().unwrap())
+        })
+    }
+
+    /// Kills a process and starts it again, where it was.
+    pub fn restart(&self, process: &mut Process) {
+        process.server.kill();
+        process.server = self.serve(process.role, &process.listen);
+    }
+
+    fn serve(&self, role: &str, listen: &str) -> Server {
+        let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        arguments.extend(["--roles", role]);
+        let options = Options { arguments: &arguments, listen: Some(listen), ..Options::default() };
+        Server::start_in(&self.data, &options)
+    }
+}
+
+impl Process {
+    /// A client with the admin token.
+    pub fn admin(&self) -> Client {
+        self.server.admin()
+    }
+
+    /// A hookup URL, as it is reached at this process.
+    pub fn reached(&self, hookup: &str) -> String {
+        let path = hookup.find("/hookup/").unwrap();
+        format!("{}{}", self.server.url, &hookup[path..])
+    }
+
+    /// Posts the notices of so many tenants; their receipts.
+    pub async fn acknowledged(&self, hookup: &str, provet_ids: std::ops::Range<u64>) -> Vec<Value> {
+        let (admin, hookup) = (self.admin(), self.reached(hookup));
+        let mut receipts = Vec::new();
+        for provet_id in provet_ids {
+            receipts.push(admin.notify(&hookup, &notice(provet_id)).await);
+        }
+        receipts
+    }
+
+    /// Waits until `/readyz` says that it is ready.
+    pub async fn is_ready(&self) {
+        let admin = self.admin();
+        eventually("a ready process", async || admin.try_get("/readyz").await.0.is_success().then_some(())).await;
+    }
+
+    /// Waits until `/readyz` says why something is not ready; the reason.
+    pub async fn is_unready(&self, check: &str) -> String {
+        let admin = self.admin();
+        eventually(check, async || {
+            let (status, readiness) = admin.try_get("/readyz").await;
+            let mut checks = readiness["checks"].as_array()?.iter();
+            let found = checks.find(|found| found["name"] == check && found["ready"] == false)?;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            Some(found["reason"].as_str().unwrap().to_owned())
+        })
+        .await
+    }
+}
+
+/// Waits until every acknowledged notice is projected.
+pub async fn projected(admin: &Client, receipts: &[Value]) {
+    for receipt in receipts {
+        let path = format!("/v1/clients?limit=1&min_position={}", Client::place(receipt));
+        eventually(&path, async || admin.try_get(&path).await.0.is_success().then_some(())).await;
+    }
+}

@@ -1,0 +1,81 @@
+//! PostgreSQL and Kafka are away for a while, or are made unfit.
+
+use std::sync::Arc;
+
+use acceptance::audit::audit;
+use acceptance::load::{Load, read};
+use acceptance::{Kafka, Postgres, eventually, notice};
+use reqwest::Method;
+
+use crate::fleet::{Fleet, PARTITIONS};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_postgres_intake_goes_on_and_everything_is_projected_afterwards() {
+    let postgres = Arc::new(Postgres::start());
+    let fleet = Fleet::on(Kafka::shared(), postgres.clone());
+    let [mut intake, projector, query] = fleet.start_all(["intake", "projector", "query"]);
+    let admin = query.admin();
+    let early = admin.integration("acme-lab").await;
+    let mut receipts = intake.acknowledged(&early, 1..4).await;
+    crate::fleet::projected(&admin, &receipts).await;
+    let late = admin.integration("made-a-moment-before").await;
+    postgres.kill();
+    for hookup in [&early, &late] {
+        receipts.extend(intake.acknowledged(hookup, 4..7).await);
+    }
+    fleet.restart(&mut intake);
+    for hookup in [&early, &late] {
+        receipts.extend(intake.acknowledged(hookup, 7..10).await);
+    }
+    intake.is_ready().await;
+    for (process, check) in [(&query, "state"), (&projector, "state"), (&projector, "projection")] {
+        let reason = process.is_unready(check).await;
+        assert!(!reason.is_empty(), "{check}");
+    }
+
+    postgres.restart();
+    audit(&admin, PARTITIONS, &receipts).await;
+    for process in [&intake, &projector, &query] {
+        process.is_ready().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_broker_senders_are_told_to_come_back_and_nothing_acknowledged_is_lost() {
+    let kafka = Kafka::start();
+    let fleet = Fleet::on(&kafka, Postgres::shared());
+    let [intake, projector, query] = fleet.start_all(["intake", "projector", "query"]);
+    let hookup = intake.reached(&query.admin().integration("acme-lab").await);
+    let receipts = fleet.dir.path().join("receipts.ndjson");
+    let mut load = Load::start(&hookup, &receipts);
+    eventually("receipts", async || (read(&receipts).len() >= 100).then_some(())).await;
+    kafka.kill(0);
+    let refused = intake.admin().request(Method::POST, &hookup).json(&notice(1)).send().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"), "{refused:?}");
+    assert!(intake.is_unready("ledger").await.len() > 10);
+
+    kafka.restart(0);
+    let enough = read(&receipts).len() + 100;
+    eventually("receipts again", async || (read(&receipts).len() >= enough).then_some(())).await;
+    let report = load.stop();
+    assert_eq!(report["unexpected"], 0, "{report}");
+    audit(&query.admin(), PARTITIONS, &read(&receipts)).await;
+    for process in [&intake, &projector, &query] {
+        process.is_ready().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_begins_to_forget_makes_intake_unready_until_it_is_put_right() {
+    let kafka = Kafka::shared();
+    let fleet = Fleet::on(kafka, Postgres::shared());
+    let intake = fleet.start("intake");
+    intake.is_ready().await;
+    let topic = format!("{}.events", fleet.name);
+    kafka.alter_topic(&topic, &[("retention.ms", "86400000")]).await;
+    let reason = intake.is_unready("ledger").await;
+    assert!(reason.contains("retention.ms"), "{reason}");
+    kafka.alter_topic(&topic, &[("retention.ms", "-1")]).await;
+    intake.is_ready().await;
+}

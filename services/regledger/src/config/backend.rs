@@ -43,6 +43,12 @@ impl KafkaTopics {
     }
 }
 
+/// What Kafka takes as the name of a topic, with room for the name of the one beside it.
+fn is_topic(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=240).contains(&name.len()) && name.bytes().all(is_allowed)
+}
+
 impl TryFrom<String> for LedgerBackend {
     type Error = &'static str;
 
@@ -54,7 +60,7 @@ impl TryFrom<String> for LedgerBackend {
         }
         let named = text.strip_prefix("kafka://").and_then(|rest| rest.split_once('/'));
         match named {
-            Some((servers, events)) if !servers.is_empty() && !events.is_empty() => {
+            Some((servers, events)) if !servers.is_empty() && is_topic(events) => {
                 Ok(Self::Kafka(KafkaTopics { servers: servers.to_owned(), events: events.to_owned() }))
             }
             _ => Err("must be sqlite, memory or kafka://HOST:PORT,HOST:PORT/TOPIC"),
@@ -80,5 +86,58 @@ impl fmt::Debug for StateBackend {
             Self::Sqlite => "Sqlite",
             Self::Postgres(_) => "Postgres(..)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn kafka(servers: &str, events: &str) -> LedgerBackend {
+        LedgerBackend::Kafka(KafkaTopics { servers: servers.to_owned(), events: events.to_owned() })
+    }
+
+    #[rstest]
+    #[case("sqlite", Some(LedgerBackend::Sqlite))]
+    #[case("memory", Some(LedgerBackend::Memory))]
+    #[case("kafka://h1:9092/regledger.events", Some(kafka("h1:9092", "regledger.events")))]
+    #[case("kafka://h1:9092,h2:9092/t", Some(kafka("h1:9092,h2:9092", "t")))]
+    #[case("kafka://h1:9092/", None)]
+    #[case("kafka://h1:9092", None)]
+    #[case("kafka:///t", None)]
+    #[case("kafka://h1:9092/a/b", None)]
+    #[case("kafka://h1:9092/a b", None)]
+    #[case("Sqlite", None)]
+    #[case("", None)]
+    fn a_ledger_is_a_word_or_a_topic(#[case] text: &str, #[case] expected: Option<LedgerBackend>) {
+        assert_eq!(LedgerBackend::try_from(text.to_owned()).ok(), expected);
+    }
+
+    #[rstest]
+    #[case("regledger.events", "regledger.keys")]
+    #[case("audit", "audit.keys")]
+    #[case("events", "events.keys")]
+    fn the_keys_stand_beside_the_events(#[case] events: &str, #[case] keys: &str) {
+        let topics = KafkaTopics { servers: String::new(), events: events.to_owned() };
+        assert_eq!(topics.keys(), keys);
+    }
+
+    #[rstest]
+    #[case("sqlite", true)]
+    #[case("postgres://u:p@h:5432/d", true)]
+    #[case("postgresql://h/d?sslmode=verify-full", true)]
+    #[case("postgres:h", false)]
+    #[case("memory", false)]
+    #[case("", false)]
+    fn a_state_store_is_a_word_or_a_database(#[case] text: &str, #[case] is_accepted: bool) {
+        assert_eq!(StateBackend::try_from(text.to_owned()).is_ok(), is_accepted);
+    }
+
+    #[test]
+    fn a_database_is_debugged_without_its_password() {
+        let state = StateBackend::try_from("postgres://u:hidden@h/d".to_owned()).unwrap();
+        assert_eq!(format!("{state:?}"), "Postgres(..)");
     }
 }

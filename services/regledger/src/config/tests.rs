@@ -125,6 +125,47 @@ fn a_wrong_flag_is_a_usage_error() {
 }
 
 #[rstest]
+#[case::table("[kafka]\n\"security.protocol\" = 'SSL'\nretries = 3", &[("security.protocol", "SSL"), ("retries", "3")])]
+#[case::names_that_toml_takes_apart("[kafka]\nsecurity.protocol = 'SSL'\nsasl.username = 'u'",
+    &[("security.protocol", "SSL"), ("sasl.username", "u")])]
+#[case::inline("kafka = {debug = 'all'}", &[("debug", "all")])]
+#[case::none("", &[])]
+fn settings_of_the_kafka_client_go_by_its_names(#[case] file: &str, #[case] expected: &[(&str, &str)]) {
+    assert_eq!(read(&[], &[], file).unwrap().0.kafka, variables(expected));
+}
+
+#[test]
+fn settings_of_the_kafka_client_are_pairs_in_flags_and_variables() {
+    let pairs = "security.protocol = SSL, sasl.password=a=b";
+    let expected = variables(&[("security.protocol", "SSL"), ("sasl.password", "a=b")]);
+    assert_eq!(read(&[("kafka", pairs)], &[], "").unwrap().0.kafka, expected);
+    assert_eq!(read(&[], &[("REGLEDGER_KAFKA", pairs)], "").unwrap().0.kafka, expected);
+}
+
+#[rstest]
+#[case(&[], "accept_unsafe_topics = true", Some(true))]
+#[case(&[("accept_unsafe_topics", "true")], "", Some(true))]
+#[case(&[("accept_unsafe_topics", "false")], "accept_unsafe_topics = true", Some(false))]
+#[case(&[("accept_unsafe_topics", "yes")], "", None)]
+#[case(&[], "accept_unsafe_topics = 1", None)]
+fn a_switch_is_true_or_false(
+    #[case] given: &[(&'static str, &str)],
+    #[case] file: &str,
+    #[case] expected: Option<bool>,
+) {
+    assert_eq!(read(given, &[], file).ok().map(|(settings, _)| settings.accept_unsafe_topics), expected);
+}
+
+#[rstest]
+#[case::neither("", true)]
+#[case::the_ledger("ledger = 'kafka://h:1/t'", true)]
+#[case::the_state_store("state = 'postgres://h/d'", true)]
+#[case::both("ledger = 'kafka://h:1/t'\nstate = 'postgres://h/d'", false)]
+fn a_process_is_embedded_unless_everything_is_shared(#[case] file: &str, #[case] expected: bool) {
+    assert_eq!(read(&[], &[], file).unwrap().0.is_embedded(), expected);
+}
+
+#[rstest]
 #[case("listen = 8080")]
 #[case("roles = 'intake'")]
 #[case("http.max_connections = 'many'")]

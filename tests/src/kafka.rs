@@ -104,6 +104,15 @@ impl Kafka {
         self.nodes[node].signal("CONT");
     }
 
+    /// The files that hold the records of the topics whose names begin so.
+    pub fn segments(&self, prefix: &str) -> Vec<PathBuf> {
+        let data = self.nodes.iter().map(|node| node.folder.join("data"));
+        let folders = data.flat_map(|data| std::fs::read_dir(data).unwrap()).map(|folder| folder.unwrap());
+        let ours = folders.filter(|folder| folder.file_name().to_string_lossy().starts_with(prefix));
+        let files = ours.flat_map(|folder| std::fs::read_dir(folder.path()).unwrap()).map(|file| file.unwrap().path());
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "log")).collect()
+    }
+
     /// Sets settings of a topic; the others stay.
     pub async fn alter_topic(&self, topic: &str, settings: &[(&str, &str)]) {
         let admin = self.admin();

@@ -8,6 +8,7 @@ pub mod load;
 mod postgres;
 mod process;
 mod proxy;
+pub mod search;
 pub mod sse;
 mod tools;
 

@@ -67,7 +67,8 @@ impl Postgres {
         cluster
     }
 
-    fn data(&self) -> PathBuf {
+    /// Where its data files are.
+    pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 

@@ -9,11 +9,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use self::search::{Search, canary, escaped};
 use crate::hub::{Answer, Hub, answers};
 use acceptance::audit;
-
-mod search;
+use acceptance::search::{Search, canary, escaped};
 
 /// Places where a sender can put something.
 const PLACES: &[&str] = &[

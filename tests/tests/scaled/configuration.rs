@@ -1,7 +1,8 @@
 //! What is changed at one process holds at all others.
 
-use acceptance::{Client, eventually, notice};
+use acceptance::{Client, eventually, notice, regledger};
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::fleet::Fleet;
 
@@ -30,4 +31,26 @@ async fn a_change_of_the_configuration_reaches_every_process() {
         (admin.try_notify(&reached, notice(2).to_string()).await.0 == 404).then_some(())
     })
     .await;
+}
+
+#[test]
+fn what_is_configured_is_shown_without_its_passwords() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("regledger.toml");
+    let said = "state = 'postgres://u:hidden@h/d'\n[kafka]\nsasl.password = 'hidden'\nsecurity.protocol = 'SASL_SSL'";
+    std::fs::write(&file, said).unwrap();
+    let given: &[&[&str]] = &[
+        &["--config", file.to_str().unwrap()],
+        &["--state", "postgres://u:hidden@h/d", "--kafka", "sasl.password=hidden,security.protocol=SASL_SSL"],
+    ];
+    for given in given {
+        for format in ["json", "table"] {
+            let mut show = regledger(&["config", "show", "--output", format, "--data-dir"]);
+            let shown = show.arg(dir.path().join("data")).args(*given).output().unwrap();
+            let text = String::from_utf8([shown.stdout, shown.stderr].concat()).unwrap();
+            assert!(shown.status.success(), "{given:?}: {text}");
+            assert!(text.contains("sasl.password,security.protocol"), "{given:?}: {text}");
+            assert!(!text.contains("hidden") && !text.contains("SASL_SSL"), "{given:?}: {text}");
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub const PARTITIONS: usize = 3;
 pub struct Fleet {
     /// Beginning of the names of its topics.
     pub name: String,
+    /// The URL of its database.
+    pub database: String,
     arguments: Vec<String>,
     data: PathBuf,
     /// Holds the folder of the credentials.
@@ -41,11 +43,12 @@ impl Fleet {
         static FLEETS: AtomicU32 = AtomicU32::new(0);
         let name = format!("fleet{}", FLEETS.fetch_add(1, Ordering::Relaxed));
         let ledger = format!("kafka://{}/{name}.events", kafka.bootstrap_servers());
+        let database = postgres.database();
         let partitions = PARTITIONS.to_string();
-        let given = ["--ledger", &ledger, "--state", &postgres.database(), "--partitions", &partitions];
+        let given = ["--ledger", &ledger, "--state", &database, "--partitions", &partitions];
         let dir = TempDir::new().unwrap();
         let (arguments, data) = (given.map(str::to_owned).to_vec(), dir.path().join("shared"));
-        Self { name, arguments, data, dir, _postgres: postgres }
+        Self { name, database, arguments, data, dir, _postgres: postgres }
     }
 
     /// Starts a process of a role.

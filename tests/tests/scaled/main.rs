@@ -2,6 +2,7 @@
 //! are paused and lose what they rest on; nothing acknowledged is lost, and nothing happens twice.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
+mod canary;
 mod configuration;
 mod first_start;
 mod fleet;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A value of its own for each place: what is found says how it came there.
 pub fn canary(place: &str) -> String {
@@ -37,6 +37,7 @@ fn disguises(value: &str) -> Vec<Vec<u8>> {
     disguises
 }
 
+/// A byte in the path of a URL, or in a query.
 pub fn escaped(byte: u8) -> String {
     if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
@@ -50,10 +51,12 @@ pub struct Search {
     disguises: HashMap<[u8; PREFIX], Vec<(Vec<u8>, String)>>,
     /// By which byte a disguise may begin, since most bytes begin none.
     begins: [bool; 256],
+    /// What was found, and where.
     pub found: Vec<String>,
 }
 
 impl Search {
+    /// A search for values.
     pub fn of(values: impl IntoIterator<Item = String>) -> Self {
         let mut known: HashMap<[u8; PREFIX], Vec<_>> = HashMap::new();
         for value in values {
@@ -66,6 +69,7 @@ impl Search {
         Self { disguises: known, begins, found: Vec::new() }
     }
 
+    /// Searches a text.
     pub fn text(&mut self, what: &str, text: impl AsRef<[u8]>) {
         let text = text.as_ref();
         for (position, window) in text.windows(PREFIX).enumerate() {
@@ -92,6 +96,7 @@ impl Search {
         }
     }
 
+    /// Panics with all that was found.
     pub fn found_nothing(&self) {
         assert!(self.found.is_empty(), "{}", self.found.join("\n"));
     }
@@ -104,7 +109,7 @@ fn a_canary_is_found_in_every_disguise() {
     let texts = [
         format!("x{value}x"),
         Value::from(value.as_str()).to_string(),
-        json!({"detail": Value::from(value.as_str()).to_string()}).to_string(),
+        serde_json::json!({"detail": Value::from(value.as_str()).to_string()}).to_string(),
         format!("/path?q={percent}&x"),
         format!("q={}", percent.replace("%20", "+")),
         BASE64_NOPAD.encode(format!("{{\"client_secret\":\"{value}\"}}").as_bytes()),

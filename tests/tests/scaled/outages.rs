@@ -60,6 +60,7 @@ async fn without_a_broker_senders_are_told_to_come_back_and_nothing_acknowledged
     eventually("receipts again", async || (read(&receipts).len() >= enough).then_some(())).await;
     let report = load.stop();
     assert_eq!(report["unexpected"], 0, "{report}");
+    assert_eq!(report["unanswered"], 0, "{report}");
     audit(&query.admin(), PARTITIONS, &read(&receipts)).await;
     for process in [&intake, &projector, &query] {
         process.is_ready().await;

@@ -55,13 +55,41 @@ pub(super) fn admin_token(path: &Path) -> anyhow::Result<String> {
 
 /// Makes the file with a new token. It appears at once and whole, also if the process is killed.
 fn make_admin_token(path: &Path) -> io::Result<()> {
-    let token = Capability::new("rgl_").map_err(|_| io::Error::other("there is no randomness"))?;
+    let new = |prefix| Capability::new(prefix).map_err(|_| io::Error::other("there is no randomness"));
+    let (token, name) = (new("rgl_")?, new(".")?);
+    // No process id: in containers that share the file each is process 1, and would write over what another has published.
     let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    draft.push(name.secret.expose_secret());
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     writeln!(file, "{}", token.secret.expose_secret())?;
     file.sync_all()?;
     let made = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
     made
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn first_starts_at_once_make_one_admin_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin-token");
+        let barrier = Barrier::new(8);
+        let start = || {
+            barrier.wait();
+            admin_token(&path).unwrap()
+        };
+        let hashes: Vec<String> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            starts.into_iter().map(|started| started.join().unwrap()).collect()
+        });
+        let kept = admin_token(&path).unwrap();
+        assert!(hashes.iter().all(|hash| *hash == kept), "{hashes:?}");
+        let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(files, ["admin-token"]);
+    }
 }

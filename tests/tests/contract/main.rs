@@ -5,6 +5,7 @@ mod access;
 mod clients_of_others;
 mod commands;
 mod cursors;
+mod deployment;
 mod documents;
 mod endings;
 mod events;

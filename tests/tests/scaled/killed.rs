@@ -1,10 +1,16 @@
 //! Processes that are killed, or paused, one after another under load.
 
+use std::time::Duration;
+
 use acceptance::audit::audit;
 use acceptance::eventually;
 use acceptance::load::{Load, read};
+use tokio::time::timeout;
 
-use crate::fleet::{Fleet, PARTITIONS};
+use crate::fleet::{Fleet, PARTITIONS, projected};
+
+/// How long partitions may stand still when their projector does.
+const TAKEOVER: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_each_role_is_killed_in_turn_under_load() {
@@ -32,11 +38,11 @@ async fn another_projector_takes_over_from_a_paused_one_which_changes_nothing_wh
     let admin = query.admin();
     let hookup = admin.integration("acme-lab").await;
     let mut receipts = intake.acknowledged(&hookup, 1..10).await;
-    crate::fleet::projected(&admin, &receipts).await;
+    projected(&admin, &receipts).await;
     paused.server.signal("STOP");
     let _other = fleet.start("projector");
     receipts.extend(intake.acknowledged(&hookup, 10..30).await);
-    crate::fleet::projected(&admin, &receipts).await;
+    timeout(TAKEOVER, projected(&admin, &receipts)).await.expect("another takes over");
 
     paused.server.signal("CONT");
     paused.is_ready().await;

@@ -7,7 +7,7 @@ use acceptance::load::{Load, read};
 use acceptance::{Kafka, Postgres, eventually, notice};
 use reqwest::Method;
 
-use crate::fleet::{Fleet, PARTITIONS};
+use crate::fleet::{Fleet, PARTITIONS, projected};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_postgres_intake_goes_on_and_everything_is_projected_afterwards() {
@@ -17,7 +17,7 @@ async fn without_postgres_intake_goes_on_and_everything_is_projected_afterwards(
     let admin = query.admin();
     let early = admin.integration("acme-lab").await;
     let mut receipts = intake.acknowledged(&early, 1..4).await;
-    crate::fleet::projected(&admin, &receipts).await;
+    projected(&admin, &receipts).await;
     let late = admin.integration("made-a-moment-before").await;
     postgres.kill();
     for hookup in [&early, &late] {

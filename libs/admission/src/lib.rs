@@ -8,6 +8,7 @@ mod clock;
 mod command;
 mod directory;
 mod notice;
+mod partition;
 mod secret;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use command::{Intent, Repetition, fingerprint, idempotency_id};
 pub use directory::{DirectoryError, DirectoryView};
 pub use ledger::AppendError;
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
+pub use partition::{partition_of_message, partition_of_tenant};
 pub use secret::{Capability, hash_of};
 
 /// The answer to a notification: it is durable, and where.

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use ledger::leaf_hash;
 use registration::directory::IntegrationRow;
 use registration::event::{Attributes, EventType, encode, encode_data};
-use registration::notice::{Notice, Rejection, Tenant};
+use registration::notice::{Notice, Rejection};
 use registration::quarantine::{QuarantineReceive, RETENTION_HOURS, Violation, message_id};
 use registration::{Sealed, notice};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 use vault::{Context, DataKey, Subject};
 
-use crate::{Admission, Receipt, Unavailable, event_id, idempotency_id};
+use crate::{Admission, Receipt, Unavailable, event_id, idempotency_id, partition_of_message, partition_of_tenant};
 
 /// A notification as it came.
 #[derive(Clone, Copy, Debug)]
@@ -166,8 +166,8 @@ impl Admission {
         }
         let unknown = notice.unknown.as_ref().map(|fields| seal("unknown", fields)).transpose()?;
         let data = notice.data(secret.as_ref(), unknown.as_ref())?;
+        let partition = partition_of_tenant(self.ledger.partitions(), delivery.integration.integration.id, &tenant);
         let attributes = delivery.attributes(id, tenant);
-        let partition = self.partition_of(delivery.integration, &notice.tenant);
         let bytes = encode(&attributes, EventType::ProvetRegistration, &data)?;
         self.receipt(&attributes, EventType::ProvetRegistration, partition, bytes).await
     }
@@ -196,7 +196,7 @@ impl Admission {
             expires_time,
         };
         let attributes = delivery.attributes(id, message.clone());
-        let partition = self.spread(message.as_bytes());
+        let partition = partition_of_message(self.ledger.partitions(), &message);
         let bytes = encode_data(&attributes, EventType::QuarantineReceive, &data)?;
         self.receipt(&attributes, EventType::QuarantineReceive, partition, bytes).await?;
         Ok(message)
@@ -218,22 +218,6 @@ impl Admission {
         let leaf_hash = leaf_hash(&bytes);
         let place = self.append(kind, partition, bytes.into()).await?;
         Ok(Receipt::new(attributes, place, &leaf_hash))
-    }
-
-    fn partition_of(&self, integration: &IntegrationRow, tenant: &Tenant) -> u32 {
-        let key = format!("{}/{tenant}", integration.integration.id);
-        self.spread(key.as_bytes())
-    }
-
-    /// Partition 0 is the directory's; everything else is spread over the others, if there are any.
-    fn spread(&self, key: &[u8]) -> u32 {
-        let others = self.ledger.partitions().saturating_sub(1);
-        if others == 0 {
-            return 0;
-        }
-        let hash = leaf_hash(key);
-        let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
-        1 + number % others
     }
 }
 

@@ -243,7 +243,7 @@ async fn create_ledger(ledger: &dyn Ledger, ledger_id: Option<String>, time: Tim
     let ledger_id = ledger_id.unwrap_or_else(|| id.simple().to_string());
     let attributes =
         Attributes { id, source: "/ledger".to_owned(), subject: ledger_id.clone(), time, ..Attributes::default() };
-    let data = LedgerCreate { ledger: ledger_id, partitions: ledger.partitions() };
+    let data = LedgerCreate { ledger: ledger_id, partitions: ledger.partitions(), imported: None };
     append(ledger, &attributes, EventType::LedgerCreate, &data).await
 }
 

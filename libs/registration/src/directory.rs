@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::fold::{Placed, fold};
+use crate::place::Place;
 use crate::row::{Columns, Kind, Row, RowKey, Rows};
 
 mod check;
@@ -30,6 +31,32 @@ pub struct LedgerCreate {
     pub ledger: String,
     /// Number of partitions, fixed for the life of the ledger.
     pub partitions: u32,
+    /// Whose history it goes on from, if it began with an import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// What a ledger was imported from. Its own events follow those of the other ledger, which are there byte for byte in other
+/// places, all but the other genesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Imported {
+    /// Id of the other ledger.
+    pub ledger: String,
+    /// Id of the ledger that what is sealed is bound to: the first one's, however often it was imported.
+    pub sealed_for: String,
+    /// The log of each partition of the other ledger, as it was imported: it proves the history from before.
+    pub logs: Vec<LogHead>,
+    /// The head of each partition of this ledger after the import. Subscribers were told what is below by the other ledger.
+    pub heads: Vec<u64>,
+}
+
+/// How far a log of entries goes, and what it says: two logs with the same head have the same entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogHead {
+    /// Number of entries.
+    pub entries: u64,
+    /// The Merkle tree hash of the entries, RFC 6962 section 2.1, base64.
+    pub root: String,
 }
 
 /// The data of an event that begins a new era: the ledger was restored from a backup, and gives positions that were given
@@ -49,12 +76,33 @@ pub struct LedgerRow {
     pub ledger: String,
     /// Number of partitions.
     pub partitions: u32,
+    /// What it was imported from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// Every restore; each began an era.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restores: Vec<LedgerRestore>,
 }
 
+impl LedgerCreate {
+    /// Id of the ledger that what is sealed in this one is bound to.
+    pub fn sealed_for(&self) -> &str {
+        self.imported.as_ref().map_or(&self.ledger, |imported| &imported.sealed_for)
+    }
+}
+
 impl LedgerRow {
+    /// Id of the ledger that what is sealed in this one is bound to: it names the keys of both.
+    pub fn sealed_for(&self) -> &str {
+        self.imported.as_ref().map_or(&self.ledger, |imported| &imported.sealed_for)
+    }
+
+    /// Whether the event at a place came from another ledger: places that it names are that one's.
+    pub fn is_imported(&self, place: Place) -> bool {
+        let heads = self.imported.as_ref().map(|imported| &imported.heads);
+        heads.and_then(|heads| heads.get(place.partition as usize)).is_some_and(|head| place.position < *head)
+    }
+
     /// The era that is now; none is the first one, before any restore.
     pub fn era(&self) -> Option<Uuid> {
         self.restores.last().map(|restore| restore.era)

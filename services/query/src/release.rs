@@ -58,6 +58,10 @@ impl Query {
     async fn released_before(&self, command: &Command) -> Result<Place, Problem> {
         done(command, true)?;
         let place = Place { partition: command.partition, position: command.position };
+        if self.gate.directory().ledger().is_imported(place) {
+            let detail = "It was released before the ledger was imported; the client's history shows what came of it.";
+            return Err(Problem::new(ProblemType::Conflict, detail));
+        }
         let event = Event::parse(&self.entry(place).await?.bytes).map_err(|error| unreadable(&error))?;
         match event.body {
             Body::QuarantineRelease(QuarantineRelease { partition, position, .. }) => Ok(Place { partition, position }),

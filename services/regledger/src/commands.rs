@@ -12,6 +12,7 @@ pub mod tail;
 pub mod token;
 
 pub mod moment;
+pub mod sealed;
 
 use clap::Args;
 

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Role, Settings};
 use crate::logging;
+pub use backends::{open_keys, open_ledger};
 use stores::Stores;
 
 /// How often quarantined messages whose time has come lose their keys.

@@ -10,6 +10,7 @@ mod damaged;
 mod drain;
 mod expiry;
 mod full_disk;
+mod growing;
 mod hub;
 mod kek;
 mod killed;

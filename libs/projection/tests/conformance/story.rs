@@ -51,7 +51,7 @@ impl Story {
     /// Partition 0 with the genesis and the integrations: the first three events.
     pub fn with_directory() -> Self {
         let mut story = Self::new(0);
-        let genesis = LedgerCreate { ledger: "l".to_owned(), partitions: 1 };
+        let genesis = LedgerCreate { ledger: "l".to_owned(), partitions: 1, imported: None };
         story.tell("/ledger", "l", Body::LedgerCreate(genesis));
         for name in INTEGRATIONS {
             let spec = format!(r#"{{"name":"{name}","source":"provet","notify":{{"kind":"hookup"}}}}"#);

@@ -26,8 +26,31 @@ fn spec(name: &str, value: Value) -> Value {
 fn a_directory_knows_its_ledger_after_the_genesis() {
     assert_eq!(Directory::default().ledger(), None);
     let directory = directory(&["genesis l2"]);
-    let ledger = LedgerRow { ledger: "l1".to_owned(), partitions: 1, restores: Vec::new() };
+    let ledger = LedgerRow { ledger: "l1".to_owned(), partitions: 1, ..LedgerRow::default() };
     assert_eq!(directory.ledger(), Some(&ledger));
+}
+
+#[test]
+fn an_imported_ledger_knows_what_came_from_the_other_one() {
+    let genesis = LedgerCreate {
+        ledger: "l2".to_owned(),
+        partitions: 2,
+        imported: Some(Imported {
+            ledger: "l1".to_owned(),
+            sealed_for: "l0".to_owned(),
+            logs: vec![LogHead { entries: 6, root: String::new() }],
+            heads: vec![2, 4],
+        }),
+    };
+    let LedgerCreate { ledger, partitions, imported } = genesis.clone();
+    let row = LedgerRow { ledger, partitions, imported, restores: Vec::new() };
+    assert_eq!((row.sealed_for(), genesis.sealed_for()), ("l0", "l0"));
+    for (partition, position, is_imported) in [(0, 1, true), (0, 2, false), (1, 3, true), (1, 4, false), (2, 0, false)]
+    {
+        let place = Place { partition, position };
+        assert_eq!(row.is_imported(place), is_imported, "{place}");
+        assert!(!LedgerRow::default().is_imported(place), "{place}");
+    }
 }
 
 #[test]

@@ -87,8 +87,8 @@ fn create_ledger(rows: &mut Rows, placed: &Placed, create: &LedgerCreate) -> Vec
     if rows.get(&key).is_some() {
         return Vec::new();
     }
-    let LedgerCreate { ledger, partitions } = create.clone();
-    rows.put(key, Row::Ledger(LedgerRow { ledger, partitions, restores: Vec::new() }));
+    let LedgerCreate { ledger, partitions, imported } = create.clone();
+    rows.put(key, Row::Ledger(LedgerRow { ledger, partitions, imported, restores: Vec::new() }));
     let domain =
         Domain { name: DEFAULT_DOMAIN.to_owned(), created_time: placed.recorded_time, position: placed.position };
     let row = RowKey::new(Kind::Domain, DEFAULT_DOMAIN);

@@ -63,7 +63,7 @@ pub fn entries(partitions: u32, notices: &[Notice]) -> Vec<Entry> {
     let spec = r#"{"name":"acme-lab","source":"provet","notify":{"kind":"hookup"}}"#;
     let create =
         IntegrationCreate { integration: serde_json::from_str(spec).unwrap(), hookup_key_hash: "h".to_owned() };
-    let genesis = LedgerCreate { ledger: "l".to_owned(), partitions };
+    let genesis = LedgerCreate { ledger: "l".to_owned(), partitions, imported: None };
     let integration = "/integrations/acme-lab";
     let mut entries = vec![
         entry(0, "/ledger", "l", EventType::LedgerCreate, &genesis),

@@ -113,7 +113,7 @@ mod tests {
     /// A ledger of three partitions, restored so many times.
     fn ledger(restores: u128) -> LedgerRow {
         let restores = (1..=restores).map(|era| LedgerRestore { era: Uuid::from_u128(era), heads: vec![4, 4, 4] });
-        LedgerRow { ledger: "0198aabb".to_owned(), partitions: 3, restores: restores.collect() }
+        LedgerRow { ledger: "0198aabb".to_owned(), partitions: 3, restores: restores.collect(), ..LedgerRow::default() }
     }
 
     #[test]

@@ -14,11 +14,14 @@ use crate::client::Api;
 use crate::output::{Columns, Format, Output, table};
 use crate::session::{Ask, Session};
 
+use self::import::Import;
 use self::replay::Replay;
 
 mod explain;
 mod export;
+mod import;
 mod replay;
+mod tree;
 
 /// The ledger itself.
 #[derive(Debug, Subcommand)]
@@ -55,7 +58,8 @@ Example:
   regledger event export events.ndjson
 
 Line k, counted from 0, is the entry at position k, byte for byte. Before it goes on, the last complete line is
-compared with the server's: a file of another ledger is refused.")]
+compared with the server's: a file of another ledger is refused. The root that it says is the Merkle tree hash of all
+lines (RFC 6962); an import of the file says the same.")]
     Export {
         /// The file
         file: PathBuf,
@@ -63,6 +67,22 @@ compared with the server's: a file of another ledger is refused.")]
         #[arg(long, default_value_t = 0, value_name = "N")]
         partition: u32,
     },
+    /// Append an export of an embedded ledger to an empty one, scaled out for example, and verify everything
+    #[command(after_help = "\
+Examples:
+  regledger event export events.ndjson --data-dir old          from the embedded server, which takes nothing more
+  regledger event import events.ndjson --keys old/keys.db --kek-file old/kek \\
+    --ledger kafka://h1:9092,h2:9092/regledger.events --partitions 8
+  regledger event import events.ndjson --keys old/keys.db --kek-file old/kek --data-dir new
+
+Nothing may serve either ledger meanwhile. What the old one takes after the export is not in the new one: let it take
+nothing more (stop it, or start it with --roles query), then export. The new deployment goes on with the same
+key-encryption key, hookup URLs and access tokens.
+
+An import that was interrupted goes on where it was when it is run again; serving refuses until it is complete. In the
+end everything is read back, compared byte for byte, folded beside the export, and every secret opened. The ledger has
+a new id: subscribers are answered 410 and start over with from=snapshot.")]
+    Import(Box<Import>),
     /// Show an entry and what it changed
     #[command(after_help = "\
 Examples:
@@ -98,6 +118,7 @@ pub async fn run(command: Event, session: &Session) -> anyhow::Result<()> {
             let exported = export::run(&session.api()?, partition, &file).await?;
             session.output().done(&exported)
         }
+        Event::Import(import) => import::run(*import, session).await,
         Event::Explain { place } => {
             let Ask { api, mut output } = session.ask()?;
             let explained = explain::explain(&api, place).await?;

@@ -97,7 +97,11 @@ async fn prepare(staging: &Path, kek: Kek) -> anyhow::Result<Checked> {
     Ok(checked)
 }
 
-fn kek(settings: &Settings) -> anyhow::Result<Kek> {
+/// The key-encryption key that the settings name, which must be there.
+///
+/// # Errors
+/// If it cannot be had.
+pub fn kek(settings: &Settings) -> anyhow::Result<Kek> {
     match &settings.kek {
         KekSource::File(path) => Kek::from_file(path),
         KekSource::Command(argv) => Kek::from_command(argv),

@@ -16,7 +16,11 @@ mod shared;
 /// Reads of the state store that run at a time.
 const READERS: usize = 8;
 
-pub(super) async fn open_ledger(settings: &Settings, registry: &Registry) -> anyhow::Result<Arc<dyn Ledger>> {
+/// The ledger that the settings name.
+///
+/// # Errors
+/// If it cannot be opened, or is not as it must be.
+pub async fn open_ledger(settings: &Settings, registry: &Registry) -> anyhow::Result<Arc<dyn Ledger>> {
     Ok(match &settings.ledger {
         LedgerBackend::Sqlite => {
             let path = settings.ledger_file();
@@ -33,7 +37,10 @@ pub(super) async fn open_ledger(settings: &Settings, registry: &Registry) -> any
 
 /// The key store that goes with the ledger, which has `head` events. An embedded one that is missing is not made anew beside
 /// a ledger that needs it: the genesis alone needs no key, since the first start may have ended right after it.
-pub(super) async fn open_keys(settings: &Settings, head: u64) -> anyhow::Result<Arc<dyn KeyStore>> {
+///
+/// # Errors
+/// If it cannot be opened, or is missing.
+pub async fn open_keys(settings: &Settings, head: u64) -> anyhow::Result<Arc<dyn KeyStore>> {
     if let LedgerBackend::Kafka(topics) = &settings.ledger {
         return shared::open_keys(settings, topics).await;
     }

@@ -8,6 +8,7 @@ use api::Reason;
 use ledger::Ledger;
 use projection::Store;
 use prometheus::Registry;
+use registration::directory::LedgerRow;
 use vault::{KeyStore, Vault};
 
 use super::backends::{missing_keys, open_keys, open_ledger, open_state};
@@ -42,13 +43,15 @@ impl Stores {
         }
         let directory =
             DirectoryView::open(ledger.clone(), known_id.clone(), &clock).await.context("cannot read the directory")?;
+        refuse_partial_import(&*ledger, &directory.ledger()).await?;
         // Tokens come after the keys; another first start may have written both meanwhile.
         let has_tokens = !directory.read().tokens().is_empty();
         if has_tokens && known_id.is_none() && belonging(&*keys).await?.is_none() {
             bail!(missing_keys(&keys.place()));
         }
         let kek = open_kek(settings, known_id.is_none())?;
-        let vault = Vault::open(keys, kek, &directory.ledger_id()).await.context("cannot open the key store")?;
+        let vault =
+            Vault::open(keys, kek, directory.ledger().sealed_for()).await.context("cannot open the key store")?;
         let state = match settings.needs_state() {
             true => Some(open_state(settings, &directory.ledger_id(), directory.partitions()).await?),
             false => None,
@@ -109,6 +112,16 @@ async fn refuse_lost_ledger(settings: &Settings, keys: &dyn KeyStore) -> anyhow:
     Ok(())
 }
 
+/// Refuses a ledger that is still being imported, before anything takes the places of the events that are to come.
+async fn refuse_partial_import(ledger: &dyn Ledger, row: &LedgerRow) -> anyhow::Result<()> {
+    for (partition, imported) in (0..).zip(row.imported.iter().flat_map(|imported| &imported.heads)) {
+        if ledger.head(partition).await? < *imported {
+            bail!("the import of this ledger is not complete: run the same `regledger event import` again");
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a ledger that ends before what was projected from it, before anything takes the places of
 /// the events that it lost.
 async fn refuse_lost_events(ledger: &dyn Ledger, state: &dyn Store, settings: &Settings) -> anyhow::Result<()> {
@@ -125,4 +138,27 @@ async fn refuse_lost_events(ledger: &dyn Ledger, state: &dyn Store, settings: &S
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::{Entry, MemoryLedger};
+    use registration::directory::Imported;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_ledger_is_served_only_once_its_import_is_complete() {
+        let ledger = MemoryLedger::new(2);
+        for partition in [0, 1, 1] {
+            ledger.append(vec![Entry { partition, directory: partition == 0, bytes: "{}".into() }]).await.unwrap();
+        }
+        for (heads, is_complete) in [(vec![1, 2], true), (vec![1, 1], true), (vec![1, 3], false), (vec![2, 2], false)] {
+            let (ledger_id, sealed_for, logs) = ("a".to_owned(), "a".to_owned(), Vec::new());
+            let imported = Some(Imported { ledger: ledger_id, sealed_for, logs, heads: heads.clone() });
+            let row = LedgerRow { imported, ..LedgerRow::default() };
+            assert_eq!(refuse_partial_import(&ledger, &row).await.is_ok(), is_complete, "{heads:?}");
+        }
+        refuse_partial_import(&ledger, &LedgerRow::default()).await.unwrap();
+    }
 }

@@ -7,8 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use indicatif::ProgressBar;
+use registration::directory::LogHead;
 use serde::Serialize;
 
+use super::tree::Tree;
 use super::{ENTRIES, PAGE, entries, head, progress};
 use crate::client::Api;
 use crate::output::say;
@@ -22,6 +24,8 @@ struct Held {
     bytes: u64,
     /// The last complete line.
     last: Vec<u8>,
+    /// The log of the complete lines.
+    tree: Tree,
 }
 
 /// What a file holds now.
@@ -30,8 +34,9 @@ pub struct Exported<'a> {
     file: &'a Path,
     /// Entries that it lacked.
     added: u64,
-    /// Entries in all.
-    entries: u64,
+    /// Entries in all, and their Merkle tree hash.
+    #[serde(flatten)]
+    log: LogHead,
 }
 
 /// Writes what the file lacks.
@@ -51,17 +56,18 @@ pub async fn run<'a>(api: &Api, partition: u32, path: &'a Path) -> anyhow::Resul
     check(api, partition, &held).await.with_context(|| format!("cannot go on with {}", path.display()))?;
     file.set_len(held.bytes)?;
     file.seek(SeekFrom::End(0))?;
-    let entries = append(api, partition, held.lines, file).await?;
-    let added = entries - held.lines;
-    say(format_args!("{}: {added} new entries, {entries} in all", path.display()));
-    Ok(Exported { file: path, added, entries })
+    let lines = held.lines;
+    let log = append(api, partition, held.tree, file).await?;
+    let added = log.entries - lines;
+    say(format_args!("{}: {added} new entries, {} in all, root {}", path.display(), log.entries, log.root));
+    Ok(Exported { file: path, added, log })
 }
 
-async fn append(api: &Api, partition: u32, from: u64, file: File) -> anyhow::Result<u64> {
-    let bar = ProgressBar::no_length().with_position(from);
+async fn append(api: &Api, partition: u32, mut tree: Tree, file: File) -> anyhow::Result<LogHead> {
+    let mut position = tree.head().entries;
+    let bar = ProgressBar::no_length().with_position(position);
     let bar = progress(bar, head(api, partition).await.unwrap_or_default(), ENTRIES);
     let mut writer = BufWriter::new(file);
-    let mut position = from;
     loop {
         let page = entries(api, partition, position, PAGE).await?;
         if page.is_empty() {
@@ -70,6 +76,7 @@ async fn append(api: &Api, partition: u32, from: u64, file: File) -> anyhow::Res
         for entry in &page {
             writer.write_all(entry.get().as_bytes())?;
             writer.write_all(b"\n")?;
+            tree.push(entry.get().as_bytes());
         }
         position += page.len() as u64;
         bar.set_position(position);
@@ -77,7 +84,7 @@ async fn append(api: &Api, partition: u32, from: u64, file: File) -> anyhow::Res
     writer.flush()?;
     writer.get_ref().sync_all()?;
     bar.finish_and_clear();
-    Ok(position)
+    Ok(tree.head())
 }
 
 /// Compares the last line with what the server has in its place.
@@ -101,6 +108,7 @@ fn held(file: &mut File) -> std::io::Result<Held> {
         }
         held.lines += 1;
         held.bytes += line.len() as u64 + 1;
+        held.tree.push(&line);
         std::mem::swap(&mut held.last, &mut line);
     }
 }
@@ -121,9 +129,16 @@ mod tests {
         let answers = [json(200, "{}\n"), metrics, json(200, "{\"a\":1}\n{\"b\":2}\n"), json(200, "")];
         let server = Canned::serve(answers.into()).await;
         let api = Api::new(server.url.clone(), None).unwrap();
-        let expected = Exported { file: &path, added: 2, entries: 3 };
+        let log = tree_of(["{}", "{\"a\":1}", "{\"b\":2}"]).head();
+        let expected = Exported { file: &path, added: 2, log };
         assert_eq!(run(&api, 0, &path).await.unwrap(), expected);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n{\"a\":1}\n{\"b\":2}\n");
+    }
+
+    fn tree_of<'a>(lines: impl IntoIterator<Item = &'a str>) -> Tree {
+        let mut tree = Tree::default();
+        lines.into_iter().for_each(|line| tree.push(line.as_bytes()));
+        tree
     }
 
     #[rstest]
@@ -140,6 +155,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content.as_bytes()).unwrap();
         file.rewind().unwrap();
-        assert_eq!(held(&mut file).unwrap(), Held { lines, bytes, last: last.as_bytes().to_vec() });
+        let tree = tree_of(content.lines().take(lines as usize));
+        assert_eq!(held(&mut file).unwrap(), Held { lines, bytes, last: last.as_bytes().to_vec(), tree });
     }
 }

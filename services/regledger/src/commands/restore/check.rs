@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
 use ledger::{Ledger, Limit, SqliteLedger};
+use registration::Event;
 use registration::event::Body;
-use registration::{Envelope, Event};
 use serde::Serialize;
-use uuid::Uuid;
-use vault::{Context, Kek, SqliteKeys, Subject, UnsealError, Vault};
+use vault::{Kek, SqliteKeys, UnsealError, Vault};
 
 use crate::clock;
+use crate::commands::sealed::{Secret, secrets};
 use crate::config::{KEYS_FILE, LEDGER_FILE};
 
 /// What was checked.
@@ -50,7 +50,8 @@ async fn check_ledger(ledger: &SqliteLedger, keys: &Path, kek: Kek) -> anyhow::R
         bail!("the ledger does not begin with its genesis");
     };
     let keys = SqliteKeys::open(keys).context("the key store cannot be opened")?;
-    let vault = Vault::open(Arc::new(keys), kek, &genesis.ledger).await.context("the keys do not fit the ledger")?;
+    let vault =
+        Vault::open(Arc::new(keys), kek, genesis.sealed_for()).await.context("the keys do not fit the ledger")?;
     let mut checked = Checked { ledger: genesis.ledger, ..Checked::default() };
     let now = clock::now();
     let walked = walk(ledger, &vault, now, &mut checked).await;
@@ -68,7 +69,7 @@ async fn walk(ledger: &SqliteLedger, vault: &Vault, now: Timestamp, checked: &mu
             ensure!(position == checked.events, "position {} is missing", checked.events);
             let event = Event::parse(&recorded.bytes).with_context(|| format!("at position {position}"))?;
             for secret in secrets(&event) {
-                secret.open(vault, now, checked).await.with_context(|| format!("at position {position}"))?;
+                open(&secret, vault, now, checked).await.with_context(|| format!("at position {position}"))?;
             }
             checked.events += 1;
         }
@@ -76,51 +77,12 @@ async fn walk(ledger: &SqliteLedger, vault: &Vault, now: Timestamp, checked: &mu
     Ok(())
 }
 
-/// A secret of an event.
-struct Secret<'a> {
-    event: Uuid,
-    field: &'static str,
-    subject: Subject,
-    envelope: &'a Envelope,
-}
-
-fn secrets(event: &Event) -> Vec<Secret<'_>> {
-    let id = event.attributes.id;
-    match &event.body {
-        Body::ProvetRegistration(notice) => {
-            let fields = [("client_secret", &notice.client_secret), ("unknown", &notice.unknown)];
-            let subject = || Subject::Tenant(event.attributes.subject.clone());
-            fields
-                .into_iter()
-                .filter_map(|(field, sealed)| {
-                    let envelope = &sealed.as_ref()?.sealed;
-                    Some(Secret { event: id, field, subject: subject(), envelope })
-                })
-                .collect()
-        }
-        Body::QuarantineReceive(message) => {
-            let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
-            vec![Secret { event: id, field: "body", subject, envelope: &message.body.sealed }]
-        }
-        _ => Vec::new(),
+/// Opens a secret, unless it has expired.
+async fn open(secret: &Secret<'_>, vault: &Vault, now: Timestamp, checked: &mut Checked) -> anyhow::Result<()> {
+    match secret.open(vault).await {
+        Ok(()) => checked.secrets += 1,
+        Err(UnsealError::NoKey) if secret.is_over(now) => checked.expired += 1,
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be opened", secret.field)),
     }
-}
-
-impl Secret<'_> {
-    /// Opens it, and wipes what it says at once.
-    async fn open(&self, vault: &Vault, now: Timestamp, checked: &mut Checked) -> anyhow::Result<()> {
-        let context = Context { event: self.event, field: self.field };
-        match vault.open_envelope(&self.subject, &context, self.envelope).await {
-            Ok(_) => checked.secrets += 1,
-            Err(UnsealError::NoKey) if self.is_over(now) => checked.expired += 1,
-            Err(error) => {
-                return Err(error).with_context(|| format!("{} cannot be opened", self.field));
-            }
-        }
-        Ok(())
-    }
-
-    fn is_over(&self, now: Timestamp) -> bool {
-        matches!(self.subject, Subject::Quarantine { expires, .. } if expires <= now)
-    }
+    Ok(())
 }

@@ -37,7 +37,7 @@ impl Hub {
         let keys = SqliteKeys::open(&dir.path().join(KEYS_FILE)).unwrap();
         let vault = Vault::open(Arc::new(keys), kek, LEDGER).await.unwrap();
         let hub = Self { dir, ledger, vault };
-        let genesis = LedgerCreate { ledger: LEDGER.to_owned(), partitions: 1 };
+        let genesis = LedgerCreate { ledger: LEDGER.to_owned(), partitions: 1, imported: None };
         hub.append(EventType::LedgerCreate, "", Uuid::nil(), &genesis).await;
         hub
     }

@@ -1,0 +1,56 @@
+//! The secrets of an event, for those who check that they open.
+
+use jiff::Timestamp;
+use registration::event::Body;
+use registration::{Envelope, Event};
+use uuid::Uuid;
+use vault::{Context, Subject, UnsealError, Vault};
+
+/// A secret of an event.
+pub struct Secret<'a> {
+    event: Uuid,
+    /// The field of the event's data in whose place it stands.
+    pub field: &'static str,
+    subject: Subject,
+    /// What stands there.
+    pub envelope: &'a Envelope,
+}
+
+/// Every secret of an event.
+pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
+    let id = event.attributes.id;
+    match &event.body {
+        Body::ProvetRegistration(notice) => {
+            let fields = [("client_secret", &notice.client_secret), ("unknown", &notice.unknown)];
+            let subject = || Subject::Tenant(event.attributes.subject.clone());
+            fields
+                .into_iter()
+                .filter_map(|(field, sealed)| {
+                    let envelope = &sealed.as_ref()?.sealed;
+                    Some(Secret { event: id, field, subject: subject(), envelope })
+                })
+                .collect()
+        }
+        Body::QuarantineReceive(message) => {
+            let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
+            vec![Secret { event: id, field: "body", subject, envelope: &message.body.sealed }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl Secret<'_> {
+    /// Opens it, and wipes what it says at once.
+    ///
+    /// # Errors
+    /// [`UnsealError`] if it does not open.
+    pub async fn open(&self, vault: &Vault) -> Result<(), UnsealError> {
+        let context = Context { event: self.event, field: self.field };
+        vault.open_envelope(&self.subject, &context, self.envelope).await.map(drop)
+    }
+
+    /// Whether its time is over, so that its key is gone, as it should be.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        matches!(self.subject, Subject::Quarantine { expires, .. } if expires <= now)
+    }
+}

@@ -71,7 +71,7 @@ impl Connector {
         let mut config: Config = url.parse()?;
         let millis = |time: Duration| time.as_millis();
         let options = format!(
-            "{} -c search_path={SCHEMA} -c statement_timeout={} -c idle_in_transaction_session_timeout={} \
+            "{} -c search_path={SCHEMA} -c client_min_messages=warning -c statement_timeout={} -c idle_in_transaction_session_timeout={} \
              -c tcp_user_timeout={} -c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3",
             config.get_options().unwrap_or_default(),
             millis(STATEMENT),

@@ -27,7 +27,7 @@ pub(super) fn open_kek(settings: &Settings, is_first_start: bool) -> anyhow::Res
             Err(error) => return Err(error).context("cannot make the key-encryption key"),
         }
     }
-    if path.starts_with(&settings.data_dir) {
+    if settings.is_embedded() && path.starts_with(&settings.data_dir) {
         tracing::warn!(
             kek.file = %path.display(),
             "the key-encryption key lies beside the data that it protects; move it and set kek.file"

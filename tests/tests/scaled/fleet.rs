@@ -70,6 +70,16 @@ impl Fleet {
         process.server = self.serve(process.role, &process.listen);
     }
 
+    /// Starts a projector that is told otherwise; what it said before it ended.
+    pub fn refuses(&self, name: &str, value: &str) -> String {
+        let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let named = arguments.iter().position(|argument| *argument == name).unwrap();
+        arguments[named + 1] = value;
+        arguments.extend(["--roles", "projector"]);
+        let options = Options { arguments: &arguments, ..Options::default() };
+        Server::try_start_in(&self.data, &options).err().unwrap_or_else(|| panic!("it starts with {name} {value}"))
+    }
+
     fn serve(&self, role: &str, listen: &str) -> Server {
         let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         arguments.extend(["--roles", role]);

@@ -9,3 +9,4 @@ mod fleet;
 mod killed;
 mod one_or_many;
 mod outages;
+mod refused;

@@ -38,7 +38,7 @@ pub(crate) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Draws UUIDv7s.
 pub(crate) type Ids = Arc<dyn Fn() -> Uuid + Send + Sync>;
 
-/// Projects those partitions of a ledger into a store that no other projector works on.
+/// Projects those partitions of a ledger into a store whose leases it gets; other projectors have the others.
 pub struct Projector {
     ledger: Arc<dyn Ledger>,
     store: Arc<dyn Store>,

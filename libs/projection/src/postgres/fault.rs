@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use deadpool_postgres::PoolError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::{Cause, CommitError, LeaseError, StoreError};
 
@@ -19,13 +19,26 @@ pub(super) enum Fault {
     Late,
     #[error("the database has closed the connection")]
     Lost,
+    /// As after a failover to a replica that lagged, or with a restored or emptied database: readers would skip what is
+    /// projected anew. A start goes by what is there.
+    #[error("the database has less of partition {partition} than it had: it is another, or an older one")]
+    WentBack { partition: u32 },
 }
 
 impl Fault {
-    /// Whether the database's files are at fault, so that trying again is of no use.
+    /// Whether the database's content is at fault, so that trying again is of no use.
     pub(super) fn is_damage(&self) -> bool {
-        let Self::Statement(error) = self else { return false };
-        matches!(error.code(), Some(code) if *code == SqlState::DATA_CORRUPTED || *code == SqlState::INDEX_CORRUPTED)
+        const DAMAGE: [&SqlState; 4] = [
+            &SqlState::DATA_CORRUPTED,
+            &SqlState::INDEX_CORRUPTED,
+            &SqlState::UNDEFINED_TABLE,
+            &SqlState::INVALID_SCHEMA_NAME,
+        ];
+        match self {
+            Self::WentBack { .. } => true,
+            Self::Statement(error) => error.code().is_some_and(|code| DAMAGE.contains(&code)),
+            _ => false,
+        }
     }
 }
 
@@ -81,11 +94,20 @@ fn leaves_nothing(fault: &Fault) -> bool {
 }
 
 /// The error and its causes, in one line.
-pub(super) fn explain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
+pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
     causes.fold(error.to_string(), |line, cause| {
-        let cause = cause.to_string();
+        let cause = said(cause);
         // Some errors say in their own text what their cause says.
         if line.ends_with(&cause) { line } else { format!("{line}: {cause}") }
     })
+}
+
+/// What an error says, without the details in which a server may quote a row: a reason is shown to everybody.
+fn said(error: &(dyn Error + 'static)) -> String {
+    let answer = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::as_db_error);
+    match answer.or(error.downcast_ref::<DbError>()) {
+        Some(answer) => format!("{} ({})", answer.message(), answer.code().code()),
+        None => error.to_string(),
+    }
 }

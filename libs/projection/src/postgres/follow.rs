@@ -65,11 +65,12 @@ impl Told {
 
     /// Notes that writing fails.
     pub(super) fn failing(&self, fault: &Fault) {
+        let reason = explain(fault);
         if fault.is_damage() {
+            tracing::error!(reason, "the state store is not what it was");
             self.end();
             return;
         }
-        let reason = explain(fault);
         let news = self.report(Some(reason.clone()));
         if news {
             tracing::error!(reason, "the state store fails");
@@ -163,10 +164,16 @@ async fn look(told: &Told, client: &Client) -> Result<(), Fault> {
     if failing {
         client.batch_execute(PROBE).await?;
     }
-    let partitions = i32::try_from(told.partitions()).unwrap_or(i32::MAX);
+    // Taken before asking: what was told was visible by then.
+    let known = told.heads.borrow().clone();
+    let partitions = i32::try_from(known.len()).unwrap_or(i32::MAX);
     for row in client.query(HEADS, &[&partitions]).await? {
         let (partition, next): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
-        told.advance(partition.cast_unsigned(), next.cast_unsigned());
+        let (partition, next) = (partition.cast_unsigned(), next.cast_unsigned());
+        if known.get(partition as usize).is_some_and(|known| next < *known) {
+            return Err(Fault::WentBack { partition });
+        }
+        told.advance(partition, next);
     }
     told.recovered();
     Ok(())

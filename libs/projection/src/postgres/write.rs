@@ -48,8 +48,7 @@ pub(super) async fn commit(connections: &Connections, ledger: &str, checked: &Ch
 }
 
 async fn transact(connection: &mut Object, ledger: &str, checked: &Checked) -> Result<bool, Failure> {
-    let written = timeout(ANSWER, write(connection, ledger, checked)).await;
-    let Some(transaction) = written.unwrap_or(Err(Fault::Late)).map_err(Failure::Before)? else {
+    let Some(transaction) = write(connection, ledger, checked).await.map_err(Failure::Before)? else {
         return Ok(false);
     };
     // Before this, nothing is ever written; after it, only the answer says what was.
@@ -64,22 +63,30 @@ async fn write<'a>(
     ledger: &str,
     checked: &Checked,
 ) -> Result<Option<Transaction<'a>>, Fault> {
-    let transaction = connection.transaction().await?;
-    if !move_cursor(&transaction, checked).await? {
-        transaction.rollback().await?;
+    let transaction = answer(connection.transaction()).await?;
+    if !answer(move_cursor(&transaction, checked)).await? {
+        answer(transaction.rollback()).await?;
         return Ok(None);
     }
     let mut numbers = HashMap::with_capacity(checked.commit.rows.len());
     for rows in pieces(&checked.commit.rows, |row| row.body.len()) {
-        write_rows(&transaction, rows, &mut numbers).await?;
+        answer(write_rows(&transaction, rows, &mut numbers)).await?;
     }
     for changes in pieces(&checked.commit.changes, |change| change.body.len()) {
-        write_changes(&transaction, checked.commit.partition, changes, &numbers).await?;
+        answer(write_changes(&transaction, checked.commit.partition, changes, &numbers)).await?;
     }
     let told = format!("{}:{}", checked.commit.partition, checked.commit.next);
-    let notify = transaction.prepare_cached("SELECT pg_notify($1, $2)").await?;
-    transaction.execute(&notify, &[&channel(ledger), &told]).await?;
+    let notify = answer(transaction.prepare_cached("SELECT pg_notify($1, $2)")).await?;
+    answer(transaction.execute(&notify, &[&channel(ledger), &told])).await?;
     Ok(Some(transaction))
+}
+
+/// Waits for one answer: a batch of many pieces may take long on a slow network, a piece may not.
+async fn answer<T, E>(asked: impl Future<Output = Result<T, E>>) -> Result<T, Fault>
+where
+    Fault: From<E>,
+{
+    Ok(timeout(ANSWER, asked).await.map_err(|_| Fault::Late)??)
 }
 
 async fn move_cursor(transaction: &Transaction<'_>, checked: &Checked) -> Result<bool, Fault> {

@@ -162,3 +162,21 @@ async fn health_ends_when_the_store_is_closed() {
     assert!(timeout(PATIENCE, health.changed()).await.unwrap().is_err());
     assert_eq!(written(&*store).await, (0, 0), "reading goes on");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_has_less_than_it_had_ends_the_store() {
+    let postgres = Postgres::shared();
+    for harm in ["UPDATE regledger_state.cursor SET next = 0", "DROP SCHEMA regledger_state CASCADE"] {
+        let url = postgres.database();
+        let store = open(&url, "l").await;
+        claim_all(&*store).await;
+        store.commit(commit()).await.unwrap();
+        postgres.sql(&url, harm);
+        let mut health = store.health();
+        let ended = async { while health.changed().await.is_ok() {} };
+        timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("it goes on after {harm}"));
+        assert_eq!(store.watch().borrow()[0], 1, "readers are told nothing that is not so");
+        store.close().await;
+        open(&url, "l").await;
+    }
+}

@@ -35,6 +35,9 @@ const OURS: &[&str] = &[
     "allow.auto.create.topics",
     "auto.offset.reset",
     "bootstrap.servers",
+    "delivery.report.only.error",
+    // Other names of what stands above.
+    "delivery.timeout.ms",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.gapless.guarantee",
@@ -44,6 +47,7 @@ const OURS: &[&str] = &[
     "isolation.level",
     "message.max.bytes",
     "metadata.broker.list",
+    "queue.buffering.max.ms",
     "request.required.acks",
     "transactional.id",
 ];
@@ -87,6 +91,10 @@ impl Connection {
     pub fn new(bootstrap_servers: &str, properties: &BTreeMap<String, String>) -> Result<Self, SettingError> {
         if let Some(name) = properties.keys().find(|name| OURS.contains(&name.as_str())) {
             return Err(SettingError::Ours { name: name.clone() });
+        }
+        if properties.get("message.timeout.ms").is_some_and(|limit| limit.trim_matches('0').is_empty()) {
+            let (name, reason) = ("message.timeout.ms".to_owned(), "a write must have a time limit".to_owned());
+            return Err(SettingError::Unknown { name, reason });
         }
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap_servers).set("allow.auto.create.topics", "false");
@@ -210,7 +218,9 @@ mod tests {
 
     #[test]
     fn a_setting_that_librdkafka_does_not_know_is_refused() {
-        for (name, value) in [("no.such.setting", "1"), ("security.protocol", "carrier-pigeon")] {
+        for (name, value) in
+            [("no.such.setting", "1"), ("security.protocol", "carrier-pigeon"), ("message.timeout.ms", "0")]
+        {
             let error = with(name, value).unwrap_err();
             assert!(matches!(&error, SettingError::Unknown { name: found, .. } if found == name), "{error:?}");
         }

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use self::heads::Heads;
+use self::heads::{Heads, Lost};
 use self::health::{Concern, Health};
 use self::readers::{Readers, Select};
 use crate::entry::check;
@@ -95,13 +95,28 @@ impl KafkaLedger {
         check(&batch, self.partitions)?;
         check_alone(&batch)?;
         let records: Vec<Record> = batch.into_iter().map(Record::from).collect();
+        let known: Vec<u64> =
+            records.iter().map(|record| self.heads.known(record.partition).unwrap_or_default()).collect();
         let written = self.producer.write(&records).await;
         self.note(&written);
         let places =
             records.iter().zip(written?).map(|(record, position)| Place { partition: record.partition, position });
         let places: Vec<Place> = places.collect();
+        self.assert_appended(&places, &known)?;
         places.iter().for_each(|place| self.heads.publish(place.partition, place.position + 1));
         Ok(places)
+    }
+
+    /// A position that had an event before proves that the brokers have lost it: nothing more is acknowledged.
+    fn assert_appended(&self, places: &[Place], known: &[u64]) -> Result<(), AppendError> {
+        let reused = places.iter().zip(known).find(|(place, known)| place.position < **known);
+        let Some((place, known)) = reused else {
+            return Ok(());
+        };
+        let lost = Lost { partition: place.partition, end: place.position, known: *known };
+        self.health.bad(Concern::Brokers, &lost);
+        self.health.end();
+        Err(AppendError::Damaged { source: Arc::new(lost) })
     }
 
     fn note(&self, written: &Result<Vec<u64>, WriteError>) {

@@ -92,9 +92,9 @@ impl Heads {
 #[derive(Debug, thiserror::Error)]
 #[error("partition {partition} ends at {end}, and {known} events were there")]
 pub(super) struct Lost {
-    partition: u32,
-    end: u64,
-    known: u64,
+    pub(super) partition: u32,
+    pub(super) end: u64,
+    pub(super) known: u64,
 }
 
 /// Follows the heads, whoever appends, until `stop` ends.

@@ -121,7 +121,7 @@ impl Settings {
             roles: values.roles()?,
             ledger: values.get("ledger")?,
             state: values.get("state")?,
-            partitions: values.get("partitions")?,
+            partitions: values.partitions()?,
             accept_unsafe_topics: values.switch("accept_unsafe_topics")?,
             kafka: values.flat("kafka")?,
             admin_token_file: values.maybe("admin_token_file")?.unwrap_or_else(|| data_dir.join("admin-token")),
@@ -174,6 +174,9 @@ impl Settings {
     }
 }
 
+/// The most partitions of a ledger: each takes some connections of every process, and a state store has room for 512.
+const MOST_PARTITIONS: u32 = 128;
+
 /// Name of the ledger's file in a data directory or a backup.
 pub const LEDGER_FILE: &str = "ledger.db";
 /// Name of the key store's file in a data directory or a backup.
@@ -189,6 +192,14 @@ impl Values {
             return Err(self.wrong("roles", "must be at least one role, and none twice"));
         }
         Ok(roles)
+    }
+
+    fn partitions(&self) -> Result<u32, SettingError> {
+        let partitions = self.get("partitions")?;
+        if (2..=MOST_PARTITIONS).contains(&partitions) {
+            return Ok(partitions);
+        }
+        Err(self.wrong("partitions", format_args!("must be 2 to {MOST_PARTITIONS}")))
     }
 
     fn kek(&self, data_dir: &Path) -> Result<KekSource, SettingError> {

@@ -25,12 +25,15 @@ pub enum SettingError {
         source: std::io::Error,
     },
     /// The configuration file is no TOML.
-    #[error("{} is not TOML", path.display())]
+    // Without its source: that would quote the line, in which there may be a password.
+    #[error("{} is not TOML: line {line}: {reason}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
-        source: Box<toml::de::Error>,
+        /// Where, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
     },
     /// The configuration file names something that is no setting.
     #[error("{} sets {key}, which is no setting{hint}", path.display())]
@@ -153,7 +156,11 @@ impl Layers<'_> {
 fn read(path: &Path) -> Result<BTreeMap<String, (Value, Origin)>, SettingError> {
     let text = std::fs::read_to_string(path).map_err(|source| SettingError::Read { path: path.to_owned(), source })?;
     let table = text.parse::<Table>();
-    let table = table.map_err(|source| SettingError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+    let table = table.map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let (line, reason) = (before.matches('\n').count() + 1, error.message().to_owned());
+        SettingError::Syntax { path: path.to_owned(), line, reason }
+    })?;
     let mut values = BTreeMap::new();
     for (key, value) in leaves("", table) {
         if SETTINGS.iter().all(|setting| setting.key != key) {
@@ -210,8 +217,12 @@ impl Values {
         match self.0.get(key) {
             Some((Value::Table(table), _)) => flatten("", table, &mut flat),
             Some((Value::String(text), _)) => {
-                for pair in text.split(',') {
-                    let (name, value) = pair.split_once('=').ok_or_else(|| self.wrong(key, "must be NAME=VALUE,…"))?;
+                // A value in which there is a comma needs lines.
+                let separator = if text.contains('\n') { '\n' } else { ',' };
+                for pair in text.split(separator).filter(|pair| !pair.trim().is_empty()) {
+                    let (name, value) = pair
+                        .split_once('=')
+                        .ok_or_else(|| self.wrong(key, "must be NAME=VALUE,… or a NAME=VALUE on each line"))?;
                     flat.insert(name.trim().to_owned(), value.trim().to_owned());
                 }
             }

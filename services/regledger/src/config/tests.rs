@@ -174,6 +174,29 @@ fn a_value_of_another_type_is_refused(#[case] file: &str) {
     assert!(matches!(error, SettingError::Wrong { .. }), "{error}");
 }
 
+#[rstest]
+#[case("1", false)]
+#[case("2", true)]
+#[case("128", true)]
+#[case("129", false)]
+#[case("many", false)]
+fn a_ledger_has_as_many_partitions_as_a_store_has_room_for(#[case] text: &str, #[case] is_accepted: bool) {
+    assert_eq!(read(&[("partitions", text)], &[], "").is_ok(), is_accepted);
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_without_quoting_it() {
+    let error = read(&[], &[], "listen = '127.0.0.1:1'\n[kafka]\n\"sasl.password\" = s3cret\n").unwrap_err();
+    let said = format!("{error} {error:?}");
+    assert!(said.contains("line 3") && !said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn values_with_commas_are_given_to_the_kafka_client_in_lines() {
+    let expected = variables(&[("sasl.username", "u"), ("sasl.password", "a,b=c")]);
+    assert_eq!(read(&[("kafka", "sasl.username=u\nsasl.password=a,b=c\n")], &[], "").unwrap().0.kafka, expected);
+}
+
 /// The documented file with the # before each name taken away.
 fn in_force() -> String {
     let lines = DOCUMENTED.lines().map(|line| match line.strip_prefix('#') {

@@ -61,6 +61,7 @@ impl Lines {
     pub fn close(&self) {
         self.0.waiting.lock().is_closed = true;
         self.0.arrived.notify_one();
+        self.0.written.notify_all();
         self.flush();
         let thread = self.0.thread.lock().take_if(|_| !self.0.waiting.lock().is_writing);
         // A panic of the thread has been reported by the panic hook.

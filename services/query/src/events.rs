@@ -45,8 +45,12 @@ pub async fn read(request: HttpRequest, query: Data<Query>) -> Result<HttpRespon
     let asked: EventParameters = read_query(&request)?;
     query.wait_for(asked.min_position.as_deref()).await?;
     let limit = Limit { events: limit(asked.limit)?, bytes: MAX_BYTES };
-    let read = query.ledger.read(asked.partition, asked.from, limit).await;
-    let entries = read.map_err(|error| match error {
+    let read = async {
+        // What was acknowledged a moment ago, by whichever process, is part of it.
+        query.ledger.head(asked.partition).await?;
+        query.ledger.read(asked.partition, asked.from, limit).await
+    };
+    let entries = read.await.map_err(|error| match error {
         ReadError::NoSuchPartition { .. } => Problem::not_found(),
         error => {
             tracing::error!(error = &error as &dyn std::error::Error, "the ledger cannot be read");

@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// After a message without an answer the connection waits: who is not there need not be asked thousands of times.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often a message is still sent once the play was told to stop.
+const LAST_TRIES: u32 = 5;
 
 /// Plays until the scripts end or `stop` says so.
 pub async fn play(simulate: &Simulate, stop: &CancellationToken, terminal: bool) -> anyhow::Result<Report> {
@@ -147,11 +149,12 @@ impl Connection {
 
     async fn deliver(&self, message: &Message, due: Instant) -> std::io::Result<()> {
         let Play { simulate, stop, report, .. } = &*self.play;
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut last_tries) = (FIRST_PAUSE, LAST_TRIES);
         loop {
             let answer = self.send(message).await;
             let unavailable = !matches!(answer, Some((status, _)) if status != 503);
-            let again = simulate.retry && unavailable && due.elapsed() < PATIENCE && !stop.is_cancelled();
+            last_tries -= u32::from(stop.is_cancelled());
+            let again = simulate.retry && unavailable && due.elapsed() < PATIENCE && last_tries > 0;
             match answer {
                 _ if again => report.lock().retried += 1,
                 Some((status, body)) => return self.judge(message, status, &body, due.elapsed()),

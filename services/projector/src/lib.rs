@@ -77,8 +77,8 @@ impl Projector {
         self.board.status()
     }
 
-    /// Projects until it is told to stop; what is being committed then is finished, and leases are given back. What can pass is tried again for ever. An
-    /// event that cannot be understood stops its partition alone, and `status` says so.
+    /// Projects until it is told to stop; what is being committed then is finished, and leases are given back. What can pass is
+    /// tried again for ever. An event that cannot be understood stops its partition alone, and `status` says so.
     ///
     /// # Errors
     /// [`ProjectorError`] for what cannot pass: the process should end.

@@ -3,7 +3,7 @@
 use actix_web::web::{BytesMut, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use api::{Problem, limit, read_query};
-use ledger::{Limit, ReadError};
+use ledger::{Limit, Place, ReadError, Recorded};
 use registration::directory::Scope;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -45,12 +45,8 @@ pub async fn read(request: HttpRequest, query: Data<Query>) -> Result<HttpRespon
     let asked: EventParameters = read_query(&request)?;
     query.wait_for(asked.min_position.as_deref()).await?;
     let limit = Limit { events: limit(asked.limit)?, bytes: MAX_BYTES };
-    let read = async {
-        // What was acknowledged a moment ago, by whichever process, is part of it.
-        query.ledger.head(asked.partition).await?;
-        query.ledger.read(asked.partition, asked.from, limit).await
-    };
-    let entries = read.await.map_err(|error| match error {
+    let read = query.read_to_head(Place { partition: asked.partition, position: asked.from }, limit).await;
+    let entries = read.map_err(|error| match error {
         ReadError::NoSuchPartition { .. } => Problem::not_found(),
         error => {
             tracing::error!(error = &error as &dyn std::error::Error, "the ledger cannot be read");
@@ -63,4 +59,12 @@ pub async fn read(request: HttpRequest, query: Data<Query>) -> Result<HttpRespon
         lines.extend_from_slice(b"\n");
     }
     Ok(HttpResponse::Ok().content_type("application/x-ndjson").body(lines.freeze()))
+}
+
+impl Query {
+    /// The entries from a place on, also what another process has appended a moment ago.
+    pub(crate) async fn read_to_head(&self, from: Place, limit: Limit) -> Result<Vec<Recorded>, ReadError> {
+        self.ledger.head(from.partition).await?;
+        self.ledger.read(from.partition, from.position, limit).await
+    }
 }

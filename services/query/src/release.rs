@@ -119,12 +119,7 @@ impl Query {
     /// An entry of the ledger that is known to be there.
     async fn entry(&self, place: Place) -> Result<Recorded, Problem> {
         let one = Limit { events: 1, bytes: 0 };
-        let read = async {
-            // Another process may have appended it a moment ago.
-            self.ledger.head(place.partition).await?;
-            self.ledger.read(place.partition, place.position, one).await
-        };
-        let entries = read.await.map_err(|error| unreadable(&error))?;
+        let entries = self.read_to_head(place, one).await.map_err(|error| unreadable(&error))?;
         entries.into_iter().next().ok_or_else(|| Problem::unavailable("The ledger cannot be read; try again."))
     }
 }

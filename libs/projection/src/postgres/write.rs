@@ -1,8 +1,8 @@
 //! What a commit does: few statements for any number of rows, in one transaction.
 //!
 //! Batches are sent as arrays, in pieces: a transaction counts as standing still until a statement has arrived whole, however
-//! slow the network. They are not sent by COPY: a server that waits for the rest of a COPY does not notice that the worker which sends it is
-//! paused; one that waits for the next statement does, and ends the transaction.
+//! slow the network. They are not sent by COPY: a server that waits for the rest of a COPY does not notice that the worker
+//! which sends it is paused; one that waits for the next statement does, and ends the transaction.
 
 use std::collections::HashMap;
 

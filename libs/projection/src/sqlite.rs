@@ -58,6 +58,7 @@ impl SqliteStore {
             path: path.to_owned(),
             application_id: APPLICATION_ID,
             migrations: MIGRATIONS,
+            page_bytes: 16 * 1024,
             // What a power cut takes from the end is folded again.
             synchronous: Synchronous::Normal,
             secure_delete: false,

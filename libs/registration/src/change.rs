@@ -45,27 +45,27 @@ impl ChangeType {
         Self::IntegrationDeleted,
     ];
 
-    /// The form used in filters and as the `event:` of server-sent events.
-    pub fn short(self) -> &'static str {
+    /// The CloudEvents `type`.
+    pub fn cloud_event_type(self) -> &'static str {
         match self {
-            Self::ClientRegistered => "client.registered",
-            Self::ClientUpdated => "client.updated",
-            Self::ClientDepartmentsAdded => "client.departments_added",
-            Self::ClientDepartmentsRemoved => "client.departments_removed",
-            Self::ClientDeactivated => "client.deactivated",
-            Self::ClientReactivated => "client.reactivated",
-            Self::ClientRetired => "client.retired",
-            Self::DomainCreated => "domain.created",
-            Self::IntegrationCreated => "integration.created",
-            Self::IntegrationUpdated => "integration.updated",
-            Self::IntegrationHookupRotated => "integration.hookup_rotated",
-            Self::IntegrationDeleted => "integration.deleted",
+            Self::ClientRegistered => "regledger.client.registered.v1",
+            Self::ClientUpdated => "regledger.client.updated.v1",
+            Self::ClientDepartmentsAdded => "regledger.client.departments_added.v1",
+            Self::ClientDepartmentsRemoved => "regledger.client.departments_removed.v1",
+            Self::ClientDeactivated => "regledger.client.deactivated.v1",
+            Self::ClientReactivated => "regledger.client.reactivated.v1",
+            Self::ClientRetired => "regledger.client.retired.v1",
+            Self::DomainCreated => "regledger.domain.created.v1",
+            Self::IntegrationCreated => "regledger.integration.created.v1",
+            Self::IntegrationUpdated => "regledger.integration.updated.v1",
+            Self::IntegrationHookupRotated => "regledger.integration.hookup_rotated.v1",
+            Self::IntegrationDeleted => "regledger.integration.deleted.v1",
         }
     }
 
-    /// The CloudEvents `type`.
-    pub fn cloud_event_type(self) -> String {
-        format!("regledger.{}.v1", self.short())
+    /// The form used in filters and as the `event:` of server-sent events.
+    pub fn short(self) -> &'static str {
+        self.cloud_event_type().trim_start_matches("regledger.").trim_end_matches(".v1")
     }
 }
 
@@ -120,7 +120,7 @@ pub struct CloudEvent<'a> {
     pub source: String,
     /// `regledger.client.registered.v1`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: &'a str,
     /// The tenant, or the name of the row.
     pub subject: &'a str,
     /// When the notification was received.

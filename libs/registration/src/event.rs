@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
@@ -56,7 +57,8 @@ pub struct Attributes {
 
 /// The entry as it stands in the ledger; attribute names as CloudEvents demands, lower-case letters.
 #[derive(Serialize, Deserialize)]
-struct Wire<'a> {
+#[serde(bound(deserialize = "Data: Deserialize<'de>"))]
+struct Wire<'a, Data> {
     #[serde(borrow)]
     specversion: Cow<'a, str>,
     id: Uuid,
@@ -81,8 +83,7 @@ struct Wire<'a> {
     datacontenttype: Cow<'a, str>,
     #[serde(borrow)]
     dataschema: Cow<'a, str>,
-    #[serde(borrow)]
-    data: &'a RawValue,
+    data: Data,
 }
 
 /// A ledger entry, read.
@@ -217,18 +218,26 @@ impl Event {
     /// # Errors
     /// [`EventError`] if it is no event, or one of a type that this executable does not know.
     pub fn parse(entry: &[u8]) -> Result<Self, EventError> {
-        let wire: Wire<'_> = serde_json::from_slice(entry).map_err(EventError::Unreadable)?;
+        let entry = std::str::from_utf8(entry).map_err(|error| EventError::Unreadable(serde_json::Error::custom(error)))?;
+        // Nearly every entry is a registration: reading it as one at once saves going through its data twice.
+        if let Ok(wire) = serde_json::from_str::<Wire<'_, Box<Registration>>>(entry)
+            && wire.kind == EventType::ProvetRegistration.as_str()
+        {
+            let (attributes, registration) = wire.into_parts();
+            return Ok(Self { attributes, body: Body::ProvetRegistration(registration) });
+        }
+        let wire: Wire<'_, &RawValue> = serde_json::from_str(entry).map_err(EventError::Unreadable)?;
         let Some(kind) = EventType::ALL.into_iter().find(|t| t.as_str() == wire.kind) else {
             return Err(EventError::UnknownType(wire.kind.into_owned()));
         };
-        let body = Body::parse(kind, wire.data).map_err(EventError::Unreadable)?;
-        Ok(Self { attributes: wire.into_attributes(), body })
+        let (attributes, data) = wire.into_parts();
+        Ok(Self { attributes, body: Body::parse(kind, data).map_err(EventError::Unreadable)? })
     }
 }
 
-impl Wire<'_> {
-    fn into_attributes(self) -> Attributes {
-        Attributes {
+impl<Data> Wire<'_, Data> {
+    fn into_parts(self) -> (Attributes, Data) {
+        let attributes = Attributes {
             id: self.id,
             source: self.source.into_owned(),
             subject: self.subject.into_owned(),
@@ -238,7 +247,8 @@ impl Wire<'_> {
             idempotency_key: self.idempotencykey.map(Cow::into_owned),
             fingerprint: self.fingerprint.map(Cow::into_owned),
             actor: self.actor.map(Cow::into_owned),
-        }
+        };
+        (attributes, self.data)
     }
 }
 

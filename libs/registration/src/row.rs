@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use data_encoding::BASE32_NOPAD;
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientRow;
@@ -68,6 +69,9 @@ pub enum Row {
     Token(Box<TokenRow>),
 }
 
+/// What the JSON of nearly every row has room in, in bytes.
+const ROOM: usize = 2048;
+
 /// The columns by which rows are found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns<'a> {
@@ -114,15 +118,17 @@ impl Row {
     /// # Errors
     /// If it cannot be written, which only a failing allocation could cause.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut json = Vec::with_capacity(ROOM);
         match self {
-            Self::Client(row) => serde_json::to_vec(row),
-            Self::Command(row) => serde_json::to_vec(row),
-            Self::Domain(row) => serde_json::to_vec(row),
-            Self::Integration(row) => serde_json::to_vec(row),
-            Self::Ledger(row) => serde_json::to_vec(row),
-            Self::Quarantined(row) => serde_json::to_vec(row),
-            Self::Token(row) => serde_json::to_vec(row),
-        }
+            Self::Client(row) => serde_json::to_writer(&mut json, row),
+            Self::Command(row) => serde_json::to_writer(&mut json, row),
+            Self::Domain(row) => serde_json::to_writer(&mut json, row),
+            Self::Integration(row) => serde_json::to_writer(&mut json, row),
+            Self::Ledger(row) => serde_json::to_writer(&mut json, row),
+            Self::Quarantined(row) => serde_json::to_writer(&mut json, row),
+            Self::Token(row) => serde_json::to_writer(&mut json, row),
+        }?;
+        Ok(json)
     }
 
     /// Reads a row of a kind from JSON.
@@ -145,7 +151,7 @@ impl Row {
 /// The rows that a fold works on: those held so far, and which of them it has written.
 #[derive(Debug, Default)]
 pub struct Rows {
-    held: HashMap<RowKey, Held>,
+    held: HashMap<RowKey, Held, RandomState>,
     written: Vec<RowKey>,
 }
 

@@ -11,9 +11,6 @@ use thiserror::Error;
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Measured best for entries of about 1 KB; only a new file takes it.
-const PAGE_BYTES: u32 = 16 * 1024;
-
 /// What [`Writer`](crate::Writer) writes to while writes fail, to see whether they work again.
 const PROBE_TABLE: &str = "CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), room BLOB NOT NULL) STRICT;";
 
@@ -27,6 +24,8 @@ pub struct Database {
     /// The schema as the list of SQL batches that made it. `user_version` counts those that a file
     /// has had; only ever append.
     pub migrations: &'static [&'static str],
+    /// A power of two from 512 to 65,536 that only a new file takes: every page that a commit touches is written whole.
+    pub page_bytes: u32,
     /// What a commit waits for.
     pub synchronous: Synchronous,
     /// Overwrite what is deleted with zeros. The write-ahead log keeps older copies until it is
@@ -204,7 +203,7 @@ impl Database {
 
     fn configure(&self, connection: &Connection) -> Result<(), OpenError> {
         let set = || {
-            connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+            connection.pragma_update(None, "page_size", self.page_bytes)?;
             connection.pragma_update(None, "synchronous", self.synchronous.pragma())?;
             connection.pragma_update(None, "secure_delete", self.secure_delete)?;
             connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))

@@ -71,6 +71,7 @@ fn open(n: usize) -> (TempDir, Connection, Readers) {
         path: directory.path().join("x.db"),
         application_id: 7,
         migrations: &["CREATE TABLE a (x INTEGER) STRICT"],
+        page_bytes: 4096,
         synchronous: Synchronous::Normal,
         secure_delete: false,
     };

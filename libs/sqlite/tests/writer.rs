@@ -291,6 +291,7 @@ impl File {
             path: self.path.clone(),
             application_id: 7,
             migrations: &["CREATE TABLE a (x INTEGER) STRICT; CREATE TABLE room (x BLOB) STRICT;"],
+            page_bytes: 4096,
             synchronous: Synchronous::Full,
             secure_delete: false,
         }

@@ -19,9 +19,18 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// An empty batch that begins where the store stands.
-    pub(crate) fn new(partition: u32, cursor: Cursor) -> Self {
-        Self { partition, begin: cursor, end: cursor, changes: Vec::new(), bodies: Vec::new(), ends: Vec::new() }
+    /// An empty batch that begins where the store stands, with room for what `recorded` will change: about as much as it says.
+    pub(crate) fn new(partition: u32, cursor: Cursor, recorded: &[Recorded]) -> Self {
+        let events = recorded.len();
+        let bytes = recorded.iter().map(|event| event.bytes.len()).sum();
+        Self {
+            partition,
+            begin: cursor,
+            end: cursor,
+            changes: Vec::with_capacity(events),
+            bodies: Vec::with_capacity(bytes),
+            ends: Vec::with_capacity(events),
+        }
     }
 
     /// Where the cursor will stand after the batch.

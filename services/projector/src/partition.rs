@@ -186,7 +186,7 @@ impl Partition {
         cursor: Cursor,
         recorded: &[Recorded],
     ) -> Result<Option<Unreadable>, Obstacle> {
-        let mut batch = Batch::new(self.number, cursor);
+        let mut batch = Batch::new(self.number, cursor, recorded);
         let mut unreadable = None;
         for some in recorded.chunks(TURN) {
             let (events, end) = batch.read(some);

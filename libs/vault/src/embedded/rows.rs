@@ -54,6 +54,8 @@ pub(super) fn database(path: &Path) -> Database {
         path: path.to_owned(),
         application_id: APPLICATION_ID,
         migrations: MIGRATIONS,
+        // Small: by the random names of its keys, a commit touches as many pages of the indexes as it has keys.
+        page_bytes: 4096,
         synchronous: Synchronous::Full,
         secure_delete: true,
     }

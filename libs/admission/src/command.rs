@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 use jiff::Timestamp;
-use ledger::Place;
+use ledger::{Entry, Place};
 use registration::RowKey;
 use registration::command::row_key;
 use registration::directory::Token;
@@ -106,7 +106,7 @@ impl Admission {
             ..Attributes::default()
         };
         let bytes = encode_data(&attributes, intent.kind, data)?;
-        let place = self.append(intent.kind, intent.partition, bytes.into()).await?;
+        let place = self.append(Entry::new(intent.partition, intent.kind.is_directory(), bytes)).await?;
         Ok(Submitted { event: id, place, outcome: row_key(&attributes), time })
     }
 }

@@ -253,7 +253,7 @@ async fn append(
     kind: EventType,
     data: &impl serde::Serialize,
 ) -> Result<(), DirectoryError> {
-    let bytes = encode_data(attributes, kind, data)?.into();
-    ledger.append(vec![Entry { partition: 0, directory: true, bytes }]).await?;
+    let bytes = encode_data(attributes, kind, data)?;
+    ledger.append(vec![Entry::new(0, true, bytes)]).await?;
     Ok(())
 }

@@ -13,13 +13,12 @@ mod secret;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use data_encoding::BASE64;
 use jiff::Timestamp;
 use ledger::{Entry, Ledger, Place, Recorded, leaf_hash};
 use prometheus::{Histogram, HistogramOpts, Registry};
 use registration::Event;
-use registration::event::{Attributes, EventError, EventType};
+use registration::event::{Attributes, EventError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -130,8 +129,7 @@ impl Admission {
         self.clock.now()
     }
 
-    async fn append(&self, kind: EventType, partition: u32, bytes: Bytes) -> Result<Place, AppendError> {
-        let entry = Entry { partition, directory: kind.is_directory(), bytes };
+    async fn append(&self, entry: Entry) -> Result<Place, AppendError> {
         let timer = self.append_seconds.start_timer();
         // COMMIT POINT: when this returns places, the event is durable and may be acknowledged.
         let appended = self.ledger.append(vec![entry]).await;

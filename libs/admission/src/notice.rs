@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use ledger::leaf_hash;
+use ledger::Entry;
 use registration::directory::IntegrationRow;
 use registration::event::{Attributes, EventType, encode, encode_data};
 use registration::notice::{Notice, Rejection};
@@ -215,8 +215,9 @@ impl Admission {
         partition: u32,
         bytes: Vec<u8>,
     ) -> Result<Receipt, Unavailable> {
-        let leaf_hash = leaf_hash(&bytes);
-        let place = self.append(kind, partition, bytes.into()).await?;
+        let entry = Entry::new(partition, kind.is_directory(), bytes);
+        let leaf_hash = entry.leaf_hash();
+        let place = self.append(entry).await?;
         Ok(Receipt::new(attributes, place, &leaf_hash))
     }
 }

@@ -42,7 +42,7 @@ async fn hub(partitions: u32) -> Hub {
 }
 
 impl Hub {
-    async fn integration(&self, name: &str, allow: Allow) -> IntegrationRow {
+    async fn integration(&self, name: &str, allow: Allow) -> Arc<IntegrationRow> {
         let spec = IntegrationSpec {
             name: name.to_owned(),
             source: Source::Provet,
@@ -189,7 +189,7 @@ async fn a_ledger_is_opened_with_the_partitions_that_it_was_made_with() {
     assert_eq!(directory.ledger_id(), "known-before", "the id that the key store knows is taken");
     let two = MemoryLedger::new(2);
     let genesis = one.read(0, 0, ALL).await.unwrap().remove(0);
-    let entry = ledger::Entry { partition: 0, directory: true, bytes: genesis.bytes };
+    let entry = ledger::Entry::new(0, true, genesis.bytes);
     two.append(vec![entry]).await.unwrap();
     let refused = DirectoryView::open(Arc::new(two), None, &clock()).await;
     assert!(matches!(refused.err(), Some(DirectoryError::OtherPartitions { ledger: 1, opened: 2 })));

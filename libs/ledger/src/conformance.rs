@@ -119,7 +119,7 @@ async fn an_unacceptable_entry_refuses_its_whole_batch(ledger: &dyn Ledger) {
     let elsewhere = (1, true, b"x".to_vec(), Flaw::DirectoryElsewhere { partition: 1 });
     for (partition, directory, bytes, flaw) in cases.into_iter().chain((absent > 1).then_some(elsewhere)) {
         let good = entry(ledger, home, "good");
-        let bad = Entry { partition, directory, bytes: bytes.into() };
+        let bad = Entry::new(partition, directory, bytes);
         let error = ledger.append(vec![good, bad]).await.unwrap_err();
         let found = matches!(error, AppendError::Unacceptable { index: 1, source } if source == flaw);
         assert!(found, "{flaw:?} was answered {error:?}");
@@ -164,7 +164,7 @@ async fn the_directory_is_read_alone(ledger: &dyn Ledger) {
     for n in 0..9 {
         let directory = n % 3 == 0;
         let partition = if directory { 0 } else { home(ledger) };
-        let appended = ledger.append(vec![Entry { partition, directory, bytes: format!("event {n}").into() }]).await;
+        let appended = ledger.append(vec![Entry::new(partition, directory, format!("event {n}"))]).await;
         places.extend(appended.unwrap().into_iter().filter(|_| directory).map(|place| place.position));
     }
     let [first, second, third] = places[..] else { unreachable!("three of nine") };
@@ -221,7 +221,7 @@ fn home(ledger: &dyn Ledger) -> u32 {
 
 /// An entry that the partition takes.
 fn entry(ledger: &dyn Ledger, partition: u32, bytes: impl Into<Bytes>) -> Entry {
-    Entry { partition, directory: partition == 0 && ledger.partitions() > 1, bytes: bytes.into() }
+    Entry::new(partition, partition == 0 && ledger.partitions() > 1, bytes)
 }
 
 async fn append(ledger: &dyn Ledger, texts: &[&str]) -> Vec<Place> {

@@ -13,7 +13,7 @@ use sqlite::{Database, Options, Readers, Synchronous, WriteError, Writer};
 use tokio::sync::watch;
 
 use crate::entry::check;
-use crate::{AppendError, Entry, Ledger, Limit, OpenError, Place, ReadError, Recorded, leaf_hash};
+use crate::{AppendError, Entry, Ledger, Limit, OpenError, Place, ReadError, Recorded};
 use append::{Appender, Leaf};
 use rows::Select;
 
@@ -92,7 +92,6 @@ impl Ledger for SqliteLedger {
     fn append(&self, batch: Vec<Entry>) -> BoxFuture<'_, Result<Vec<Place>, AppendError>> {
         async move {
             check(&batch, self.partitions())?;
-            // Hashed here rather than by the one thread that everybody waits for.
             let leaves: Vec<Leaf> = batch.into_iter().map(Leaf::from).collect();
             let positions = 0..leaves.len() as u64;
             let first = self.writer.write(leaves).await?;
@@ -131,8 +130,7 @@ impl Ledger for SqliteLedger {
 
 impl From<Entry> for Leaf {
     fn from(entry: Entry) -> Self {
-        let Entry { directory, bytes, partition: _ } = entry;
-        Self { directory, hash: leaf_hash(&bytes), bytes }
+        Self { directory: entry.directory, hash: entry.leaf_hash(), bytes: entry.bytes }
     }
 }
 

@@ -9,16 +9,32 @@ use crate::AppendError;
 /// The longest entry: what the length prefix of a C2SP tlog-tiles entry bundle can express.
 pub const MAX_ENTRY_BYTES: usize = 65_535;
 
-/// An event to be appended.
+/// An event to be appended, and its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    pub(crate) partition: u32,
+    pub(crate) directory: bool,
+    pub(crate) bytes: Bytes,
+    leaf_hash: [u8; 32],
+}
+
+impl Entry {
+    /// An event for a partition: at most [`MAX_ENTRY_BYTES`] bytes without a newline. Whether it is of the `directory`, which only
+    /// partition 0 has, says whether [`Ledger::read_directory`](crate::Ledger::read_directory) finds it.
+    pub fn new(partition: u32, directory: bool, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { partition, directory, leaf_hash: leaf_hash(&bytes), bytes }
+    }
+
     /// The partition that it belongs to.
-    pub partition: u32,
-    /// Whether [`Ledger::read_directory`](crate::Ledger::read_directory) finds it. Only in
-    /// partition 0.
-    pub directory: bool,
-    /// At most [`MAX_ENTRY_BYTES`] bytes without a newline.
-    pub bytes: Bytes,
+    pub fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// Its [`leaf_hash`].
+    pub fn leaf_hash(&self) -> [u8; 32] {
+        self.leaf_hash
+    }
 }
 
 /// Why an [`Entry`] cannot be appended.
@@ -67,7 +83,7 @@ pub(crate) fn check(batch: &[Entry], partitions: u32) -> Result<(), AppendError>
 }
 
 fn flaw(entry: &Entry, partitions: u32) -> Option<Flaw> {
-    let Entry { partition, directory, ref bytes } = *entry;
+    let Entry { partition, directory, ref bytes, .. } = *entry;
     if partition >= partitions {
         return Some(Flaw::NoSuchPartition { partition });
     }

@@ -194,8 +194,7 @@ fn check_alone(batch: &[Entry]) -> Result<(), AppendError> {
 impl From<Entry> for Record {
     fn from(entry: Entry) -> Self {
         // Whether it is the directory's is said by its partition.
-        let Entry { partition, directory: _, bytes } = entry;
-        Self { partition, key: None, value: Some(bytes) }
+        Self { partition: entry.partition, key: None, value: Some(entry.bytes) }
     }
 }
 

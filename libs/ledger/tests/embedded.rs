@@ -34,7 +34,7 @@ async fn the_entries_of_a_batch_stand_next_to_each_other() {
     let ledger = Arc::new(open(&directory.path().join("ledger.db")));
     let one = |n: usize| {
         let ledger = ledger.clone();
-        let entry = move |m| Entry { partition: 0, directory: false, bytes: format!("{n}:{m}").into() };
+        let entry = move |m| Entry::new(0, false, format!("{n}:{m}"));
         tokio::spawn(async move { ledger.append((0..3).map(entry).collect()).await.unwrap() })
     };
     for places in join_all((0..100).map(one)).await {
@@ -240,7 +240,7 @@ async fn events(n: usize) -> (TempDir, PathBuf) {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("ledger.db");
     let ledger = open(&path);
-    let entry = |n| Entry { partition: 0, directory: false, bytes: format!("event {n}").into() };
+    let entry = |n| Entry::new(0, false, format!("event {n}"));
     ledger.append((0..n).map(entry).collect()).await.unwrap();
     ledger.close().await;
     (directory, path)
@@ -255,7 +255,7 @@ fn tamper(path: &Path, statement: &str) {
 }
 
 async fn append(ledger: &SqliteLedger, text: &'static str) -> Result<Vec<Place>, AppendError> {
-    ledger.append(vec![Entry { partition: 0, directory: false, bytes: Bytes::from_static(text.as_bytes()) }]).await
+    ledger.append(vec![Entry::new(0, false, Bytes::from_static(text.as_bytes()))]).await
 }
 
 fn at(position: u64) -> Vec<Place> {

@@ -1,6 +1,7 @@
 //! The directory: domains, integrations and access tokens; partition 0, in one total order.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -161,7 +162,7 @@ impl Directory {
     }
 
     /// An integration that is not deleted.
-    pub fn integration(&self, name: &str) -> Option<&IntegrationRow> {
+    pub fn integration(&self, name: &str) -> Option<&Arc<IntegrationRow>> {
         match self.rows.get(&RowKey::new(Kind::Integration, name)) {
             Some(Row::Integration(row)) if !row.deleted => Some(row),
             _ => None,

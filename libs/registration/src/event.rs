@@ -218,7 +218,8 @@ impl Event {
     /// # Errors
     /// [`EventError`] if it is no event, or one of a type that this executable does not know.
     pub fn parse(entry: &[u8]) -> Result<Self, EventError> {
-        let entry = std::str::from_utf8(entry).map_err(|error| EventError::Unreadable(serde_json::Error::custom(error)))?;
+        let entry =
+            std::str::from_utf8(entry).map_err(|error| EventError::Unreadable(serde_json::Error::custom(error)))?;
         // Nearly every entry is a registration: reading it as one at once saves going through its data twice.
         if let Ok(wire) = serde_json::from_str::<Wire<'_, Box<Registration>>>(entry)
             && wire.kind == EventType::ProvetRegistration.as_str()

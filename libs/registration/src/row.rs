@@ -1,6 +1,7 @@
 //! Rows: what the fold reads and writes, by kind and id.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use data_encoding::BASE32_NOPAD;
 use foldhash::fast::RandomState;
@@ -63,7 +64,7 @@ pub enum Row {
     Client(Box<ClientRow>),
     Command(Command),
     Domain(Domain),
-    Integration(Box<IntegrationRow>),
+    Integration(Arc<IntegrationRow>),
     Ledger(LedgerRow),
     Quarantined(Box<Quarantined>),
     Token(Box<TokenRow>),
@@ -123,7 +124,7 @@ impl Row {
             Self::Client(row) => serde_json::to_writer(&mut json, row),
             Self::Command(row) => serde_json::to_writer(&mut json, row),
             Self::Domain(row) => serde_json::to_writer(&mut json, row),
-            Self::Integration(row) => serde_json::to_writer(&mut json, row),
+            Self::Integration(row) => serde_json::to_writer(&mut json, &**row),
             Self::Ledger(row) => serde_json::to_writer(&mut json, row),
             Self::Quarantined(row) => serde_json::to_writer(&mut json, row),
             Self::Token(row) => serde_json::to_writer(&mut json, row),
@@ -140,7 +141,7 @@ impl Row {
             Kind::Client => Self::Client(serde_json::from_slice(json)?),
             Kind::Command => Self::Command(serde_json::from_slice(json)?),
             Kind::Domain => Self::Domain(serde_json::from_slice(json)?),
-            Kind::Integration => Self::Integration(serde_json::from_slice(json)?),
+            Kind::Integration => Self::Integration(Arc::new(serde_json::from_slice(json)?)),
             Kind::Ledger => Self::Ledger(serde_json::from_slice(json)?),
             Kind::Quarantined => Self::Quarantined(serde_json::from_slice(json)?),
             Kind::Token => Self::Token(serde_json::from_slice(json)?),

@@ -13,7 +13,7 @@ use crate::{Database, Failure, Options, Work, WriteError};
 /// How many turns the thread gives to others before it commits a batch that may grow yet, if the last one had company. Those
 /// that were answered together come back one by one: without this the first would commit alone and the others after it. More
 /// turns, or sleeping, cost more in switching and in waiting than larger commits save. A lone writer never waits.
-const TURNS: usize = 4;
+const TURNS: usize = 2;
 
 /// An operation and who waits for it.
 pub(crate) struct Request<Op, Out> {

@@ -121,7 +121,14 @@ fn place() -> (TempDir, PathBuf) {
 
 fn database(path: &Path, migrations: &'static [&'static str]) -> Database {
     let path = path.to_owned();
-    Database { path, application_id: 7, migrations, page_bytes: 4096, synchronous: Synchronous::Full, secure_delete: false }
+    Database {
+        path,
+        application_id: 7,
+        migrations,
+        page_bytes: 4096,
+        synchronous: Synchronous::Full,
+        secure_delete: false,
+    }
 }
 
 fn execute(path: &Path, statements: &str) {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use admission::hash_of;
 use api::{Problem, ProblemType};
@@ -43,7 +44,12 @@ impl Intake {
     /// # Errors
     /// 404 for an unknown integration or a wrong key, indistinguishably; 429 for too many of these;
     /// 503 if the directory cannot be read.
-    pub(crate) async fn integration(&self, name: &str, key: &str, sender: IpAddr) -> Result<IntegrationRow, Problem> {
+    pub(crate) async fn integration(
+        &self,
+        name: &str,
+        key: &str,
+        sender: IpAddr,
+    ) -> Result<Arc<IntegrationRow>, Problem> {
         let hash = hash_of(key);
         let now = self.admission.now();
         if let Some(found) = with_key(&self.directory.read(), name, &hash, now) {
@@ -62,7 +68,7 @@ impl Intake {
 const NOBODYS: &str = "____________________________________________";
 
 /// Compares in constant time, and does so too where there is no such integration.
-fn with_key(directory: &Directory, name: &str, hash: &str, now: Timestamp) -> Option<IntegrationRow> {
+fn with_key(directory: &Directory, name: &str, hash: &str, now: Timestamp) -> Option<Arc<IntegrationRow>> {
     let row = directory.integration(name);
     let current = row.map_or(NOBODYS, |row| &row.hookup_key_hash);
     let previous = row.and_then(|row| row.previous_key.as_ref()).filter(|key| now < key.until);

@@ -116,7 +116,7 @@ pub async fn create(request: HttpRequest, query: Data<Query>, payload: Payload) 
     let intent = intent(EventType::IntegrationCreate, &name, &access);
     let data = IntegrationCreate { integration: spec.clone(), hookup_key_hash: key.hash };
     let done = query.carry_out(&request, &access, intent, &spec, &data).await?;
-    let integration = query.integration(&access, &done.id)?.integration;
+    let integration = query.integration(&access, &done.id)?;
     let hookup = query.hookup_url(&request, &name, key.secret, done.is_repeated);
     Ok(HttpResponse::Created().json(IntegrationCreated { integration, hookup }))
 }
@@ -130,7 +130,7 @@ pub async fn create(request: HttpRequest, query: Data<Query>, payload: Payload) 
     responses((status = 200, description = "The integration", body = ref("#/components/schemas/Integration"))))]
 pub async fn show(request: HttpRequest, query: Data<Query>, name: Path<String>) -> Result<Json<Integration>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
-    Ok(Json(query.integration(&access, &name)?.integration))
+    Ok(Json(query.integration(&access, &name)?))
 }
 
 /// Replaces fields of an integration.
@@ -152,10 +152,10 @@ pub async fn update(
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let update: IntegrationUpdate = read_json(payload).await?;
     refuse(update.violations())?;
-    let row = query.integration(&access, &name)?;
-    let intent = intent(EventType::IntegrationUpdate, &name, &access).of(row.integration.id);
+    let integration = query.integration(&access, &name)?;
+    let intent = intent(EventType::IntegrationUpdate, &name, &access).of(integration.id);
     query.carry_out(&request, &access, intent, &update, &update).await?;
-    Ok(Json(query.integration(&access, &name)?.integration))
+    Ok(Json(query.integration(&access, &name)?))
 }
 
 /// Deletes an integration: its hookup URL ends, its clients and its name stay.
@@ -173,8 +173,8 @@ pub async fn remove(request: HttpRequest, query: Data<Query>, name: Path<String>
     if query.was_carried_out(&request, &access, kind, &Nothing {}).await? {
         return Ok(HttpResponse::NoContent().finish());
     }
-    let row = query.integration(&access, &name)?;
-    let intent = intent(kind, &name, &access).of(row.integration.id);
+    let integration = query.integration(&access, &name)?;
+    let intent = intent(kind, &name, &access).of(integration.id);
     query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -197,23 +197,23 @@ pub async fn rotate_hookup(
 ) -> Result<Json<HookupUrl>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let rotate: Rotate = read_json(payload).await?;
-    let row = query.integration(&access, &name)?;
+    let integration = query.integration(&access, &name)?;
     refuse(rotate.violations())?;
     let seconds = rotate.grace_seconds;
     let until = query.admission.now().saturating_add(SignedDuration::from_secs(seconds.into()));
     let key = capability("")?;
     let data =
         IntegrationRotateHookup { hookup_key_hash: key.hash, grace_until: until.unwrap_or(jiff::Timestamp::MAX) };
-    let intent = intent(EventType::IntegrationRotateHookup, &name, &access).of(row.integration.id);
+    let intent = intent(EventType::IntegrationRotateHookup, &name, &access).of(integration.id);
     let done = query.carry_out(&request, &access, intent, &rotate, &data).await?;
     Ok(Json(query.hookup_url(&request, &name, key.secret, done.is_repeated)))
 }
 
 impl Query {
-    fn integration(&self, access: &Access, name: &str) -> Result<IntegrationRow, Problem> {
+    fn integration(&self, access: &Access, name: &str) -> Result<Integration, Problem> {
         let directory = self.gate.directory().read();
-        let row = directory.integration(name).filter(|row| access.token.sees(&row.integration));
-        row.cloned().ok_or_else(Problem::not_found)
+        let found = directory.integration(name).map(|row| &row.integration);
+        found.filter(|integration| access.token.sees(integration)).cloned().ok_or_else(Problem::not_found)
     }
 
     fn hookup_url(&self, request: &HttpRequest, name: &str, key: SecretString, is_repeated: bool) -> HookupUrl {

@@ -3,6 +3,8 @@
 //! Two events, since message and client may be in different partitions: the registration, whose fold decides whether newer
 //! notices have superseded it and leaves that in a row; then the release, which tells the message.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path};
 use admission::{Delivery, Prepared, Receipt};
@@ -107,7 +109,7 @@ impl Query {
         self.command(&outcome).await?.ok_or_else(|| outcome_unknown(place))
     }
 
-    fn integration_of(&self, row: &Quarantined) -> Result<IntegrationRow, Problem> {
+    fn integration_of(&self, row: &Quarantined) -> Result<Arc<IntegrationRow>, Problem> {
         let directory = self.gate.directory().read();
         let found = directory.integration(&row.message.integration);
         let found = found.filter(|found| found.integration.id == row.integration_id);

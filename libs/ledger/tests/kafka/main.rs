@@ -86,7 +86,7 @@ async fn open(kafka: &Kafka, topic: &str) -> KafkaLedger {
 }
 
 fn entry(partition: u32, text: String) -> Entry {
-    Entry { partition, directory: partition == 0, bytes: Bytes::from(text) }
+    Entry::new(partition, partition == 0, Bytes::from(text))
 }
 
 async fn append(ledger: &KafkaLedger, partition: u32, text: String) -> Result<Place, AppendError> {

@@ -61,7 +61,7 @@ async fn one_partition_is_too_few() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partition_0_is_the_directorys_alone() {
     let ledger = open(Kafka::shared(), "directory-alone").await;
-    let stray = Entry { directory: false, ..entry(0, "stray".to_owned()) };
+    let stray = Entry::new(0, false, "stray");
     let error = ledger.append(vec![entry(1, "good".to_owned()), stray]).await.unwrap_err();
     let expected = matches!(error, AppendError::Unacceptable { index: 1, source: Flaw::OnlyDirectory });
     assert!(expected, "{error:?}");

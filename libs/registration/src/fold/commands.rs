@@ -142,7 +142,7 @@ fn create_integration(
         deleted: false,
         position: placed.position,
     };
-    rows.put(key, Row::Integration(Box::new(row)));
+    rows.put(key, Row::Integration(Arc::new(row)));
     Outcome::Applied { id }
 }
 
@@ -156,9 +156,10 @@ fn change_integration(
     let key = RowKey::new(Kind::Integration, &placed.event.attributes.subject);
     match rows.take(&key) {
         Some(Row::Integration(mut row)) if !row.deleted => {
-            change(&mut row);
-            row.integration.changed_time = placed.recorded_time;
-            changes.push(Change::integration_of(kind, &row.integration));
+            let after = Arc::make_mut(&mut row);
+            change(after);
+            after.integration.changed_time = placed.recorded_time;
+            changes.push(Change::integration_of(kind, &after.integration));
             let id = row.integration.name.clone();
             rows.put(key, Row::Integration(row));
             Outcome::Applied { id }

@@ -66,20 +66,20 @@ pub fn entries(partitions: u32, notices: &[Notice]) -> Vec<Entry> {
     let genesis = LedgerCreate { ledger: "l".to_owned(), partitions, imported: None };
     let integration = "/integrations/acme-lab";
     let mut entries = vec![
-        entry(0, "/ledger", "l", EventType::LedgerCreate, &genesis),
-        entry(1, integration, "acme-lab", EventType::IntegrationCreate, &create),
+        Entry::new(0, true, bytes(0, "/ledger", "l", EventType::LedgerCreate, &genesis)),
+        Entry::new(0, true, bytes(1, integration, "acme-lab", EventType::IntegrationCreate, &create)),
     ];
     for (notice, number) in notices.iter().zip(2..) {
         let tenant = format!("provetcloud.com/{}", notice.tenant);
         let data = registration(*notice);
-        let mut entry = entry(number, integration, &tenant, EventType::ProvetRegistration, &data);
-        entry.partition = u32::try_from(notice.tenant).unwrap() % partitions;
-        entries.push(entry);
+        let partition = u32::try_from(notice.tenant).unwrap() % partitions;
+        let bytes = bytes(number, integration, &tenant, EventType::ProvetRegistration, &data);
+        entries.push(Entry::new(partition, false, bytes));
     }
     entries
 }
 
-fn entry(number: u64, source: &str, subject: &str, kind: EventType, data: &impl Serialize) -> Entry {
+fn bytes(number: u64, source: &str, subject: &str, kind: EventType, data: &impl Serialize) -> Vec<u8> {
     let attributes = Attributes {
         id: Uuid::from_u64_pair(1, number),
         source: source.to_owned(),
@@ -88,8 +88,7 @@ fn entry(number: u64, source: &str, subject: &str, kind: EventType, data: &impl 
         integration_id: Some(Uuid::from_u128(1)),
         ..Attributes::default()
     };
-    let bytes = encode_data(&attributes, kind, data).unwrap().into();
-    Entry { partition: 0, directory: kind.is_directory(), bytes }
+    encode_data(&attributes, kind, data).unwrap()
 }
 
 fn registration(notice: Notice) -> Registration {
@@ -121,7 +120,7 @@ fn registration(notice: Notice) -> Registration {
 
 /// An entry that no executable of this version can read.
 pub fn raw(partition: u32, text: &str) -> Entry {
-    Entry { partition, directory: false, bytes: Bytes::copy_from_slice(text.as_bytes()) }
+    Entry::new(partition, false, Bytes::copy_from_slice(text.as_bytes()))
 }
 
 /// A directory for one store.

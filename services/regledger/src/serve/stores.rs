@@ -151,7 +151,7 @@ mod tests {
     async fn a_ledger_is_served_only_once_its_import_is_complete() {
         let ledger = MemoryLedger::new(2);
         for partition in [0, 1, 1] {
-            ledger.append(vec![Entry { partition, directory: partition == 0, bytes: "{}".into() }]).await.unwrap();
+            ledger.append(vec![Entry::new(partition, partition == 0, "{}")]).await.unwrap();
         }
         for (heads, is_complete) in [(vec![1, 2], true), (vec![1, 1], true), (vec![1, 3], false), (vec![2, 2], false)] {
             let (ledger_id, sealed_for, logs) = ("a".to_owned(), "a".to_owned(), Vec::new());

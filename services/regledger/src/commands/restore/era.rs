@@ -33,7 +33,7 @@ async fn append(ledger: &SqliteLedger, id: &str) -> anyhow::Result<()> {
         ..Attributes::default()
     };
     let data = LedgerRestore { era: clock::fresh_id(), heads };
-    let bytes = encode_data(&attributes, EventType::LedgerRestore, &data)?.into();
-    ledger.append(vec![Entry { partition: 0, directory: true, bytes }]).await?;
+    let bytes = encode_data(&attributes, EventType::LedgerRestore, &data)?;
+    ledger.append(vec![Entry::new(0, true, bytes)]).await?;
     Ok(())
 }

@@ -46,7 +46,7 @@ impl Hub {
         let attributes =
             Attributes { id, source: "/x".to_owned(), subject: subject.to_owned(), ..Attributes::default() };
         let bytes = encode_data(&attributes, kind, data).unwrap();
-        self.ledger.append(vec![Entry { partition: 0, directory: false, bytes: bytes.into() }]).await.unwrap();
+        self.ledger.append(vec![Entry::new(0, false, bytes)]).await.unwrap();
     }
 
     async fn seal(&self, subject: &Subject, id: Uuid, field: &str) -> Sealed {

@@ -52,7 +52,7 @@ pub struct Planned {
 impl Planned {
     /// The entry as it is appended.
     pub fn entry(&self) -> Entry {
-        Entry { partition: self.to.partition, directory: self.directory, bytes: self.bytes.clone() }
+        Entry::new(self.to.partition, self.directory, self.bytes.clone())
     }
 }
 

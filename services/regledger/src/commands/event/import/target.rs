@@ -66,7 +66,7 @@ impl Target<'_> {
             ..Attributes::default()
         };
         let bytes: Bytes = encode_data(&attributes, EventType::LedgerCreate, &genesis)?.into();
-        self.append(vec![(Place { partition: 0, position: 0 }, Entry { partition: 0, directory: true, bytes })]).await
+        self.append(vec![(Place { partition: 0, position: 0 }, Entry::new(0, true, bytes))]).await
     }
 
     /// Holds what the ledger has against the plan, and says how many entries that is. Nothing is appended before all of it

@@ -193,7 +193,7 @@ impl Ledger for Killed {
                 return self.ledger.append(batch).await;
             }
             if self.last_first {
-                batch.sort_by_key(|entry| std::cmp::Reverse(entry.partition));
+                batch.sort_by_key(|entry| std::cmp::Reverse(entry.partition()));
             }
             batch.truncate(left);
             self.ledger.append(batch).await?;
@@ -256,7 +256,7 @@ async fn an_import_that_is_complete_can_be_verified_again() {
 
 /// Appends something to a ledger that an import did not.
 async fn append(ledger: &MemoryLedger, partition: u32, bytes: &[u8]) {
-    let entry = Entry { partition, directory: partition == 0, bytes: bytes.to_vec().into() };
+    let entry = Entry::new(partition, partition == 0, bytes.to_vec());
     ledger.append(vec![entry]).await.unwrap();
 }
 

@@ -41,23 +41,8 @@ impl KafkaTopics {
         self.beside("keys")
     }
 
-    /// The topic of the changes.
-    pub fn changes(&self) -> String {
-        self.beside("changes")
-    }
-
-    /// The topic of the clients as they are.
-    pub fn clients(&self) -> String {
-        self.beside("clients")
-    }
-
-    /// The group that has published changes, and how the names of its transactions begin.
-    pub fn publisher(&self) -> String {
-        self.beside("publisher")
-    }
-
-    /// A name beside that of the events: `regledger.events` has `regledger.keys`.
-    fn beside(&self, name: &str) -> String {
+    /// The name of something that stands beside the events: `regledger.events` has `regledger.keys`.
+    pub fn beside(&self, name: &str) -> String {
         let stem = self.events.strip_suffix(".events").unwrap_or(&self.events);
         format!("{stem}.{name}")
     }
@@ -141,8 +126,7 @@ mod tests {
     #[case("events", "events")]
     fn the_other_topics_stand_beside_the_events(#[case] events: &str, #[case] stem: &str) {
         let topics = KafkaTopics { servers: String::new(), events: events.to_owned() };
-        let found = [topics.keys(), topics.changes(), topics.clients(), topics.publisher()];
-        assert_eq!(found, ["keys", "changes", "clients", "publisher"].map(|name| format!("{stem}.{name}")));
+        assert_eq!([topics.keys(), topics.beside("changes")], [format!("{stem}.keys"), format!("{stem}.changes")]);
     }
 
     #[rstest]

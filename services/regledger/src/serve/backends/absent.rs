@@ -35,5 +35,5 @@ pub(super) fn start_publisher(
     _: &mut JoinSet<anyhow::Result<()>>,
     _: &CancellationToken,
 ) -> anyhow::Result<Reason> {
-    bail!("there is no Kafka for the topic {}: {HINT}", topics.changes())
+    bail!("there is no Kafka for the topic {}: {HINT}", topics.beside("changes"))
 }

@@ -47,9 +47,9 @@ pub(super) fn start_publisher(
     let topics = Topics {
         connection: connection(settings, topics)?,
         events: topics.events.clone(),
-        changes: topics.changes().into(),
-        clients: topics.clients().into(),
-        publisher: topics.publisher(),
+        changes: topics.beside("changes").into(),
+        clients: topics.beside("clients").into(),
+        publisher: topics.beside("publisher"),
         partitions: stores.ledger.partitions(),
         risk_accepted: settings.accept_unsafe_topics,
     };

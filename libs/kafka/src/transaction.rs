@@ -33,6 +33,12 @@ pub struct KeyedRecord {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum TransactionError {
+    /// The name was not taken over: there is no producer.
+    #[error("transactions cannot be taken over")]
+    NotTaken {
+        /// What failed.
+        source: Arc<KafkaError>,
+    },
     /// Nothing was written, and the producer can go on.
     #[error("the transaction was aborted")]
     Aborted {
@@ -66,12 +72,13 @@ impl TransactionalProducer {
     /// of `group` say what was written under this name.
     ///
     /// # Errors
-    /// [`TransactionError`] says what failed.
+    /// [`TransactionError::NotTaken`] says why not.
     pub async fn take_over(connection: &Connection, name: &str, group: &Arc<Group>) -> Result<Self, TransactionError> {
         let config = connection.transactional_producer(name);
         let native = in_background(move || {
-            let native: Native = config.create_with_context(Quiet).map_err(unknown)?;
-            native.init_transactions(PATIENCE).map_err(|error| judge(&native, error))?;
+            let failed = |error| TransactionError::NotTaken { source: Arc::new(error) };
+            let native: Native = config.create_with_context(Quiet).map_err(failed)?;
+            native.init_transactions(PATIENCE).map_err(failed)?;
             Ok(native)
         });
         Ok(Self { native: Arc::new(native.await?), group: group.clone() })
@@ -128,14 +135,10 @@ fn send(native: &Native, record: &KeyedRecord) -> KafkaResult<()> {
 
 /// Aborts a transaction that failed, and says what is known of it. One whose commit may be under way is not aborted.
 fn abort(native: &Native, error: KafkaError) -> TransactionError {
-    match native.abort_transaction(PATIENCE) {
-        Ok(()) => TransactionError::Aborted { source: Arc::new(error) },
-        Err(_) => judge(native, error),
-    }
-}
-
-fn judge(native: &Native, error: KafkaError) -> TransactionError {
     use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+    if native.abort_transaction(PATIENCE).is_ok() {
+        return TransactionError::Aborted { source: Arc::new(error) };
+    }
     match native.client().fatal_error() {
         Some((Fenced | InvalidProducerEpoch | ProducerFenced, _)) => {
             TransactionError::Fenced { source: Arc::new(error) }
@@ -153,4 +156,47 @@ async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, TransactionError> + Send + 'static,
 ) -> Result<T, TransactionError> {
     spawn_blocking(work).await.unwrap_or_else(|_| Err(unknown(KafkaError::Canceled)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use acceptance::Kafka;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{Cleanup, Inspector, Reader, Topic};
+
+    fn record(value: &'static str) -> KeyedRecord {
+        KeyedRecord { topic: "open".into(), key: "k".into(), headers: Vec::new(), value: Some(value.into()) }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_open_when_another_took_over_is_never_read() {
+        let connection = Connection::new(&Kafka::shared().bootstrap_servers(), &BTreeMap::new()).unwrap();
+        let topic = Topic { name: "open".to_owned(), partitions: 1, cleanup: Cleanup::Expire, risk_accepted: false };
+        Inspector::open(&connection, topic).await.unwrap();
+        let group = Arc::new(Group::of(&connection, "group", "open").unwrap());
+        let first = TransactionalProducer::take_over(&connection, "name", &group).await.unwrap();
+        let native = first.native.clone();
+        let opening = move || {
+            native.begin_transaction()?;
+            send(&native, &record("open"))?;
+            native.flush(PATIENCE)
+        };
+        spawn_blocking(opening).await.unwrap().unwrap();
+
+        let second = TransactionalProducer::take_over(&connection, "name", &group).await.unwrap();
+        second.commit(vec![record("next")], 0, 1).await.unwrap();
+        let native = first.native.clone();
+        let late = spawn_blocking(move || native.commit_transaction(PATIENCE)).await.unwrap();
+        assert!(late.is_err(), "{late:?}");
+        let mut reader = Reader::open(&connection, "open", 0, 0).unwrap();
+        let read = spawn_blocking(move || reader.next(Instant::now() + PATIENCE)).await.unwrap().unwrap();
+        assert!(read.offset > 0, "what was open takes an offset");
+        assert_eq!(read.value.unwrap(), "next");
+        first.close().await;
+        second.close().await;
+    }
 }

@@ -128,6 +128,12 @@ impl Kafka {
         altered.into_iter().for_each(|result| drop(result.unwrap()));
     }
 
+    /// Makes the brokers forget the positions of a consumer group, as they do when nothing commits them for long.
+    pub async fn forget_group(&self, name: &str) {
+        let deleted = self.admin().delete_groups(&[name], &AdminOptions::new()).await.unwrap();
+        deleted.into_iter().for_each(|result| drop(result.unwrap()));
+    }
+
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         ClientConfig::new().set("bootstrap.servers", self.bootstrap_servers()).create().unwrap()
     }

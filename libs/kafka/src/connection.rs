@@ -8,7 +8,10 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
 use thiserror::Error;
+use tokio::task::spawn_blocking;
 
 /// What an operator may set otherwise.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -47,10 +50,20 @@ const OURS: &[&str] = &[
     "isolation.level",
     "message.max.bytes",
     "metadata.broker.list",
+    "partitioner",
     "queue.buffering.max.ms",
     "request.required.acks",
+    "transaction.timeout.ms",
     "transactional.id",
 ];
+
+/// How long a transaction may be open. It ends sooner when its producer is replaced; only if there is nobody to do that, those
+/// who read wait for so long.
+const TRANSACTION_MS: &str = "60000";
+
+/// How long a write in a transaction may take before it counts as failed, whatever an operator has set for others: the
+/// transaction must not end first.
+const WRITE_IN_TRANSACTION_MS: &str = "10000";
 
 /// The most that one request to write may hold, in bytes: more than any entry or key, and less than
 /// a topic takes by default.
@@ -115,18 +128,33 @@ impl Connection {
 
     /// Everything that makes a write durable, once, and in order.
     pub(crate) fn producer(&self) -> ClientConfig {
+        let mut config = self.writing();
+        // After a permanent error nothing more is sent.
+        config.set("enable.gapless.guarantee", "true");
+        config
+    }
+
+    /// The same in transactions, under a name that one producer has at a time. Keys choose the partitions, as they do for the
+    /// default partitioner of Java's clients.
+    pub(crate) fn transactional_producer(&self, name: &str) -> ClientConfig {
+        let mut config = self.writing();
+        config
+            .set("transactional.id", name)
+            .set("transaction.timeout.ms", TRANSACTION_MS)
+            .set("message.timeout.ms", WRITE_IN_TRANSACTION_MS)
+            .set("socket.timeout.ms", WRITE_IN_TRANSACTION_MS)
+            .set("partitioner", "murmur2_random");
+        config
+    }
+
+    fn writing(&self) -> ClientConfig {
         let mut config = self.config.clone();
         for (name, value) in DEFAULTS_OF_WRITING {
             if config.get(name).is_none() {
                 config.set(*name, *value);
             }
         }
-        config
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            // After a permanent error nothing more is sent.
-            .set("enable.gapless.guarantee", "true")
-            .set("message.max.bytes", REQUEST_BYTES.to_string());
+        config.set("enable.idempotence", "true").set("acks", "all").set("message.max.bytes", REQUEST_BYTES.to_string());
         config
     }
 
@@ -139,6 +167,13 @@ impl Connection {
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_committed");
+        config
+    }
+
+    /// Knows what is committed for a group, which nobody joins.
+    pub(crate) fn group(&self, name: &str) -> ClientConfig {
+        let mut config = self.consumer();
+        config.set("group.id", name);
         config
     }
 
@@ -169,12 +204,28 @@ impl ClientContext for Quiet {
 
 impl ConsumerContext for Quiet {}
 
+/// What became of a record in a transaction is told by the transaction.
+impl ProducerContext for Quiet {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+/// librdkafka waits for the brokers in the thread that asks.
+pub(crate) async fn blocking<T: Send + 'static>(
+    ask: impl FnOnce() -> KafkaResult<T> + Send + 'static,
+) -> KafkaResult<T> {
+    spawn_blocking(ask).await.unwrap_or(Err(KafkaError::Canceled))
+}
+
 pub(crate) fn note(error: &KafkaError, reason: &str) {
     tracing::debug!(%error, reason, "librdkafka reports an error");
 }
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::producer::BaseProducer;
+
     use super::*;
 
     fn with(name: &str, value: &str) -> Result<Connection, SettingError> {
@@ -193,7 +244,10 @@ mod tests {
         ];
         for (name, value) in cases {
             let connection = with(name, value).unwrap();
-            for config in [connection.producer(), connection.consumer()] {
+            let group = connection.group("group");
+            for config in
+                [connection.producer(), connection.transactional_producer("name"), connection.consumer(), group]
+            {
                 assert_eq!(config.get(name), Some(value));
             }
         }
@@ -205,6 +259,15 @@ mod tests {
         for (name, value) in DEFAULTS_OF_WRITING {
             assert_eq!(connection.producer().get(name), Some(*value));
             assert_eq!(connection.consumer().get(name), None);
+        }
+    }
+
+    #[test]
+    fn time_limits_for_other_writes_do_not_outlive_a_transaction() {
+        for (name, value) in [("message.timeout.ms", "600000"), ("socket.timeout.ms", "300000")] {
+            let config = with(name, value).unwrap().transactional_producer("name");
+            let created: KafkaResult<BaseProducer<Quiet>> = config.create_with_context(Quiet);
+            assert!(created.is_ok(), "{name}: {:?}", created.err());
         }
     }
 

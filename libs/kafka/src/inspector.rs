@@ -8,10 +8,9 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::types::RDKafkaRespErr;
 use thiserror::Error;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use crate::connection::Quiet;
+use crate::connection::{Quiet, blocking};
 use crate::topic::Found;
 use crate::{Connection, Offsets, Topic, Violation};
 
@@ -88,6 +87,12 @@ impl Inspector {
             );
         }
         Ok(inspector)
+    }
+
+    /// The topic's name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic.name
     }
 
     /// Everything that is wrong with the topic now, and where nothing can be written for want of
@@ -185,11 +190,6 @@ impl Found {
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
-}
-
-/// librdkafka waits for the brokers in the thread that asks.
-async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> KafkaResult<T> + Send + 'static) -> KafkaResult<T> {
-    spawn_blocking(ask).await.unwrap_or(Err(KafkaError::Canceled))
 }
 
 /// All of them in one line.

@@ -65,7 +65,7 @@ impl Offsets {
             asked.add_partition_offset(&self.topic, partition.cast_signed(), which)?;
         }
         loop {
-            self.serve();
+            serve(&self.consumer);
             let left = deadline.saturating_duration_since(Instant::now());
             match self.ask_once(asked.clone(), left.min(TRY)) {
                 Err(error) if passes(&error) && left > Duration::ZERO => self.look_for_leaders(left),
@@ -85,12 +85,12 @@ impl Offsets {
         let _ = self.consumer.fetch_metadata(Some(&self.topic), left.min(TRY));
         std::thread::sleep(AGAIN.min(left));
     }
+}
 
-    /// Takes what librdkafka reports out of its queue, which would grow otherwise.
-    fn serve(&self) {
-        for _ in 0..REPORTS {
-            drop(self.consumer.poll(Duration::ZERO));
-        }
+/// Takes what librdkafka reports out of its queue, which would grow otherwise.
+pub(crate) fn serve(consumer: &BaseConsumer<Quiet>) {
+    for _ in 0..REPORTS {
+        drop(consumer.poll(Duration::ZERO));
     }
 }
 

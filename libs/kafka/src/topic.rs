@@ -31,6 +31,8 @@ pub struct Topic {
 pub enum Cleanup {
     /// They stay.
     Never,
+    /// They are deleted after the time, or beyond the size, that the operator sets.
+    Expire,
     /// They stay until a later one has the same key, and are gone for certain after `lag`.
     Compact {
         /// `max.compaction.lag.ms`, to the millisecond.
@@ -58,19 +60,22 @@ pub(crate) struct Found {
 impl Topic {
     /// The settings that have one right value.
     fn fixed(&self) -> Vec<(&'static str, String)> {
-        let (policy, compaction) = match self.cleanup {
-            Cleanup::Never => ("delete", vec![]),
-            Cleanup::Compact { lag, tombstones } => {
-                ("compact", vec![("max.compaction.lag.ms", lag), ("delete.retention.ms", tombstones)])
+        let text = str::to_owned;
+        let forever = [("retention.ms", text("-1")), ("retention.bytes", text("-1"))];
+        let mut fixed = vec![("unclean.leader.election.enable", text("false"))];
+        match self.cleanup {
+            Cleanup::Expire => fixed.push(("cleanup.policy", text("delete"))),
+            Cleanup::Never => {
+                fixed.push(("cleanup.policy", text("delete")));
+                fixed.extend(forever);
             }
-        };
-        let mut fixed = vec![
-            ("cleanup.policy", policy.to_owned()),
-            ("retention.ms", "-1".to_owned()),
-            ("retention.bytes", "-1".to_owned()),
-            ("unclean.leader.election.enable", "false".to_owned()),
-        ];
-        fixed.extend(compaction.into_iter().map(|(name, time)| (name, time.as_millis().to_string())));
+            Cleanup::Compact { lag, tombstones } => {
+                fixed.push(("cleanup.policy", text("compact")));
+                fixed.extend(forever);
+                fixed.push(("max.compaction.lag.ms", lag.as_millis().to_string()));
+                fixed.push(("delete.retention.ms", tombstones.as_millis().to_string()));
+            }
+        }
         fixed
     }
 
@@ -106,7 +111,9 @@ impl Topic {
         if !self.risk_accepted {
             violations.extend(found.too_few());
         }
-        violations.extend(found.deleted());
+        if self.cleanup != Cleanup::Expire {
+            violations.extend(found.deleted());
+        }
         violations
     }
 }
@@ -167,6 +174,10 @@ mod tests {
         Topic { cleanup, ..ledger() }
     }
 
+    fn changes() -> Topic {
+        Topic { cleanup: Cleanup::Expire, ..ledger() }
+    }
+
     /// What a topic is after it was created on so many brokers.
     fn created(topic: &Topic, brokers: usize) -> Found {
         let (replicas, settings) = topic.plan(brokers).unwrap();
@@ -186,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_created_as_it_must_be() {
-        for topic in [ledger(), keys()] {
+        for topic in [ledger(), keys(), changes()] {
             for brokers in [1, 3, 5] {
                 let found = created(&topic, brokers);
                 assert_eq!(topic.violations(&found), [], "{brokers} brokers, {topic:?}");
@@ -253,6 +264,17 @@ mod tests {
                 "delete.retention.ms is unset instead of 3600000",
             ]
         );
+    }
+
+    #[test]
+    fn how_long_records_stay_that_may_expire_is_for_the_operator_to_say() {
+        let mut found = created(&changes(), 3);
+        assert!(!found.settings.contains_key("retention.ms"), "that of the brokers");
+        set(&mut found, "retention.ms", "86400000");
+        found.begins[1] = 7;
+        assert_eq!(changes().violations(&found), []);
+        set(&mut found, "cleanup.policy", "compact");
+        assert_eq!(told(&changes().violations(&found)), ["cleanup.policy is compact instead of delete"]);
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! Why projecting ends, and what is only in its way.
 
-use std::error::Error;
-
 use ledger::ReadError;
-use projection::{CommitError, LeaseError, StoreError};
+use projection::{CommitError, LeaseError, StoreError, explain};
 use registration::event::EventError;
 
 /// Why projecting ends for good.
@@ -48,10 +46,7 @@ pub enum ProjectorError {
     },
     /// The store will not take any more.
     #[error("cannot go on keeping leases in the state store")]
-    Leases {
-        /// What the store said.
-        source: LeaseError,
-    },
+    Leases(#[from] LeaseError),
     /// A row or change could not be written as JSON.
     #[error("what the events of partition {partition} did could not be written as JSON")]
     Encode {
@@ -103,10 +98,4 @@ impl Obstacle {
             source => Self::Lasting(ProjectorError::Commit { partition, source }),
         }
     }
-}
-
-/// The error and its causes, in one line.
-pub(crate) fn explain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

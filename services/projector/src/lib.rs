@@ -7,26 +7,20 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod batch;
-mod board;
 mod error;
-mod keeper;
 mod metrics;
 mod partition;
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use ledger::Ledger;
-use projection::Store;
+use projection::{Board, Ids, Keeper, Store};
 use prometheus::Registry;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::board::Board;
-use crate::keeper::Keeper;
 use crate::metrics::{Counters, Metrics};
 use crate::partition::Partition;
 
@@ -34,9 +28,6 @@ pub use error::ProjectorError;
 
 /// Tells the time.
 pub(crate) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// Draws UUIDv7s.
-pub(crate) type Ids = Arc<dyn Fn() -> Uuid + Send + Sync>;
 
 /// Projects those partitions of a ledger into a store whose leases it gets; other projectors have the others.
 pub struct Projector {
@@ -86,39 +77,10 @@ impl Projector {
     /// # Panics
     /// If a partition's task panicked.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectorError> {
-        let stop = stop.child_token();
-        let keeper = Keeper::new(&self);
-        let mut tasks = JoinSet::new();
-        for (tenure, number) in keeper.tenures().zip(0..) {
-            let partition = Partition::new(number, tenure, &self);
-            tasks.spawn(partition.run(stop.clone()));
-        }
-        // The keeper goes last: leases are renewed until the last commit is done.
-        let partitions_ended = CancellationToken::new();
-        let mut keeping = JoinSet::new();
-        keeping.spawn(keeper.run(stop.clone(), partitions_ended.clone()));
-        let outcome = join(tasks, &stop).await;
-        partitions_ended.cancel();
-        outcome.and(join(keeping, &stop).await)
-    }
-}
-
-/// Waits for all tasks; when one fails, the others are stopped.
-async fn join(mut tasks: JoinSet<Result<(), ProjectorError>>, stop: &CancellationToken) -> Result<(), ProjectorError> {
-    let mut outcome = Ok(());
-    while let Some(ended) = tasks.join_next().await {
-        let ended = ended.unwrap_or_else(pass_panic);
-        if ended.is_err() {
-            stop.cancel();
-        }
-        outcome = outcome.and(ended);
-    }
-    outcome
-}
-
-fn pass_panic(error: JoinError) -> Result<(), ProjectorError> {
-    match error.try_into_panic() {
-        Ok(panic) => resume_unwind(panic),
-        Err(_cancelled) => Ok(()),
+        let Self { store, board, ids, .. } = &self;
+        let counters = self.counters.clone();
+        let observe = Arc::new(move |change| counters.lease(change));
+        let keeper = Keeper::new(store.clone(), "projector", ids.clone(), board.clone(), observe);
+        keeper.run(&stop, |number, keeper, stop| Partition::new(number, keeper, &self).run(stop)).await
     }
 }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use ledger::{Ledger, ReadError};
-use projection::Store;
+use projection::{Board, LeaseChange, Store};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use tokio::sync::watch;
 
-use crate::board::Board;
 use crate::{Now, ProjectorError};
 
 pub(crate) struct Metrics {
@@ -106,7 +105,7 @@ impl Counters {
             fenced: IntCounterVec::new(fenced, &["partition"])?,
         };
         for change in [LeaseChange::Claimed, LeaseChange::Lost, LeaseChange::Released] {
-            counters.lease_changes.with_label_values(&[change.as_str()]);
+            counters.lease_changes.with_label_values(&[word(change)]);
         }
         for partition in 0..partitions {
             counters.fenced.with_label_values(&[&partition.to_string()]);
@@ -117,7 +116,7 @@ impl Counters {
     }
 
     pub(crate) fn lease(&self, change: LeaseChange) {
-        self.lease_changes.with_label_values(&[change.as_str()]).inc();
+        self.lease_changes.with_label_values(&[word(change)]).inc();
     }
 
     pub(crate) fn fenced(&self, partition: u32) {
@@ -125,21 +124,12 @@ impl Counters {
     }
 }
 
-/// What may happen to a lease.
-#[derive(Clone, Copy)]
-pub(crate) enum LeaseChange {
-    Claimed,
-    Lost,
-    Released,
-}
-
-impl LeaseChange {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Claimed => "claimed",
-            Self::Lost => "lost",
-            Self::Released => "released",
-        }
+/// The word for what happens to a lease.
+fn word(change: LeaseChange) -> &'static str {
+    match change {
+        LeaseChange::Claimed => "claimed",
+        LeaseChange::Lost => "lost",
+        LeaseChange::Released => "released",
     }
 }
 

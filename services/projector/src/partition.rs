@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Ledger, Limit, Recorded};
-use projection::{CommitError, Cursor, Lease, Store};
+use projection::{Board, CommitError, Cursor, Lease, Partnership, Store, Term, explain};
 use registration::{Placed, Rows};
 use tokio::sync::watch;
 use tokio::task::yield_now;
@@ -12,10 +12,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{Batch, Unreadable, unknown};
-use crate::board::Board;
-use crate::error::{Obstacle, explain};
-use crate::keeper::{Partnership, Tenure};
-use crate::metrics::{Counters, LeaseChange};
+use crate::error::Obstacle;
+use crate::metrics::Counters;
 use crate::{Now, Projector, ProjectorError};
 
 /// What is committed at once, at most. The more, the less each event costs, since a row that is written often in a batch is
@@ -65,31 +63,25 @@ impl Partition {
 
     /// Works whenever the partition is ours.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), ProjectorError> {
-        let mut tenure = self.keeper.watch();
-        while let Some(lease) = begin(&mut tenure, &stop).await {
-            let worked = self.work(&lease, &mut tenure, &stop).await;
-            self.leave(lease).await;
+        while let Some(mut term) = self.keeper.begin(&stop).await {
+            let worked = self.work(&mut term, &stop).await;
+            self.forget();
+            self.keeper.leave(term).await;
             worked?;
         }
         Ok(())
     }
 
     /// Projects until the lease is lost or to be given back.
-    async fn work(
-        &mut self,
-        lease: &Lease,
-        tenure: &mut watch::Receiver<Tenure>,
-        stop: &CancellationToken,
-    ) -> Result<(), ProjectorError> {
+    async fn work(&mut self, term: &mut Term, stop: &CancellationToken) -> Result<(), ProjectorError> {
         let mut head = self
             .ledger
             .watch(self.number)
             .map_err(|source| ProjectorError::Ledger { partition: self.number, source })?;
-        let held = Tenure::Held(lease.clone());
         let mut pause = FIRST_PAUSE;
-        while !stop.is_cancelled() && *tenure.borrow_and_update() == held {
+        while !stop.is_cancelled() && term.goes_on() {
             head.borrow_and_update();
-            let wait = match self.advance(lease).await {
+            let wait = match self.advance(term.lease()).await {
                 Ok(more) => {
                     self.moving();
                     pause = FIRST_PAUSE;
@@ -109,30 +101,18 @@ impl Partition {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = tenure.changed() => {}
+                () = term.may_end() => {}
                 () = wait.over(&mut head) => {}
             }
         }
         Ok(())
     }
 
-    /// Forgets what was known under a lease, and gives it back if it is still ours.
-    async fn leave(&mut self, lease: Lease) {
+    /// Forgets what was known under a lease.
+    fn forget(&mut self) {
         self.cursor = None;
         self.rows.clear();
         self.board.forget(self.number);
-        if !self.keeper.end(&lease) {
-            return;
-        }
-        self.counters.lease(LeaseChange::Released);
-        if let Err(error) = self.store.release(lease).await {
-            // It runs out by itself.
-            tracing::warn!(
-                ledger.partition = self.number,
-                error = &error as &dyn std::error::Error,
-                "a lease could not be given back"
-            );
-        }
     }
 
     /// Projects the next events; whether there were any.
@@ -259,13 +239,6 @@ impl Partition {
             );
         }
     }
-}
-
-/// Waits until a partition is ours; none if it is told to stop before.
-async fn begin(tenure: &mut watch::Receiver<Tenure>, stop: &CancellationToken) -> Option<Lease> {
-    let held = tenure.wait_for(|tenure| matches!(tenure, Tenure::Held(_)));
-    let held = stop.run_until_cancelled(held).await?.ok()?;
-    held.lease().cloned()
 }
 
 /// What a partition waits for.

@@ -89,6 +89,8 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let mut checks = stores.checks();
     if settings.roles.contains(&Role::Projector) {
         checks.push(("projection", start_projector(&stores, &mut roles, &stop)?));
+        let publishing = backends::start_publisher(settings, &stores, &mut roles, &stop)?;
+        checks.extend(publishing.map(|status| ("topics", status)));
     }
     if settings.is_embedded() {
         checks.push(("disk", disk::watch(settings, &stores.registry, &mut roles, &stop)?));

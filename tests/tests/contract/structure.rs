@@ -83,6 +83,7 @@ fn no_crate_knows_what_it_may_not_know() {
         ("api", vec!["projection"]),
         ("intake", vec!["projection", "rusqlite", "sqlite"]),
         ("projector", vec!["actix-web", "api", "vault"]),
+        ("publisher", vec!["actix-web", "api", "vault", "ledger"]),
         ("query", vec!["rusqlite", "sqlite"]),
     ];
     for (name, forbidden) in cases {

@@ -9,6 +9,7 @@ use acceptance::{Client, Kafka, Postgres, notice};
 use serde_json::json;
 
 use crate::fleet::{Fleet, PARTITIONS, projected};
+use crate::topics::published;
 
 /// Every place where a fleet keeps or says something.
 async fn search_everywhere(search: &mut Search, fleet: &Fleet, postgres: &Postgres, processes: [&Client; 3]) {
@@ -41,6 +42,7 @@ async fn no_secret_is_seen_again_in_kafka_in_postgres_or_in_what_a_fleet_says() 
     projected(&admin, &[receipt]).await;
     let malformed = format!("{{\"client_secret\":{},", json!(canary("malformed-body")));
     assert_eq!(admin.try_notify(&hookup, malformed).await.0, 400);
+    published(Kafka::shared(), &fleet.name, &admin).await;
 
     let clients = [&intake.admin(), &projector.admin(), &admin];
     let places = ["client-secret", "unknown-name", "unknown-value", "malformed-body"];
@@ -49,7 +51,8 @@ async fn no_secret_is_seen_again_in_kafka_in_postgres_or_in_what_a_fleet_says() 
     search_everywhere(&mut search, &fleet, &postgres, clients).await;
     let mut control = Search::of(["https://provetcloud.com/1/oauth2/token/".to_owned()]);
     search_everywhere(&mut control, &fleet, &postgres, clients).await;
-    for place in ["data/base", &fleet.name, "/v1/events"] {
+    let topics = ["events", "changes", "clients"].map(|topic| format!("{}.{topic}-", fleet.name));
+    for place in ["data/base", "/v1/events"].into_iter().chain(topics.iter().map(String::as_str)) {
         let is_found = control.found.iter().any(|found| found.contains(place));
         assert!(is_found, "what is no secret is not found in {place}");
     }

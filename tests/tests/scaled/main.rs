@@ -10,3 +10,4 @@ mod killed;
 mod one_or_many;
 mod outages;
 mod refused;
+mod topics;

@@ -31,7 +31,7 @@ fn story() -> Vec<Value> {
 }
 
 /// Tells the story; the receipts.
-async fn tell(admin: &Client, hookup: &str) -> Vec<Value> {
+pub async fn tell(admin: &Client, hookup: &str) -> Vec<Value> {
     let mut receipts = Vec::new();
     for told in story() {
         receipts.push(admin.notify(hookup, &told).await);

@@ -197,7 +197,7 @@ async fn a_closed_store_ends_the_process() {
     let store = home.open(1);
     store.close().await;
     let result = Running::start(&ledger, &store).ended().await;
-    assert!(matches!(result, Err(ProjectorError::Leases { source: LeaseError::Closed })), "{result:?}");
+    assert!(matches!(result, Err(ProjectorError::Leases(LeaseError::Closed))), "{result:?}");
 }
 
 #[tokio::test]

@@ -36,14 +36,19 @@ pub enum StateBackend {
 }
 
 impl KafkaTopics {
-    /// The topic of the wrapped keys, beside that of the events: `regledger.events` has `regledger.keys`.
+    /// The topic of the wrapped keys.
     pub fn keys(&self) -> String {
+        self.beside("keys")
+    }
+
+    /// The name of something that stands beside the events: `regledger.events` has `regledger.keys`.
+    pub fn beside(&self, name: &str) -> String {
         let stem = self.events.strip_suffix(".events").unwrap_or(&self.events);
-        format!("{stem}.keys")
+        format!("{stem}.{name}")
     }
 }
 
-/// What Kafka takes as the name of a topic, with room for the name of the one beside it.
+/// What Kafka takes as the name of a topic, with room for the names of those beside it.
 fn is_topic(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=240).contains(&name.len()) && name.bytes().all(is_allowed)
@@ -116,12 +121,12 @@ mod tests {
     }
 
     #[rstest]
-    #[case("regledger.events", "regledger.keys")]
-    #[case("audit", "audit.keys")]
-    #[case("events", "events.keys")]
-    fn the_keys_stand_beside_the_events(#[case] events: &str, #[case] keys: &str) {
+    #[case("regledger.events", "regledger")]
+    #[case("audit", "audit")]
+    #[case("events", "events")]
+    fn the_other_topics_stand_beside_the_events(#[case] events: &str, #[case] stem: &str) {
         let topics = KafkaTopics { servers: String::new(), events: events.to_owned() };
-        assert_eq!(topics.keys(), keys);
+        assert_eq!([topics.keys(), topics.beside("changes")], [format!("{stem}.keys"), format!("{stem}.changes")]);
     }
 
     #[rstest]

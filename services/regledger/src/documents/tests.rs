@@ -183,11 +183,14 @@ fn the_examples_are_what_they_say() {
     assert_eq!(serde_json::to_value(client).unwrap(), example("Client"));
 }
 
+fn names(value: &Value) -> BTreeSet<String> {
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
 #[test]
 fn the_change_stream_is_described_by_a_message_for_each_type() {
     let asyncapi = documents().asyncapi;
     let channels = &asyncapi["channels"];
-    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     let types = ChangeType::ALL.map(ChangeType::short).into_iter().chain(["bookmark", "snapshot"]);
     let types: BTreeSet<String> = types.map(str::to_owned).collect();
     assert_eq!(names(&channels["changes"]["messages"]), types);
@@ -198,7 +201,19 @@ fn the_change_stream_is_described_by_a_message_for_each_type() {
         assert_eq!(message["payload"]["allOf"][1]["properties"]["type"]["const"], kind.cloud_event_type());
     }
     let described = names(&asyncapi["components"]["messages"]);
-    assert_eq!(described, types.into_iter().chain(["registration".to_owned()]).collect());
+    let others = ["registration", "change", "row"].map(str::to_owned);
+    assert_eq!(described, types.into_iter().chain(others).collect());
+}
+
+#[test]
+fn a_change_in_its_topic_has_a_header_for_each_attribute() {
+    let components = &documents().asyncapi["components"];
+    let attributes = names(&components["schemas"]["CloudEvent"]["properties"]).into_iter();
+    let headers = attributes.filter(|name| name != "data").map(|name| match &*name {
+        "datacontenttype" => "content-type".to_owned(),
+        name => format!("ce_{name}"),
+    });
+    assert_eq!(names(&components["messages"]["change"]["headers"]["properties"]), headers.collect());
 }
 
 #[test]

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use api::Reason;
 use ledger::{Ledger, MemoryLedger, SqliteLedger};
 use projection::{SqliteStore, Store};
 use prometheus::Registry;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use vault::{KeyStore, SqliteKeys};
 
+use super::stores::Stores;
 use crate::config::{LedgerBackend, Settings, StateBackend};
 
 #[cfg_attr(not(feature = "scale-out"), path = "backends/absent.rs")]
@@ -67,4 +71,17 @@ pub(super) async fn open_state(settings: &Settings, ledger: &str, partitions: u3
         }
         StateBackend::Postgres(url) => shared::open_state(url, ledger, partitions).await?,
     })
+}
+
+/// Publishes the changes where the ledger is in Kafka; whether everything is published.
+pub(super) fn start_publisher(
+    settings: &Settings,
+    stores: &Stores,
+    roles: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Reason>> {
+    match &settings.ledger {
+        LedgerBackend::Kafka(topics) => shared::start_publisher(settings, topics, stores, roles, stop).map(Some),
+        LedgerBackend::Sqlite | LedgerBackend::Memory => Ok(None),
+    }
 }

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::bail;
+use api::Reason;
 use ledger::Ledger;
 use projection::Store;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use vault::KeyStore;
 
 use crate::config::{KafkaTopics, Settings};
+use crate::serve::stores::Stores;
 
 const HINT: &str =
     "this executable was built for one machine; build it with the feature scale-out, which is the default";
@@ -22,4 +26,14 @@ pub(super) async fn open_keys(_: &Settings, topics: &KafkaTopics) -> anyhow::Res
 
 pub(super) async fn open_state(_: &str, _: &str, _: u32) -> anyhow::Result<Arc<dyn Store>> {
     bail!("there is no PostgreSQL: {HINT}")
+}
+
+pub(super) fn start_publisher(
+    _: &Settings,
+    topics: &KafkaTopics,
+    _: &Stores,
+    _: &mut JoinSet<anyhow::Result<()>>,
+    _: &CancellationToken,
+) -> anyhow::Result<Reason> {
+    bail!("there is no Kafka for the topic {}: {HINT}", topics.beside("changes"))
 }

@@ -1,6 +1,7 @@
 //! What every outgoing call goes through: where it may go, how it is signed, and what becomes of its answer.
 //!
 //! - [`egress`]: the one HTTP client. It calls only where the guard lets it, and every call has one deadline.
+//! - [`webhook`]: Standard Webhooks signatures, made and verified.
 //! - [`retry`]: what an answer means for a delivery, and when the next attempt is due.
 //!
 //! Nothing here has state, but for the connections that a client keeps open. The time and random numbers are passed in.
@@ -9,3 +10,4 @@
 
 pub mod egress;
 pub mod retry;
+pub mod webhook;

@@ -5,8 +5,10 @@ mod calls;
 mod guard;
 mod limits;
 mod names;
+mod others;
 mod receiver;
 mod tls;
+mod webhooks;
 
 use std::time::Duration;
 

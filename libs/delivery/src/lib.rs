@@ -2,6 +2,7 @@
 //!
 //! - [`egress`]: the one HTTP client. It calls only where the guard lets it, and every call has one deadline.
 //! - [`webhook`]: Standard Webhooks signatures, made and verified.
+//! - [`jwt`]: JSON Web Tokens with asymmetric keys, signed and verified.
 //! - [`retry`]: what an answer means for a delivery, and when the next attempt is due.
 //!
 //! Nothing here has state, but for the connections that a client keeps open. The time and random numbers are passed in.
@@ -9,5 +10,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod egress;
+pub mod jwt;
 pub mod retry;
 pub mod webhook;

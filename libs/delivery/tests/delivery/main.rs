@@ -8,6 +8,7 @@ mod names;
 mod others;
 mod receiver;
 mod tls;
+mod tokens;
 mod webhooks;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@
 //! - [`jwt`]: JSON Web Tokens with asymmetric keys, signed and verified.
 //! - [`retry`]: what an answer means for a delivery, and when the next attempt is due.
 //! - [`template`]: JSON with placeholders, as ISL's notification parameters are.
+//! - [`reply`]: what ISL's strict HTTP events ask of a reply.
 //!
 //! Nothing here has state, but for the connections that a client keeps open. The time and random numbers are passed in.
 //! This crate knows neither what is delivered nor to whom; no secret and no part of a URL is in any of its errors.
@@ -12,6 +13,7 @@
 
 pub mod egress;
 pub mod jwt;
+pub mod reply;
 pub mod retry;
 pub mod template;
 pub mod webhook;

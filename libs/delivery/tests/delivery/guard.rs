@@ -1,6 +1,9 @@
 //! What is called and what is not: one rule for a URL that is configured and for a call.
 
-use delivery::egress::{CallError, Names, Refusal};
+use std::net::Ipv4Addr;
+
+use delivery::egress::{CallError, Guard, Names, Refusal};
+use proptest::prelude::*;
 
 use super::{egress, send};
 
@@ -232,5 +235,32 @@ fn no_refusal_repeats_a_url() {
         let refusal = egress.guard().check(url).unwrap_err();
         let shown = format!("{refusal} {refusal:?}");
         assert!(!shown.contains("canary") && !shown.contains("10.1"), "{shown}");
+    }
+}
+
+/// An IPv4 address as inet_aton reads it: in one to four parts, each decimal, octal or hexadecimal.
+fn notations(address: u32) -> Vec<String> {
+    let [a, b, c, d] = address.to_be_bytes();
+    vec![
+        format!("{a}.{b}.{c}.{d}"),
+        format!("{a}.{b}.{c}.{d}."),
+        format!("{a}.{b}.{}", address & 0xffff),
+        format!("{a}.{}", address & 0x00ff_ffff),
+        format!("{address}"),
+        format!("{address:#x}"),
+        format!("0{address:o}"),
+        format!("{a:#x}.0{b:o}.{c}.0X{d:X}"),
+        format!("00{a:o}.{:#x}", address & 0x00ff_ffff),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn an_address_is_judged_alike_in_every_notation(address: u32) {
+        let guard = Guard::new(Vec::new());
+        let expected = guard.check_address(Ipv4Addr::from_bits(address).into()).err();
+        for host in notations(address) {
+            prop_assert_eq!(guard.check(&format!("http://{}/", host)).err(), expected, "{}", host);
+        }
     }
 }

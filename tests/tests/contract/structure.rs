@@ -80,6 +80,10 @@ fn no_crate_knows_what_it_may_not_know() {
         ("vault", vec!["ledger", "projection", "actix-web"]),
         ("projection", vec!["vault", "actix-web"]),
         ("admission", vec!["projection", "actix-web", "api"]),
+        (
+            "delivery",
+            vec!["ledger", "vault", "projection", "admission", "api", "sqlite", "kafka", "rusqlite", "actix-web"],
+        ),
         ("api", vec!["projection"]),
         ("intake", vec!["projection", "rusqlite", "sqlite"]),
         ("projector", vec!["actix-web", "api", "vault"]),
@@ -93,6 +97,15 @@ fn no_crate_knows_what_it_may_not_know() {
     }
     for (name, needed) in &dependencies {
         assert!(name == "regledger" || !needed.contains("anyhow"), "{name}: a library names its errors");
+    }
+}
+
+/// The command line calls our own server, and the tests call what they want.
+#[test]
+fn every_outgoing_call_goes_through_delivery() {
+    for (name, needed) in dependencies() {
+        let may_call = ["delivery", "regledger", "acceptance"].contains(&name.as_str());
+        assert!(may_call || !needed.contains("reqwest"), "{name} calls by itself");
     }
 }
 

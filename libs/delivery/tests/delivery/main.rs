@@ -1,0 +1,41 @@
+//! Delivery from outside: over real sockets, and against what others wrote in other languages.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
+
+mod calls;
+mod guard;
+mod limits;
+mod names;
+mod others;
+mod receiver;
+mod tls;
+mod tokens;
+mod webhooks;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use delivery::egress::{Answer, Call, CallError, Egress, Names, Settings};
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+
+/// Long enough for whatever is meant to succeed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client that may also call these networks.
+fn egress(allow: &[&str], names: Names) -> Egress {
+    let allow = allow.iter().map(|network| network.parse().unwrap()).collect();
+    Egress::new(Settings { allow, roots: None, names }).unwrap()
+}
+
+/// A client that may call this machine.
+fn local() -> Egress {
+    egress(&["127.0.0.0/8"], Names::system())
+}
+
+fn post(url: &str, deadline: Duration) -> Call<'_> {
+    Call { method: Method::POST, url, headers: HeaderMap::new(), body: Bytes::from_static(b"{}"), deadline }
+}
+
+async fn send(egress: &Egress, url: &str) -> Result<Answer, CallError> {
+    egress.send(post(url, PATIENCE)).await
+}

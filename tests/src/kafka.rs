@@ -11,14 +11,18 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::metadata::MetadataPartition;
 use tempfile::TempDir;
 
 pub use secure::Credentials;
 
-use crate::PATIENCE;
 use crate::tools::{kafka_libraries, tool};
+use crate::{PATIENCE, eventually};
 
 /// A cluster on free ports of 127.0.0.1, in a folder of its own; killed when it is dropped.
 pub struct Kafka {
@@ -53,6 +57,11 @@ impl Kafka {
 
     /// Starts as many brokers. Of three, two go on when one is killed.
     pub fn start_nodes(count: usize) -> Self {
+        Self::start_with(count, &[])
+    }
+
+    /// Starts as many brokers, with properties that beat those of tests.
+    pub fn start_with(count: usize, properties: &[&str]) -> Self {
         let own = TempDir::new().unwrap();
         // All are held at once, so that no port is given twice.
         let listeners: Vec<_> = (0..3 * count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
@@ -67,7 +76,7 @@ impl Kafka {
         };
         let nodes = ports.chunks(3).enumerate().map(node).collect();
         let kafka = Self { nodes, credentials: Credentials::create(own.path()), _own: own };
-        kafka.format();
+        kafka.format(properties);
         kafka.nodes.iter().for_each(Node::spawn);
         kafka.nodes.iter().for_each(Node::wait_until_ready);
         kafka
@@ -113,6 +122,26 @@ impl Kafka {
         files.filter(|file| file.extension().is_some_and(|extension| extension == "log")).collect()
     }
 
+    /// Makes a topic, each partition on one broker.
+    pub async fn create_topic(&self, topic: &str, partitions: u32, settings: &[(&str, &str)]) {
+        let new = NewTopic::new(topic, partitions.cast_signed(), TopicReplication::Fixed(1));
+        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
+        let created = self.admin().create_topics([&new], &AdminOptions::new()).await.unwrap();
+        created.into_iter().for_each(|result| drop(result.unwrap()));
+    }
+
+    /// Waits until every replica of a topic has what its leader has.
+    pub async fn is_in_sync(&self, topic: &str) {
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", self.bootstrap_servers()).create().unwrap();
+        eventually("all replicas in sync", async || {
+            let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).ok()?;
+            let whole = |partition: &MetadataPartition| partition.isr().len() == partition.replicas().len();
+            metadata.topics()[0].partitions().iter().all(whole).then_some(())
+        })
+        .await;
+    }
+
     /// Sets settings of a topic; the others stay.
     pub async fn alter_topic(&self, topic: &str, settings: &[(&str, &str)]) {
         let admin = self.admin();
@@ -138,17 +167,18 @@ impl Kafka {
         ClientConfig::new().set("bootstrap.servers", self.bootstrap_servers()).create().unwrap()
     }
 
-    fn format(&self) {
-        let formatting: Vec<Child> = (0..self.nodes.len()).map(|index| self.format_node(index)).collect();
+    fn format(&self, properties: &[&str]) {
+        let formatting: Vec<Child> = (0..self.nodes.len()).map(|index| self.format_node(index, properties)).collect();
         for mut child in formatting {
             assert!(child.wait().unwrap().success(), "a node's folder cannot be formatted");
         }
     }
 
-    fn format_node(&self, index: usize) -> Child {
+    fn format_node(&self, index: usize, properties: &[&str]) -> Child {
         let folder = &self.nodes[index].folder;
         std::fs::create_dir(folder).unwrap();
-        std::fs::write(folder.join("server.properties"), self.properties(index)).unwrap();
+        let properties = [&[&*self.properties(index)], properties].concat().join("\n");
+        std::fs::write(folder.join("server.properties"), properties).unwrap();
         let mut format = java();
         format.args(["kafka.tools.StorageTool", "format", "--cluster-id", "cmVnbGVkZ2VyLXRlc3Rzcw", "--config"]);
         format.arg(folder.join("server.properties")).stdout(Stdio::null()).spawn().unwrap()

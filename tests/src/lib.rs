@@ -17,7 +17,7 @@ pub use kafka::{Credentials, Kafka};
 pub use postgres::Postgres;
 pub use process::{Options, Server, executable, free_address, regledger};
 pub use proxy::{Mishap, Proxy};
-pub use tools::{node, python, repository, tool};
+pub use tools::{kafka_libraries, node, python, repository, tool};
 
 use std::time::Duration;
 

@@ -10,11 +10,6 @@ use tokio::sync::{oneshot, watch};
 use crate::transaction::transact;
 use crate::{Database, Failure, Options, Work, WriteError};
 
-/// How many turns the thread gives to others before it commits a batch that may grow yet, if the last one had company. Those
-/// that were answered together come back one by one: without this the first would commit alone and the others after it. More
-/// turns, or sleeping, cost more in switching and in waiting than larger commits save. A lone writer never waits.
-const TURNS: usize = 2;
-
 /// An operation and who waits for it.
 pub(crate) struct Request<Op, Out> {
     pub(crate) op: Op,
@@ -103,10 +98,13 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
         verdict
     }
 
+    /// If the last transaction had company, the thread gives a turn to others first. Those that were answered together come back
+    /// one by one: without this the first would commit alone and the others after it. More turns, or sleeping, cost more in
+    /// switching and in waiting than larger commits save. A lone writer never waits.
     fn gather(&mut self, first: Request<Op, Out>) -> (Vec<Op>, Vec<Reply<Out>>) {
         let mut batch = vec![first];
         self.take_queued(&mut batch);
-        for _ in 0..if self.crowded { TURNS } else { 0 } {
+        if self.crowded {
             std::thread::yield_now();
             self.take_queued(&mut batch);
         }

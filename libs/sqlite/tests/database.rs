@@ -23,7 +23,7 @@ fn a_new_file_is_set_up_and_only_its_owners() {
         let file = Database { synchronous, secure_delete: true, ..database(&path, FIRST) }.open().unwrap();
         let number = |pragma| file.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(number("synchronous"), expected, "{synchronous:?}");
-        assert_eq!(number("page_size"), 16384);
+        assert_eq!(number("page_size"), 4096);
         assert_eq!(number("secure_delete"), 1);
         assert_eq!(number("application_id"), 7);
         assert_eq!(number("user_version"), 1);

@@ -79,23 +79,35 @@ async fn ledger_id(ledger: &SqliteLedger) -> String {
 async fn fill(bench: &Bench, ledger: &SqliteLedger, integration: Uuid, between: u64) {
     let tenants = bench.size(100_000, 1_000);
     let progress = bench.progress("history", (tenants * NOTICES) as usize);
-    let turns = (0..tenants + NOTICES * between).flat_map(|turn| (0..NOTICES).map(move |notice| (turn, notice)));
-    let notices = turns
-        .filter_map(|(turn, notice)| Some((turn.checked_sub(notice * between)?, notice)))
-        .filter(|(tenant, _)| *tenant < tenants);
-    let mut batch = Vec::with_capacity(BATCH);
-    for (number, (tenant, notice)) in (0..).zip(notices) {
-        batch.push(event(number, integration, tenant, notice));
-        if batch.len() == BATCH {
-            ledger.append(std::mem::take(&mut batch)).await.unwrap();
-            progress.inc(BATCH as u64);
+    let mut entries = notices(tenants, between, integration, |_| 0);
+    loop {
+        let batch: Vec<Entry> = entries.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            break;
         }
+        progress.inc(batch.len() as u64);
+        ledger.append(batch).await.unwrap();
     }
-    assert!(batch.is_empty(), "batches divide the number of events");
     progress.finish_and_clear();
 }
 
-fn event(number: u64, integration: Uuid, tenant: u64, notice: u64) -> Entry {
+/// The notices of so many tenants, in the order in which they come, each in the partition of its tenant.
+pub fn notices(
+    tenants: u64,
+    between: u64,
+    integration: Uuid,
+    partition: impl Fn(u64) -> u32,
+) -> impl Iterator<Item = Entry> {
+    let turns = (0..tenants + NOTICES * between).flat_map(|turn| (0..NOTICES).map(move |notice| (turn, notice)));
+    let notices = turns
+        .filter_map(move |(turn, notice)| Some((turn.checked_sub(notice * between)?, notice)))
+        .filter(move |(tenant, _)| *tenant < tenants);
+    (0..).zip(notices).map(move |(number, (tenant, notice))| {
+        Entry::new(partition(tenant), false, event(number, integration, tenant, notice))
+    })
+}
+
+fn event(number: u64, integration: Uuid, tenant: u64, notice: u64) -> Vec<u8> {
     let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let attributes = Attributes {
         id: Uuid::from_u64_pair(0x0198_0000_0000_7000 | number << 16, 0x8000_0000_0000_0000 | number),
@@ -105,8 +117,7 @@ fn event(number: u64, integration: Uuid, tenant: u64, notice: u64) -> Entry {
         integration_id: Some(integration),
         ..Attributes::default()
     };
-    let bytes = encode_data(&attributes, EventType::ProvetRegistration, &notice_of(tenant, notice)).unwrap();
-    Entry { partition: 0, directory: false, bytes: bytes.into() }
+    encode_data(&attributes, EventType::ProvetRegistration, &notice_of(tenant, notice)).unwrap()
 }
 
 /// The first notice of a tenant, or one of a department more.

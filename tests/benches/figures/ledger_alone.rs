@@ -64,7 +64,7 @@ impl Counted {
 }
 
 fn event() -> Entry {
-    Entry { partition: 0, directory: false, bytes: vec![b'x'; EVENT_BYTES].into() }
+    Entry::new(0, false, vec![b'x'; EVENT_BYTES])
 }
 
 fn bare(bench: &Bench, room: Room, events: usize) -> f64 {

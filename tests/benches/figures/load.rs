@@ -13,6 +13,7 @@ use crate::serving::Serving;
 pub struct Load {
     script: PathBuf,
     runs: u32,
+    acknowledged: u64,
 }
 
 /// What came of a run.
@@ -39,7 +40,12 @@ impl Load {
     pub fn new(bench: &Bench) -> Self {
         let script = bench.path("notices.lua");
         std::fs::write(&script, include_str!("notices.lua")).unwrap();
-        Self { script, runs: 0 }
+        Self { script, runs: 0, acknowledged: 0 }
+    }
+
+    /// How many notices have been acknowledged in all runs.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
     }
 
     /// Posts as fast as they are acknowledged, over so many connections, for so many seconds.
@@ -57,6 +63,7 @@ impl Load {
         let line = said.lines().find(|line| line.starts_with('{'));
         let outcome: Outcome = serde_json::from_str(line.expect(&said)).unwrap();
         assert_eq!(outcome.failed, 0, "every notice must be acknowledged: {said}");
+        self.acknowledged += outcome.requests as u64;
         outcome
     }
 }

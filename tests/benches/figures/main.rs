@@ -24,6 +24,7 @@ mod load;
 mod memory;
 mod rebuild;
 mod report;
+mod scaled;
 mod serving;
 mod start;
 mod subscribers;
@@ -46,7 +47,7 @@ struct Figure {
     measure: for<'a> fn(&'a Bench) -> LocalBoxFuture<'a, Vec<Line>>,
 }
 
-const FIGURES: [Figure; 7] = [
+const FIGURES: [Figure; 11] = [
     Figure { name: "ledger", measure: |bench| Box::pin(ledger_alone::measure(bench)) },
     Figure { name: "ingest", measure: |bench| Box::pin(ingest::measure(bench)) },
     Figure { name: "acknowledge", measure: |bench| Box::pin(acknowledge::measure(bench)) },
@@ -54,6 +55,10 @@ const FIGURES: [Figure; 7] = [
     Figure { name: "rebuild", measure: |bench| Box::pin(rebuild::measure(bench)) },
     Figure { name: "start", measure: |bench| Box::pin(start::measure(bench)) },
     Figure { name: "memory", measure: |bench| Box::pin(memory::measure(bench)) },
+    Figure { name: "kafka", measure: |bench| Box::pin(scaled::ingest::measure(bench)) },
+    Figure { name: "postgres", measure: |bench| Box::pin(scaled::projection::measure(bench)) },
+    Figure { name: "takeover", measure: |bench| Box::pin(scaled::takeover::measure(bench)) },
+    Figure { name: "leader", measure: |bench| Box::pin(scaled::leader::measure(bench)) },
 ];
 
 fn main() -> ExitCode {

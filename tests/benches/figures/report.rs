@@ -32,6 +32,11 @@ pub fn rate(number: f64) -> Quantity {
     Quantity { number, unit: "/s" }
 }
 
+/// Seconds.
+pub fn seconds(number: f64) -> Quantity {
+    Quantity { number, unit: " s" }
+}
+
 /// Seconds, shown as milliseconds.
 pub fn milliseconds(seconds: f64) -> Quantity {
     Quantity { number: seconds * 1e3, unit: " ms" }

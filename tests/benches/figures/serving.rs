@@ -18,6 +18,8 @@ pub struct Serving {
     child: Child,
     address: String,
     data_dir: PathBuf,
+    /// Several processes may share a data directory.
+    log: PathBuf,
 }
 
 impl Serving {
@@ -39,11 +41,11 @@ impl Serving {
     /// Starts any server that answers `/readyz` at an address.
     pub fn spawn(command: &mut Command, address: String, data_dir: &Path) -> (Self, Duration) {
         std::fs::create_dir_all(data_dir).unwrap();
-        let log = File::create(data_dir.with_extension("log")).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let log = data_dir.with_extension(format!("{address}.log"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         let begin = Instant::now();
         let child = command.spawn().unwrap();
-        let serving = Self { child, address, data_dir: data_dir.to_owned() };
+        let serving = Self { child, address, data_dir: data_dir.to_owned(), log };
         while !serving.is_ready() {
             assert!(begin.elapsed() < PATIENCE, "it did not become ready:\n{}", serving.log());
             std::thread::sleep(Duration::from_millis(1));
@@ -88,16 +90,17 @@ impl Serving {
     /// Waits until everything in the ledger has been projected.
     pub fn wait_until_projected(&self) {
         let deadline = Instant::now() + 10 * PATIENCE;
-        while self.gauge("regledger_projection_position") != self.gauge("regledger_ledger_position") {
+        while self.gauges("regledger_projection_position") != self.gauges("regledger_ledger_position") {
             assert!(Instant::now() < deadline, "the projection does not follow:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    fn gauge(&self, name: &str) -> String {
+    /// What a gauge says of each partition.
+    fn gauges(&self, name: &str) -> Vec<String> {
         let metrics = self.get("/metrics").unwrap();
-        let line = metrics.lines().find(|line| line.starts_with(&format!("{name}{{")));
-        line.and_then(|line| line.split(' ').next_back()).unwrap().to_owned()
+        let lines = metrics.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+        lines.map(str::to_owned).collect()
     }
 
     /// Stops it as an operator would, and waits until it has ended.
@@ -109,7 +112,7 @@ impl Serving {
 
     /// The end of what it logged.
     fn log(&self) -> String {
-        let log = std::fs::read_to_string(self.data_dir.with_extension("log")).unwrap_or_default();
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }

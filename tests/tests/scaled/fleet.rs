@@ -57,6 +57,14 @@ impl Fleet {
         Process { server: self.serve(role, &listen), role, listen }
     }
 
+    /// Starts a process of a role that reaches the database by another way.
+    pub fn start_by(&self, role: &'static str, database: &str) -> Process {
+        let elsewhere = |argument: &String| if *argument == self.database { database } else { argument }.to_owned();
+        let listen = free_address();
+        let arguments: Vec<String> = self.arguments.iter().map(elsewhere).collect();
+        Process { server: self.serve_with(&arguments, role, &listen), role, listen }
+    }
+
     /// Starts a process of each of these roles, all at once.
     pub fn start_all<const N: usize>(&self, roles: [&'static str; N]) -> [Process; N] {
         std::thread::scope(|scope| {
@@ -67,6 +75,14 @@ impl Fleet {
     /// Kills a process and starts it again, where it was.
     pub fn restart(&self, process: &mut Process) {
         process.server.kill();
+        process.server = self.serve(process.role, &process.listen);
+    }
+
+    /// Ends a process as an upgrade does, and starts the next one in its place.
+    pub fn upgrade(&self, process: &mut Process) {
+        process.server.signal("TERM");
+        let ended = process.server.wait();
+        assert!(ended.success(), "{} ended badly: {ended}", process.role);
         process.server = self.serve(process.role, &process.listen);
     }
 
@@ -81,7 +97,11 @@ impl Fleet {
     }
 
     fn serve(&self, role: &str, listen: &str) -> Server {
-        let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        self.serve_with(&self.arguments, role, listen)
+    }
+
+    fn serve_with(&self, arguments: &[String], role: &str, listen: &str) -> Server {
+        let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         arguments.extend(["--roles", role]);
         let options = Options { arguments: &arguments, listen: Some(listen), ..Options::default() };
         Server::start_in(&self.data, &options)

@@ -32,6 +32,27 @@ async fn nothing_acknowledged_is_lost_when_each_role_is_killed_in_turn_under_loa
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_each_process_is_upgraded_in_turn_under_load() {
+    let fleet = Fleet::new();
+    // In the order in which operators are told to go: readers before writers.
+    let mut processes = fleet.start_all(["projector", "query", "intake"]);
+    let hookup = processes[1].admin().integration("acme-lab").await;
+    let receipts = fleet.dir.path().join("receipts.ndjson");
+    let mut load = Load::start(&processes[2].reached(&hookup), &receipts);
+    for process in &mut processes {
+        let enough = read(&receipts).len() + 50;
+        eventually("receipts", async || (read(&receipts).len() >= enough).then_some(())).await;
+        fleet.upgrade(process);
+    }
+    let enough = read(&receipts).len() + 50;
+    eventually("receipts again", async || (read(&receipts).len() >= enough).then_some(())).await;
+    let report = load.stop();
+    assert_eq!(report["unexpected"], 0, "{report}");
+    assert_eq!(report["unanswered"], 0, "{report}");
+    audit(&processes[1].admin(), PARTITIONS, &read(&receipts)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_projector_takes_over_from_a_paused_one_which_changes_nothing_when_it_goes_on() {
     let fleet = Fleet::new();
     let [intake, query, paused] = fleet.start_all(["intake", "query", "projector"]);

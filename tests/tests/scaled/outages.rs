@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use acceptance::audit::audit;
 use acceptance::load::{Load, read};
-use acceptance::{Kafka, Postgres, eventually, notice};
+use acceptance::{Kafka, Postgres, Proxy, eventually, notice};
 use reqwest::Method;
 
 use crate::fleet::{Fleet, PARTITIONS, projected};
@@ -65,6 +65,57 @@ async fn without_a_broker_senders_are_told_to_come_back_and_nothing_acknowledged
     for process in [&intake, &projector, &query] {
         process.is_ready().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traffic_goes_on_while_each_of_three_brokers_is_killed_in_turn() {
+    let kafka = Kafka::start_nodes(3);
+    let fleet = Fleet::on(&kafka, Postgres::shared());
+    let [intake, projector, query] = fleet.start_all(["intake", "projector", "query"]);
+    let hookup = intake.reached(&query.admin().integration("acme-lab").await);
+    let receipts = fleet.dir.path().join("receipts.ndjson");
+    let mut load = Load::start(&hookup, &receipts);
+    for node in 0..3 {
+        kafka.kill(node);
+        let enough = read(&receipts).len() + 100;
+        eventually("receipts", async || (read(&receipts).len() >= enough).then_some(())).await;
+        kafka.restart(node);
+        // Another one may die once this one has all that it missed.
+        intake.is_ready().await;
+        kafka.is_in_sync(&format!("{}.events", fleet.name)).await;
+    }
+    let report = load.stop();
+    assert_eq!(report["unexpected"], 0, "{report}");
+    assert_eq!(report["unanswered"], 0, "{report}");
+    audit(&query.admin(), PARTITIONS, &read(&receipts)).await;
+    for process in [&intake, &projector, &query] {
+        process.is_ready().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projector_that_is_cut_off_from_the_database_is_replaced_and_doubles_nothing_when_the_network_heals() {
+    let postgres = Arc::new(Postgres::start());
+    let fleet = Fleet::on(Kafka::shared(), postgres.clone());
+    let network = Proxy::to(postgres.address()).await;
+    let [intake, query] = fleet.start_all(["intake", "query"]);
+    let cut = fleet.start_by("projector", &network.url(&fleet.database));
+    let admin = query.admin();
+    let hookup = admin.integration("acme-lab").await;
+    let mut receipts = intake.acknowledged(&hookup, 1..10).await;
+    projected(&admin, &receipts).await;
+    network.freeze(true);
+    let _other = fleet.start("projector");
+    receipts.extend(intake.acknowledged(&hookup, 10..30).await);
+    projected(&admin, &receipts).await;
+    assert!(!cut.is_unready("projection").await.is_empty());
+
+    network.freeze(false);
+    cut.is_ready().await;
+    receipts.extend(intake.acknowledged(&hookup, 30..50).await);
+    let audited = audit(&admin, PARTITIONS, &receipts).await;
+    let registered = audited.changes.iter().filter(|change| change.contains("client.registered")).count();
+    assert_eq!(registered, receipts.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

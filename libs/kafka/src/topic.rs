@@ -61,20 +61,15 @@ impl Topic {
     /// The settings that have one right value.
     fn fixed(&self) -> Vec<(&'static str, String)> {
         let text = str::to_owned;
-        let forever = [("retention.ms", text("-1")), ("retention.bytes", text("-1"))];
-        let mut fixed = vec![("unclean.leader.election.enable", text("false"))];
-        match self.cleanup {
-            Cleanup::Expire => fixed.push(("cleanup.policy", text("delete"))),
-            Cleanup::Never => {
-                fixed.push(("cleanup.policy", text("delete")));
-                fixed.extend(forever);
-            }
-            Cleanup::Compact { lag, tombstones } => {
-                fixed.push(("cleanup.policy", text("compact")));
-                fixed.extend(forever);
-                fixed.push(("max.compaction.lag.ms", lag.as_millis().to_string()));
-                fixed.push(("delete.retention.ms", tombstones.as_millis().to_string()));
-            }
+        let policy = if matches!(self.cleanup, Cleanup::Compact { .. }) { "compact" } else { "delete" };
+        let mut fixed = vec![("cleanup.policy", text(policy))];
+        if self.cleanup != Cleanup::Expire {
+            fixed.extend([("retention.ms", text("-1")), ("retention.bytes", text("-1"))]);
+        }
+        fixed.push(("unclean.leader.election.enable", text("false")));
+        if let Cleanup::Compact { lag, tombstones } = self.cleanup {
+            fixed.push(("max.compaction.lag.ms", lag.as_millis().to_string()));
+            fixed.push(("delete.retention.ms", tombstones.as_millis().to_string()));
         }
         fixed
     }

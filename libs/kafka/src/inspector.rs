@@ -73,7 +73,7 @@ impl Inspector {
         let offsets = Arc::new(Offsets::of(connection, &topic.name).map_err(failed)?);
         let inspector = Self { topic, admin, offsets };
         inspector.create_if_absent().await?;
-        let found = inspector.find().await?;
+        let found = inspector.complete(inspector.settled().await?).await?;
         let violations = inspector.topic.violations(&found);
         if !violations.is_empty() {
             return Err(TopicError::Unsafe { topic: inspector.topic.name, violations });
@@ -101,7 +101,11 @@ impl Inspector {
     /// # Errors
     /// [`TopicError::Kafka`] if it cannot be said.
     pub async fn violations(&self) -> Result<Vec<Violation>, TopicError> {
-        let found = self.find().await?;
+        let layout = self.layout().await?;
+        if layout.replicas.is_empty() {
+            return Err(self.absent());
+        }
+        let found = self.complete(layout).await?;
         let mut violations = self.topic.violations(&found);
         violations.extend(found.behind());
         Ok(violations)
@@ -109,19 +113,25 @@ impl Inspector {
 
     async fn create_if_absent(&self) -> Result<(), TopicError> {
         let layout = self.layout().await?;
-        if !layout.replicas.is_empty() {
-            return Ok(());
+        if layout.replicas.is_empty() {
+            self.create(layout.brokers).await?;
         }
-        self.create(layout.brokers).await?;
-        // The brokers know of it somewhat later than the controller that has made it.
+        Ok(())
+    }
+
+    /// The layout of a topic that there is: each broker knows of it somewhat later than the controller that has made it.
+    async fn settled(&self) -> Result<Found, TopicError> {
         let deadline = Instant::now() + SETTLING;
-        while self.layout().await?.replicas.is_empty() {
+        loop {
+            let layout = self.layout().await?;
+            if !layout.replicas.is_empty() {
+                return Ok(layout);
+            }
             if Instant::now() > deadline {
-                return Err(self.failed("find")(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)));
+                return Err(self.absent());
             }
             sleep(Duration::from_millis(20)).await;
         }
-        Ok(())
     }
 
     async fn create(&self, brokers: usize) -> Result<(), TopicError> {
@@ -141,8 +151,8 @@ impl Inspector {
         Ok(())
     }
 
-    async fn find(&self) -> Result<Found, TopicError> {
-        let mut found = self.layout().await?;
+    /// A layout with the first offsets and the settings.
+    async fn complete(&self, mut found: Found) -> Result<Found, TopicError> {
         let (offsets, partitions) = (self.offsets.clone(), found.replicas.len() as u32);
         let begins = blocking(move || offsets.begin(0..partitions, PATIENCE)).await;
         found.begins = begins.map_err(self.failed("find the first offsets of"))?;
@@ -160,6 +170,10 @@ impl Inspector {
     async fn layout(&self) -> Result<Found, TopicError> {
         let (admin, name) = (self.admin.clone(), self.topic.name.clone());
         blocking(move || layout(&admin, &name)).await.map_err(self.failed("find"))
+    }
+
+    fn absent(&self) -> TopicError {
+        self.failed("find")(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))
     }
 
     fn failed(&self, operation: &'static str) -> impl Fn(KafkaError) -> TopicError {

@@ -10,18 +10,10 @@ use bytes::Bytes;
 use kafka::KeyedRecord;
 use registration::client::ClientState;
 use serde::Deserialize;
+use serde::de::Error as _;
 use serde_json::value::RawValue;
 
 use crate::Topics;
-
-/// A change as the store keeps it: a CloudEvent in JSON.
-#[derive(Deserialize)]
-struct Change<'a> {
-    #[serde(borrow)]
-    subject: Cow<'a, str>,
-    #[serde(borrow)]
-    data: &'a RawValue,
-}
 
 #[derive(Deserialize)]
 struct Data<'a> {
@@ -41,15 +33,17 @@ struct Row<'a> {
 /// # Errors
 /// If it is not a change.
 pub(crate) fn of(body: &Bytes, topics: &Topics) -> Result<Vec<KeyedRecord>, serde_json::Error> {
-    let change: Change<'_> = serde_json::from_slice(body)?;
+    let mut attributes: BTreeMap<&str, &RawValue> = serde_json::from_slice(body)?;
+    let data = attributes.remove("data").ok_or_else(|| serde_json::Error::missing_field("data"))?.get();
+    let subject = attributes.get("subject").ok_or_else(|| serde_json::Error::missing_field("subject"))?;
     let mut records = vec![KeyedRecord {
         topic: topics.changes.clone(),
         // The tenant; where there is none, the name of the row.
-        key: Bytes::copy_from_slice(change.subject.as_bytes()),
-        headers: headers(body)?,
-        value: Some(body.slice_ref(change.data.get().as_bytes())),
+        key: serde_json::from_str::<String>(subject.get())?.into(),
+        headers: headers(&attributes)?,
+        value: Some(body.slice_ref(data.as_bytes())),
     }];
-    let data: Data<'_> = serde_json::from_str(change.data.get())?;
+    let data: Data<'_> = serde_json::from_str(data)?;
     if let Some(client) = data.client {
         let row: Row<'_> = serde_json::from_str(client.get())?;
         let is_erased = row.state == ClientState::Erased;
@@ -63,11 +57,9 @@ pub(crate) fn of(body: &Bytes, topics: &Topics) -> Result<Vec<KeyedRecord>, serd
     Ok(records)
 }
 
-fn headers(body: &Bytes) -> Result<Vec<(String, String)>, serde_json::Error> {
-    let mut attributes: BTreeMap<&str, &RawValue> = serde_json::from_slice(body)?;
-    attributes.remove("data");
-    let headers = attributes.into_iter().map(|(name, value)| {
-        let name = match name {
+fn headers(attributes: &BTreeMap<&str, &RawValue>) -> Result<Vec<(String, String)>, serde_json::Error> {
+    let headers = attributes.iter().map(|(name, value)| {
+        let name = match *name {
             "datacontenttype" => "content-type".to_owned(),
             name => format!("ce_{name}"),
         };

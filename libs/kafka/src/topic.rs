@@ -60,13 +60,12 @@ pub(crate) struct Found {
 impl Topic {
     /// The settings that have one right value.
     fn fixed(&self) -> Vec<(&'static str, String)> {
-        let text = str::to_owned;
         let policy = if matches!(self.cleanup, Cleanup::Compact { .. }) { "compact" } else { "delete" };
-        let mut fixed = vec![("cleanup.policy", text(policy))];
+        let mut fixed = vec![("cleanup.policy", policy.to_owned())];
         if self.cleanup != Cleanup::Expire {
-            fixed.extend([("retention.ms", text("-1")), ("retention.bytes", text("-1"))]);
+            fixed.extend([("retention.ms", "-1".to_owned()), ("retention.bytes", "-1".to_owned())]);
         }
-        fixed.push(("unclean.leader.election.enable", text("false")));
+        fixed.push(("unclean.leader.election.enable", "false".to_owned()));
         if let Cleanup::Compact { lag, tombstones } = self.cleanup {
             fixed.push(("max.compaction.lag.ms", lag.as_millis().to_string()));
             fixed.push(("delete.retention.ms", tombstones.as_millis().to_string()));

@@ -4,28 +4,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use acceptance::{Options, Server, eventually, regledger};
+use acceptance::{Options, Server, regledger};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::hub::Hub;
 use crate::refused::copy;
 use acceptance::audit;
-use acceptance::load::{Load, read};
+use acceptance::load::Load;
 
 #[tokio::test]
 async fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it() {
     let dir = TempDir::new().unwrap();
     let (receipts, backup) = (dir.path().join("receipts.ndjson"), dir.path().join("backup"));
     let hub = Hub::of(Server::start_in(&dir.path().join("data"), &Options::default())).await;
-    let mut load = Load::start(&hub.hookup, &receipts);
-    eventually("load", async || (read(&receipts).len() >= 200).then_some(())).await;
-    let before = read(&receipts);
+    let load = Load::start(&hub.hookup, &receipts);
+    load.acknowledged(200).await;
+    let before = load.receipts();
     let made = hub.server.command(&["backup", backup.to_str().unwrap()]).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    eventually("more load", async || (read(&receipts).len() >= before.len() + 50).then_some(())).await;
-    let report = load.stop();
-    assert_eq!(report["unexpected"], 0, "{report}");
+    load.acknowledged(50).await;
+    load.stop();
     let originals = audit::events(&hub.admin).await;
     let kek = hub.server.data_dir.join("kek");
 

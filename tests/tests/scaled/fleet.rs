@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use acceptance::audit::audit;
 use acceptance::{Client, Kafka, Options, Postgres, Server, eventually, free_address, notice};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -156,4 +157,11 @@ pub async fn projected(admin: &Client, receipts: &[Value]) {
         let path = format!("/v1/clients?limit=1&min_position={}", Client::place(receipt));
         eventually(&path, async || admin.try_get(&path).await.0.is_success().then_some(())).await;
     }
+}
+
+/// Audits what was acknowledged, the first notices of as many tenants: there is a registration of each, and no other.
+pub async fn each_is_registered_once(admin: &Client, receipts: &[Value]) {
+    let audited = audit(admin, PARTITIONS, receipts).await;
+    let registered = audited.changes.iter().filter(|change| change.contains("client.registered")).count();
+    assert_eq!(registered, receipts.len());
 }

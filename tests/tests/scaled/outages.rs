@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use acceptance::audit::audit;
-use acceptance::load::{Load, read};
-use acceptance::{Kafka, Postgres, Proxy, eventually, notice};
+use acceptance::load::Load;
+use acceptance::{Kafka, Postgres, Proxy, notice};
 use reqwest::Method;
 
-use crate::fleet::{Fleet, PARTITIONS, projected};
+use crate::fleet::{Fleet, PARTITIONS, each_is_registered_once, projected};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_postgres_intake_goes_on_and_everything_is_projected_afterwards() {
@@ -47,8 +47,8 @@ async fn without_a_broker_senders_are_told_to_come_back_and_nothing_acknowledged
     let [intake, projector, query] = fleet.start_all(["intake", "projector", "query"]);
     let hookup = intake.reached(&query.admin().integration("acme-lab").await);
     let receipts = fleet.dir.path().join("receipts.ndjson");
-    let mut load = Load::start(&hookup, &receipts);
-    eventually("receipts", async || (read(&receipts).len() >= 100).then_some(())).await;
+    let load = Load::start(&hookup, &receipts);
+    load.acknowledged(100).await;
     kafka.kill(0);
     let refused = intake.admin().request(Method::POST, &hookup).json(&notice(1)).send().await.unwrap();
     assert_eq!(refused.status(), 503);
@@ -56,12 +56,9 @@ async fn without_a_broker_senders_are_told_to_come_back_and_nothing_acknowledged
     assert!(intake.is_unready("ledger").await.len() > 10);
 
     kafka.restart(0);
-    let enough = read(&receipts).len() + 100;
-    eventually("receipts again", async || (read(&receipts).len() >= enough).then_some(())).await;
-    let report = load.stop();
-    assert_eq!(report["unexpected"], 0, "{report}");
-    assert_eq!(report["unanswered"], 0, "{report}");
-    audit(&query.admin(), PARTITIONS, &read(&receipts)).await;
+    load.acknowledged(100).await;
+    let receipts = load.stop();
+    audit(&query.admin(), PARTITIONS, &receipts).await;
     for process in [&intake, &projector, &query] {
         process.is_ready().await;
     }
@@ -74,20 +71,17 @@ async fn traffic_goes_on_while_each_of_three_brokers_is_killed_in_turn() {
     let [intake, projector, query] = fleet.start_all(["intake", "projector", "query"]);
     let hookup = intake.reached(&query.admin().integration("acme-lab").await);
     let receipts = fleet.dir.path().join("receipts.ndjson");
-    let mut load = Load::start(&hookup, &receipts);
+    let load = Load::start(&hookup, &receipts);
     for node in 0..3 {
         kafka.kill(node);
-        let enough = read(&receipts).len() + 100;
-        eventually("receipts", async || (read(&receipts).len() >= enough).then_some(())).await;
+        load.acknowledged(100).await;
         kafka.restart(node);
         // Another one may die once this one has all that it missed.
         intake.is_ready().await;
         kafka.is_in_sync(&format!("{}.events", fleet.name)).await;
     }
-    let report = load.stop();
-    assert_eq!(report["unexpected"], 0, "{report}");
-    assert_eq!(report["unanswered"], 0, "{report}");
-    audit(&query.admin(), PARTITIONS, &read(&receipts)).await;
+    let receipts = load.stop();
+    audit(&query.admin(), PARTITIONS, &receipts).await;
     for process in [&intake, &projector, &query] {
         process.is_ready().await;
     }
@@ -113,9 +107,7 @@ async fn a_projector_that_is_cut_off_from_the_database_is_replaced_and_doubles_n
     network.freeze(false);
     cut.is_ready().await;
     receipts.extend(intake.acknowledged(&hookup, 30..50).await);
-    let audited = audit(&admin, PARTITIONS, &receipts).await;
-    let registered = audited.changes.iter().filter(|change| change.contains("client.registered")).count();
-    assert_eq!(registered, receipts.len());
+    each_is_registered_once(&admin, &receipts).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use acceptance::audit::{audit, changes, clients};
-use acceptance::load::{Load, read};
+use acceptance::load::Load;
 use acceptance::{Client, Kafka, Postgres, eventually, python, repository};
 use serde_json::{Value, json};
 
@@ -113,18 +113,16 @@ async fn nothing_is_left_out_or_published_twice_when_publishers_and_the_broker_a
     let [intake, mut one, mut two, query] = fleet.start_all(["intake", "projector", "projector", "query"]);
     let hookup = query.admin().integration("acme-lab").await;
     let receipts = fleet.dir.path().join("receipts.ndjson");
-    let mut load = Load::start(&intake.reached(&hookup), &receipts);
+    let load = Load::start(&intake.reached(&hookup), &receipts);
     for (round, process) in [&mut one, &mut two].into_iter().enumerate() {
-        let enough = read(&receipts).len() + 60 + 31 * round;
-        eventually("receipts", async || (read(&receipts).len() >= enough).then_some(())).await;
+        load.acknowledged(60 + 31 * round).await;
         fleet.restart(process);
     }
     kafka.kill(0);
     kafka.restart(0);
-    let enough = read(&receipts).len() + 60;
-    eventually("receipts again", async || (read(&receipts).len() >= enough).then_some(())).await;
-    load.stop();
-    audit(&query.admin(), PARTITIONS, &read(&receipts)).await;
+    load.acknowledged(60).await;
+    let receipts = load.stop();
+    audit(&query.admin(), PARTITIONS, &receipts).await;
     published(&kafka, &fleet.name, &query.admin()).await;
     one.is_ready().await;
     two.is_ready().await;
@@ -136,21 +134,18 @@ async fn a_publisher_that_was_paused_past_its_leases_overwrites_nothing_and_repe
     let [intake, query, paused] = fleet.start_all(["intake", "query", "projector"]);
     let hookup = query.admin().integration("acme-lab").await;
     let receipts = fleet.dir.path().join("receipts.ndjson");
-    let mut load = Load::start(&intake.reached(&hookup), &receipts);
-    eventually("receipts", async || (read(&receipts).len() >= 100).then_some(())).await;
+    let load = Load::start(&intake.reached(&hookup), &receipts);
+    load.acknowledged(100).await;
     paused.server.signal("STOP");
     let _other = fleet.start("projector");
     // Published by the other, while the paused one still believes that it has the partitions.
-    let acknowledged = read(&receipts);
-    projected(&query.admin(), &acknowledged).await;
-    let enough = acknowledged.len() + 100;
-    eventually("receipts again", async || (read(&receipts).len() >= enough).then_some(())).await;
+    projected(&query.admin(), &load.receipts()).await;
+    load.acknowledged(100).await;
     paused.server.signal("CONT");
-    let enough = read(&receipts).len() + 100;
-    eventually("receipts of both", async || (read(&receipts).len() >= enough).then_some(())).await;
-    load.stop();
+    load.acknowledged(100).await;
+    let receipts = load.stop();
     paused.is_ready().await;
-    audit(&query.admin(), PARTITIONS, &read(&receipts)).await;
+    audit(&query.admin(), PARTITIONS, &receipts).await;
     published(Kafka::shared(), &fleet.name, &query.admin()).await;
 }
 

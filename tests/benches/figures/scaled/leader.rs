@@ -40,8 +40,8 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
         stop.store(true, Ordering::Relaxed);
         longest = senders.join_all().await.into_iter().fold(longest, f64::max);
         kafka.restart(node);
-        // What it missed must be replicated again before another one may die.
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        // Another one may die once this one has all that it missed.
+        kafka.is_in_sync(&deployment.topic()).await;
         progress.inc(1);
     }
     progress.finish_and_clear();

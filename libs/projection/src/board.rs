@@ -89,9 +89,10 @@ impl Board {
         }
     }
 
-    /// See [`wait`](Self::wait).
-    pub fn waiting_since(&self, partition: u32) -> Option<Timestamp> {
-        self.partitions.lock().get(partition as usize)?.waiting_since
+    /// How many seconds before `now` that was; 0 if none waits.
+    pub fn waiting_seconds(&self, partition: u32, now: Timestamp) -> f64 {
+        let since = self.partitions.lock().get(partition as usize).and_then(|notes| notes.waiting_since);
+        since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0))
     }
 }
 

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod as_of;
+mod backoff;
 mod board;
 mod changes;
 mod clients;
@@ -27,6 +28,7 @@ mod tenure;
 pub use self::postgres::PostgresStore;
 pub use self::sqlite::SqliteStore;
 pub use as_of::AsOf;
+pub use backoff::Backoff;
 pub use board::{Board, explain};
 pub use changes::StoredChange;
 pub use clients::{ClientCount, ClientFilter, ListedClient};

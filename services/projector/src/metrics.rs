@@ -70,16 +70,9 @@ impl Metrics {
             let label = partition.to_string();
             self.ledger_position.with_label_values(&[&label]).set(last(head));
             self.projection_position.with_label_values(&[&label]).set(last(next));
-            let lag = if next < head { self.lag_seconds(partition) } else { 0.0 };
+            let lag = if next < head { self.board.waiting_seconds(partition, (self.now)()) } else { 0.0 };
             self.lag.with_label_values(&[&label]).set(lag);
         }
-    }
-
-    fn lag_seconds(&self, partition: u32) -> f64 {
-        let Some(since) = self.board.waiting_since(partition) else {
-            return 0.0;
-        };
-        (self.now)().duration_since(since).as_secs_f64().max(0.0)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Ledger, Limit, Recorded};
-use projection::{Board, CommitError, Cursor, Lease, Partnership, Store, Term, explain};
+use projection::{Backoff, Board, CommitError, Cursor, Lease, Partnership, Store, Term, explain};
 use registration::{Placed, Rows};
 use tokio::sync::watch;
 use tokio::task::yield_now;
@@ -25,9 +25,6 @@ const TURN: usize = 128;
 
 /// Rows kept from one batch to the next, besides those that the last one wrote; those of clients have about 2 KB.
 const CACHED_ROWS: usize = 32_768;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// One partition and what is known of it.
 pub(crate) struct Partition {
@@ -78,20 +75,18 @@ impl Partition {
             .ledger
             .watch(self.number)
             .map_err(|source| ProjectorError::Ledger { partition: self.number, source })?;
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::default();
         while !stop.is_cancelled() && term.goes_on() {
             head.borrow_and_update();
             let wait = match self.advance(term.lease()).await {
                 Ok(more) => {
                     self.moving();
-                    pause = FIRST_PAUSE;
+                    backoff.reset();
                     if more { Wait::No } else { Wait::Growth }
                 }
                 Err(Obstacle::Passing(reason)) => {
                     self.obstructed(reason);
-                    let now = pause;
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                    Wait::Pause(now)
+                    Wait::Pause(backoff.pause())
                 }
                 Err(Obstacle::Event { position, source }) => {
                     self.stands_still(position, &explain(&source));

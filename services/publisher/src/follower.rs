@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka::{Group, KafkaError, KeyedRecord, Offsets, TransactionalProducer};
-use projection::{Board, Partnership, Store, StoredChange, Term};
+use projection::{Backoff, Board, Partnership, Store, StoredChange, Term};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -23,9 +23,6 @@ const PACE: Duration = Duration::from_millis(50);
 
 /// How long the brokers may take to say whether something was ever published.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// One partition and what is known of it.
 pub(crate) struct Follower {
@@ -79,19 +76,17 @@ impl Follower {
     /// Publishes until the lease is lost or to be given back, or another publisher shows up.
     async fn work(&mut self, term: &mut Term, stop: &CancellationToken) -> Result<(), PublisherError> {
         let mut heads = self.store.watch();
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::default();
         while !stop.is_cancelled() && term.goes_on() {
             let wait = match self.advance(&mut heads).await {
                 Ok(wait) => {
                     self.moving();
-                    pause = FIRST_PAUSE;
+                    backoff.reset();
                     wait
                 }
                 Err(Obstacle::Passing(reason) | Obstacle::Spent(reason)) => {
                     self.obstructed(reason);
-                    let until = Instant::now() + pause;
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                    Wait::Until(until)
+                    Wait::Until(Instant::now() + backoff.pause())
                 }
                 Err(Obstacle::Fenced) => {
                     tracing::warn!(ledger.partition = self.number, "another process publishes a partition");

@@ -81,17 +81,10 @@ impl Metrics {
         let published = self.published.lock();
         for ((projected, published), partition) in projected.into_iter().zip(&*published).zip(0..) {
             if let Some(next) = *published {
-                let lag = if next < projected { self.lag_seconds(partition) } else { 0.0 };
+                let lag = if next < projected { self.board.waiting_seconds(partition, (self.now)()) } else { 0.0 };
                 self.lag.with_label_values(&[&partition.to_string()]).set(lag);
             }
         }
-    }
-
-    fn lag_seconds(&self, partition: u32) -> f64 {
-        let Some(since) = self.board.waiting_since(partition) else {
-            return 0.0;
-        };
-        (self.now)().duration_since(since).as_secs_f64().max(0.0)
     }
 }
 

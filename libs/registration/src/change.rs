@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::directory::{Domain, Integration};
 use crate::fold::Placed;
+use crate::isl::{SourceDomain, SourceUser, SourceUserRow};
 use crate::row::{Kind, RowKey};
 
 /// The types of changes.
@@ -22,6 +23,10 @@ pub enum ChangeType {
     ClientReactivated,
     ClientRetired,
     DomainCreated,
+    DomainDeleted,
+    UserCreated,
+    UserDeleted,
+    UserUndeleted,
     IntegrationCreated,
     IntegrationUpdated,
     IntegrationHookupRotated,
@@ -30,7 +35,7 @@ pub enum ChangeType {
 
 impl ChangeType {
     /// Every type.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::ClientRegistered,
         Self::ClientUpdated,
         Self::ClientDepartmentsAdded,
@@ -39,6 +44,10 @@ impl ChangeType {
         Self::ClientReactivated,
         Self::ClientRetired,
         Self::DomainCreated,
+        Self::DomainDeleted,
+        Self::UserCreated,
+        Self::UserDeleted,
+        Self::UserUndeleted,
         Self::IntegrationCreated,
         Self::IntegrationUpdated,
         Self::IntegrationHookupRotated,
@@ -56,6 +65,10 @@ impl ChangeType {
             Self::ClientReactivated => "regledger.client.reactivated.v1",
             Self::ClientRetired => "regledger.client.retired.v1",
             Self::DomainCreated => "regledger.domain.created.v1",
+            Self::DomainDeleted => "regledger.domain.deleted.v1",
+            Self::UserCreated => "regledger.user.created.v1",
+            Self::UserDeleted => "regledger.user.deleted.v1",
+            Self::UserUndeleted => "regledger.user.undeleted.v1",
             Self::IntegrationCreated => "regledger.integration.created.v1",
             Self::IntegrationUpdated => "regledger.integration.updated.v1",
             Self::IntegrationHookupRotated => "regledger.integration.hookup_rotated.v1",
@@ -78,6 +91,8 @@ pub enum Data {
     Client(ClientData),
     Domain { domain: Domain },
     Integration { integration: Box<Integration> },
+    SourceDomain(Box<SourceDomainData>),
+    SourceUser(Box<SourceUserData>),
 }
 
 /// What a change says of a client.
@@ -96,6 +111,24 @@ pub struct ClientData {
     /// Whether the notice's own list of departments disagreed with what was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<bool>,
+}
+
+/// What a change says of a domain of an ISL system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceDomainData {
+    /// The row after the change.
+    pub domain: SourceDomain,
+    #[serde(skip)]
+    tenant: String,
+}
+
+/// What a change says of a user of an ISL system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceUserData {
+    /// The row after the change.
+    pub user: SourceUser,
+    #[serde(skip)]
+    tenant: String,
 }
 
 /// What one event did to one row.
@@ -144,6 +177,8 @@ impl Change {
             Data::Client(data) => Some(&data.client.integration),
             Data::Domain { .. } => None,
             Data::Integration { integration } => Some(&integration.name),
+            Data::SourceDomain(data) => Some(&data.domain.integration),
+            Data::SourceUser(data) => Some(&data.user.integration),
         }
     }
 
@@ -151,6 +186,8 @@ impl Change {
     pub fn tenant(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.tenant),
+            Data::SourceDomain(data) => Some(&data.tenant),
+            Data::SourceUser(data) => Some(&data.tenant),
             Data::Domain { .. } | Data::Integration { .. } => None,
         }
     }
@@ -184,6 +221,16 @@ impl Change {
         let mut data = ClientData { client: client.clone(), fields: None, departments: None, drift: None };
         fill(&mut data);
         Self { kind, row: RowKey::new(Kind::Client, &client.id), data: Data::Client(data) }
+    }
+
+    pub(crate) fn source_domain(kind: ChangeType, row: &RowKey, tenant: &str, domain: &SourceDomain) -> Self {
+        let data = SourceDomainData { domain: domain.clone(), tenant: tenant.to_owned() };
+        Self { kind, row: row.clone(), data: Data::SourceDomain(Box::new(data)) }
+    }
+
+    pub(crate) fn source_user(kind: ChangeType, row: &RowKey, user: &SourceUserRow) -> Self {
+        let data = SourceUserData { user: user.user.clone(), tenant: user.tenant.clone() };
+        Self { kind, row: row.clone(), data: Data::SourceUser(Box::new(data)) }
     }
 
     pub(crate) fn integration_of(kind: ChangeType, integration: &Integration) -> Self {

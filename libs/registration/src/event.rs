@@ -16,6 +16,7 @@ use crate::client::{Registration, Reveal};
 use crate::directory::{
     IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, TokenCreate,
 };
+use crate::isl::{IslEvent, IslToken};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
 
 /// The largest ledger entry in bytes: the entry bundles of C2SP tlog-tiles prefix 16 bits of length.
@@ -128,11 +129,15 @@ pub enum EventType {
     QuarantineDismiss,
     /// Somebody is about to be shown the body of a quarantined notification.
     QuarantineReveal,
+    /// An HTTP event of an ISL system.
+    IslEvent,
+    /// A token of an ISL system's JWT webhook.
+    IslToken,
 }
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::LedgerCreate,
         Self::LedgerRestore,
         Self::IntegrationCreate,
@@ -148,6 +153,8 @@ impl EventType {
         Self::QuarantineRelease,
         Self::QuarantineDismiss,
         Self::QuarantineReveal,
+        Self::IslEvent,
+        Self::IslToken,
     ];
 
     /// The CloudEvents `type`.
@@ -168,6 +175,8 @@ impl EventType {
             Self::QuarantineRelease => "regledger.quarantine.release.v1",
             Self::QuarantineDismiss => "regledger.quarantine.dismiss.v1",
             Self::QuarantineReveal => "regledger.quarantine.reveal.v1",
+            Self::IslEvent => "regledger.isl.event.v1",
+            Self::IslToken => "regledger.isl.token.v1",
         }
     }
 
@@ -210,6 +219,8 @@ pub enum Body {
     QuarantineRelease(QuarantineRelease),
     QuarantineDismiss,
     QuarantineReveal(Reveal),
+    IslEvent(Box<IslEvent>),
+    IslToken(Box<IslToken>),
 }
 
 impl Event {
@@ -272,6 +283,8 @@ impl Body {
             EventType::QuarantineRelease => Self::QuarantineRelease(serde_json::from_str(data)?),
             EventType::QuarantineDismiss => Self::QuarantineDismiss,
             EventType::QuarantineReveal => Self::QuarantineReveal(serde_json::from_str(data)?),
+            EventType::IslEvent => Self::IslEvent(serde_json::from_str(data)?),
+            EventType::IslToken => Self::IslToken(serde_json::from_str(data)?),
         })
     }
 }

@@ -75,9 +75,12 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
         Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
             Outcome::Applied { id: placed.event.attributes.subject.clone() }
         }
-        Body::LedgerCreate(_) | Body::LedgerRestore(_) | Body::ProvetRegistration(_) | Body::QuarantineReceive(_) => {
-            Outcome::Refused { reason: Refusal::NotFound }
-        }
+        Body::LedgerCreate(_)
+        | Body::LedgerRestore(_)
+        | Body::ProvetRegistration(_)
+        | Body::QuarantineReceive(_)
+        | Body::IslEvent(_)
+        | Body::IslToken(_) => Outcome::Refused { reason: Refusal::NotFound },
     }
 }
 

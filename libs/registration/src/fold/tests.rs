@@ -3,6 +3,7 @@ use crate::story::{Story, named_id, place, second};
 
 mod commands;
 mod departments;
+mod isl;
 mod messages;
 mod properties;
 mod registrations;

@@ -24,13 +24,13 @@ pub enum ChangeType {
     ClientRetired,
     DomainCreated,
     DomainDeleted,
-    UserCreated,
-    UserDeleted,
-    UserUndeleted,
     IntegrationCreated,
     IntegrationUpdated,
     IntegrationHookupRotated,
     IntegrationDeleted,
+    UserCreated,
+    UserDeleted,
+    UserUndeleted,
 }
 
 impl ChangeType {
@@ -45,13 +45,13 @@ impl ChangeType {
         Self::ClientRetired,
         Self::DomainCreated,
         Self::DomainDeleted,
-        Self::UserCreated,
-        Self::UserDeleted,
-        Self::UserUndeleted,
         Self::IntegrationCreated,
         Self::IntegrationUpdated,
         Self::IntegrationHookupRotated,
         Self::IntegrationDeleted,
+        Self::UserCreated,
+        Self::UserDeleted,
+        Self::UserUndeleted,
     ];
 
     /// The CloudEvents `type`.
@@ -66,13 +66,13 @@ impl ChangeType {
             Self::ClientRetired => "regledger.client.retired.v1",
             Self::DomainCreated => "regledger.domain.created.v1",
             Self::DomainDeleted => "regledger.domain.deleted.v1",
-            Self::UserCreated => "regledger.user.created.v1",
-            Self::UserDeleted => "regledger.user.deleted.v1",
-            Self::UserUndeleted => "regledger.user.undeleted.v1",
             Self::IntegrationCreated => "regledger.integration.created.v1",
             Self::IntegrationUpdated => "regledger.integration.updated.v1",
             Self::IntegrationHookupRotated => "regledger.integration.hookup_rotated.v1",
             Self::IntegrationDeleted => "regledger.integration.deleted.v1",
+            Self::UserCreated => "regledger.user.created.v1",
+            Self::UserDeleted => "regledger.user.deleted.v1",
+            Self::UserUndeleted => "regledger.user.undeleted.v1",
         }
     }
 

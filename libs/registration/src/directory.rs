@@ -200,6 +200,11 @@ impl Directory {
         (!token.is_unrestricted()).then(|| seen.collect())
     }
 
+    /// Whether the HTTP events that come in are kept with their sessions, as the settings of a domain say.
+    pub fn saves_into_sessions(&self, _domain: &str) -> bool {
+        false
+    }
+
     /// Every access token, in the order of their making.
     pub fn tokens(&self) -> Vec<&TokenRow> {
         let mut found: Vec<_> = self

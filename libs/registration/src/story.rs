@@ -256,7 +256,7 @@ impl<'a> Words<'a> {
             "jwt" => {
                 let until = self.second("until");
                 let data = json!({"domain_id": self.isl_domain(), "token": [self.value("jti")], "until": until,
-                    "facts": [self.fact(name)], "claims": sealed(name)});
+                    "facts": [self.fact(name)], "jwt": sealed(name)});
                 (EventType::IslToken, data)
             }
             other => panic!("{other} is no verb of a story"),

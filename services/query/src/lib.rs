@@ -24,6 +24,7 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig, to};
 use admission::Admission;
 use api::{Gate, resource};
+use delivery::egress::Egress;
 use ledger::Ledger;
 use parking_lot::Mutex;
 use projection::Store;
@@ -42,6 +43,8 @@ pub struct Query {
     pub admission: Admission,
     /// Feeds the change streams.
     pub feed: Arc<Feed>,
+    /// Makes outgoing calls, and says which may be made.
+    pub egress: Egress,
     /// The address under which the hub is reached from outside, if it was set.
     pub public_url: Option<String>,
     /// What this process is carrying out and does once at a time: commands by the hash of their Idempotency-Key, releases by

@@ -11,6 +11,7 @@ pub mod shell;
 pub mod tail;
 pub mod token;
 
+mod from_file;
 pub mod moment;
 pub mod sealed;
 

@@ -10,6 +10,7 @@ mod documents;
 mod endings;
 mod events;
 mod hookup;
+mod isl;
 mod linters;
 mod many;
 mod operators;

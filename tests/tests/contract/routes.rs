@@ -56,6 +56,8 @@ pub const ROUTES: &[Route] = &[
 /// Routes that take no token.
 pub const OPEN: &[(&str, &str)] = &[
     ("POST", "/hookup/{integration}/{key}"),
+    ("POST", "/isl/{integration}/{key}/events"),
+    ("POST", "/isl/{integration}/{key}/jwt"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

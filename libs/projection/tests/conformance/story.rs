@@ -84,6 +84,8 @@ impl Story {
             id: id.to_owned(),
             body: sealed(0),
             bytes: 17,
+            kept_bytes: None,
+            hash: Vec::new(),
             status: 422,
             detail: "not a registration".to_owned(),
             violations: Vec::new(),

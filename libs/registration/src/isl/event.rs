@@ -47,8 +47,8 @@ pub struct IslToken {
     /// What it says of the source's own directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<Fact>,
-    /// The claims as they were signed, sealed.
-    pub claims: Sealed,
+    /// The token as it came, sealed: its claims are personal, and its signature proves them.
+    pub jwt: Sealed,
 }
 
 /// What a message says of the source's own directory.

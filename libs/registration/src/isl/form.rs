@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_form_is_read_as_browsers_write_it() {
-        let cases: [(&[u8], &[(&[u8], &[u8])]); 12] = [
+        type Pair = (&'static [u8], &'static [u8]);
+        let cases: [(&[u8], &[Pair]); 12] = [
             (b"", &[]),
             (b"&&", &[]),
             (b"EVENT=START", &[(b"EVENT", b"START")]),

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use registration::event::Body;
-use registration::{Envelope, Event};
+use registration::isl::Fact;
+use registration::{Envelope, Event, Sealed};
 use uuid::Uuid;
 use vault::{Context, Subject, UnsealError, Vault};
 
@@ -35,8 +36,20 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
             let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
             vec![Secret { event: id, field: "body", subject, envelope: &message.body.sealed }]
         }
+        Body::IslEvent(heard) => of_isl(event, "body", &heard.body, &heard.facts),
+        Body::IslToken(token) => of_isl(event, "jwt", &token.jwt, &token.facts),
         _ => Vec::new(),
     }
+}
+
+/// What came from an ISL system, and the names of the users that it is about.
+fn of_isl<'a>(event: &'a Event, field: &'static str, whole: &'a Sealed, facts: &'a [Fact]) -> Vec<Secret<'a>> {
+    let users = facts.iter().filter_map(|fact| fact.user.as_ref()).map(|user| ("user", &user.name));
+    let secret = |(field, sealed): (&'static str, &'a Sealed)| {
+        let subject = Subject::Tenant(event.attributes.subject.clone());
+        Secret { event: event.attributes.id, field, subject, envelope: &sealed.sealed }
+    };
+    [(field, whole)].into_iter().chain(users).map(secret).collect()
 }
 
 impl Secret<'_> {

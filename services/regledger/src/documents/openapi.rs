@@ -12,6 +12,8 @@ use super::{patterns, refusals};
 #[derive(OpenApi)]
 #[openapi(paths(
     intake::receive,
+    intake::receive_event,
+    intake::receive_token,
     query::clients::list,
     query::clients::show,
     query::clients::history,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
+use intake::IslTokenPosted;
 use query::changes::ChangesPage;
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
@@ -16,6 +17,7 @@ use registration::directory::{
     LedgerRestore, Token, TokenCreate, TokenSpec,
 };
 use registration::event::{EventType, Nothing};
+use registration::isl::{IslEvent, IslToken};
 use registration::quarantine::{Message, QuarantineReceive, QuarantineRelease};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -95,6 +97,8 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
         EventType::TokenCreate => root::<TokenCreate>,
         EventType::ProvetRegistration => root::<Registration>,
         EventType::ClientReveal | EventType::QuarantineReveal => root::<Reveal>,
+        EventType::IslEvent => root::<IslEvent>,
+        EventType::IslToken => root::<IslToken>,
         EventType::QuarantineReceive => root::<QuarantineReceive>,
         EventType::QuarantineRelease => root::<QuarantineRelease>,
         EventType::IntegrationDelete
@@ -153,7 +157,7 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     all.page::<Client>("ClientPage").page::<CloudEvent<'static>>("ChangePage").page::<Integration>("IntegrationPage");
     all.page::<Message>("MessagePage").page::<Token>("TokenPage");
     all.request::<IntegrationSpec>().request::<IntegrationUpdate>().request::<Rotate>();
-    all.request::<TokenSpec>().request::<Reveal>();
+    all.request::<TokenSpec>().request::<Reveal>().request::<IslTokenPosted>();
     all.finish(refinements)
 }
 

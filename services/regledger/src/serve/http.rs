@@ -80,6 +80,7 @@ impl App {
                     stores.directory.clone(),
                     settings.http.trusted_proxies.clone(),
                     settings.http.wrong_keys_per_minute,
+                    stores.egress.clone(),
                     &stores.registry,
                 )
             })
@@ -178,6 +179,7 @@ fn query(
         gate,
         admission: stores.admission.clone(),
         feed: Arc::new(feed),
+        egress: stores.egress.clone(),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),
         in_progress: Mutex::new(HashSet::new()),
     })

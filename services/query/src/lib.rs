@@ -13,6 +13,7 @@ mod once;
 pub mod quarantine;
 pub mod release;
 pub mod reveal;
+pub mod sessions;
 pub mod stream;
 pub mod tokens;
 mod wait;
@@ -80,6 +81,7 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/quarantine/{id}/reveal", [(POST, to(reveal::quarantined))]))
             .service(resource("/v1/quarantine/{id}/release", [(POST, to(release::release))]))
             .service(resource("/v1/quarantine/{id}/dismiss", [(POST, to(quarantine::dismiss))]))
+            .service(resource("/v1/sessions/{id}", [(GET, to(sessions::show))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
     }

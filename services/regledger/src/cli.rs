@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{backup, client, config, event, integration, quarantine, restore, shell, tail, token};
+use crate::commands::{backup, client, config, event, integration, quarantine, restore, session, shell, tail, token};
 use crate::config::SettingFlags;
 use crate::demo::Demo;
 use crate::output::Format;
@@ -86,6 +86,9 @@ pub enum Command {
     /// Notifications that could not be accepted
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Sessions of ISL systems
+    #[command(subcommand)]
+    Session(session::Session),
     /// Access tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -163,6 +166,8 @@ mod tests {
     #[case("regledger event explain 0:17")]
     #[case("regledger event replay events.ndjson --until 0:17 --check --output json")]
     #[case("regledger quarantine release q1")]
+    #[case("regledger session show s1 --integration acme-isl --domain-id 7 --module ISL_LIGHT")]
+    #[case("regledger integration create acme-isl --source isl --jwks-url https://isl.example/jwks")]
     #[case("regledger token create --scope clients:read,changes:read --expires 720h")]
     #[case("regledger token revoke t1")]
     #[case("regledger config show --listen 127.0.0.1:1")]

@@ -142,6 +142,15 @@ async fn of_isl(api: &mut Documented) {
     let url = |name: &str| made[name].as_str().unwrap().to_owned();
     // the body of a form is no JSON, and neither is this one a form that is accepted
     api.call("POST", "/isl/{integration}/{key}/events", &url("events_url"), json!("MODULE=a")).await;
+    let form = "MODULE=a&EVENT=START&DOMAIN_ID=7&SESSIONID=s1";
+    api.admin.post_form(&url("events_url"), form).await;
+    acceptance::eventually("the session is projected", async || {
+        (api.admin.try_get("/v1/sessions/s1").await.0 == 200).then_some(())
+    })
+    .await;
+    for path in ["/v1/sessions/s1", "/v1/sessions/s2", "/v1/sessions/s1?colour=blue"] {
+        api.call("GET", "/v1/sessions/{id}", path, Value::Null).await;
+    }
     let template = "/isl/{integration}/{key}/jwt";
     api.call("POST", template, &url("jwt_url"), json!({"jwt": issued["good"]})).await;
     api.call("POST", template, &url("jwt_url"), json!({"jwt": "a.b.c"})).await;

@@ -27,6 +27,7 @@ use super::{patterns, refusals};
     query::integrations::update,
     query::integrations::remove,
     query::integrations::rotate_hookup,
+    query::sessions::show,
     query::tokens::list,
     query::tokens::create,
     query::tokens::show,

@@ -9,6 +9,7 @@ use query::changes::ChangesPage;
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
+use query::sessions::SessionShown;
 use query::tokens::TokenCreated;
 use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Registration, Reveal};
@@ -153,6 +154,7 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     let mut all = Components::new(notice);
     all.answer::<Readiness>().answer::<ProblemBody>().answer::<Receipt>().answer::<Credentials>();
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
+    all.answer::<SessionShown>();
     all.answer::<TokenCreated>().answer::<ChangesPage>();
     all.page::<Client>("ClientPage").page::<CloudEvent<'static>>("ChangePage").page::<Integration>("IntegrationPage");
     all.page::<Message>("MessagePage").page::<Token>("TokenPage");

@@ -12,7 +12,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Admission, Unavailable, event_id};
+use crate::draft::Draft;
+use crate::{Admission, Unavailable};
 
 /// What is asked for, by whom.
 #[derive(Clone, Debug)]
@@ -31,14 +32,31 @@ pub struct Intent {
     pub actor: String,
     /// How a repetition of the request is known.
     pub repetition: Option<Repetition>,
+    /// The event that it will be, where something was sealed for it before; else a new one.
+    pub draft: Option<Draft>,
 }
 
 impl Intent {
     /// What the holder of a token asks for, about what is at `source`; in partition 0.
     pub fn new(kind: EventType, source: String, actor: &Token) -> Self {
-        let actor = actor.id.clone();
-        let (subject, integration_id, repetition) = (None, None, None);
-        Self { kind, source, subject, integration_id, partition: 0, actor, repetition }
+        Self::of_holder(kind, source, actor.id.clone())
+    }
+
+    /// What a part of the hub itself asks for.
+    pub fn by_itself(kind: EventType, source: String, part: &str) -> Self {
+        Self::of_holder(kind, source, part.to_owned())
+    }
+
+    fn of_holder(kind: EventType, source: String, actor: String) -> Self {
+        let (subject, integration_id, repetition, draft) = (None, None, None, None);
+        Self { kind, source, subject, integration_id, partition: 0, actor, repetition, draft }
+    }
+
+    /// Names the event for which something was sealed already.
+    #[must_use]
+    pub fn drafted(mut self, draft: Draft) -> Self {
+        self.draft = Some(draft);
+        self
     }
 
     /// Names the row that it is about.
@@ -91,8 +109,7 @@ impl Admission {
     /// # Errors
     /// [`Unavailable`] if it could not be made durable, or nobody knows whether it was.
     pub async fn submit(&self, intent: Intent, data: &impl Serialize) -> Result<Submitted, Unavailable> {
-        let time = self.now();
-        let id = event_id(time);
+        let Draft { id, time } = intent.draft.unwrap_or_else(|| self.draft());
         let (idempotency_key, fingerprint) = intent.repetition.map(|r| (r.id, r.fingerprint)).unzip();
         let attributes = Attributes {
             id,

@@ -7,6 +7,7 @@
 mod clock;
 mod command;
 mod directory;
+mod draft;
 mod notice;
 mod partition;
 mod secret;
@@ -27,6 +28,7 @@ use vault::Vault;
 pub use clock::Clock;
 pub use command::{Intent, Repetition, fingerprint, idempotency_id};
 pub use directory::{DirectoryError, DirectoryView};
+pub use draft::Draft;
 pub use ledger::AppendError;
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use partition::{partition_of_message, partition_of_tenant};

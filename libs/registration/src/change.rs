@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::directory::{Domain, Integration};
+use crate::directory::{Domain, Integration, Subscription};
 use crate::fold::Placed;
 use crate::row::{Kind, RowKey};
 
@@ -26,11 +26,16 @@ pub enum ChangeType {
     IntegrationUpdated,
     IntegrationHookupRotated,
     IntegrationDeleted,
+    SubscriptionCreated,
+    SubscriptionUpdated,
+    SubscriptionDeleted,
+    SubscriptionPaused,
+    SubscriptionResumed,
 }
 
 impl ChangeType {
     /// Every type.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::ClientRegistered,
         Self::ClientUpdated,
         Self::ClientDepartmentsAdded,
@@ -43,6 +48,11 @@ impl ChangeType {
         Self::IntegrationUpdated,
         Self::IntegrationHookupRotated,
         Self::IntegrationDeleted,
+        Self::SubscriptionCreated,
+        Self::SubscriptionUpdated,
+        Self::SubscriptionDeleted,
+        Self::SubscriptionPaused,
+        Self::SubscriptionResumed,
     ];
 
     /// The CloudEvents `type`.
@@ -60,6 +70,11 @@ impl ChangeType {
             Self::IntegrationUpdated => "regledger.integration.updated.v1",
             Self::IntegrationHookupRotated => "regledger.integration.hookup_rotated.v1",
             Self::IntegrationDeleted => "regledger.integration.deleted.v1",
+            Self::SubscriptionCreated => "regledger.subscription.created.v1",
+            Self::SubscriptionUpdated => "regledger.subscription.updated.v1",
+            Self::SubscriptionDeleted => "regledger.subscription.deleted.v1",
+            Self::SubscriptionPaused => "regledger.subscription.paused.v1",
+            Self::SubscriptionResumed => "regledger.subscription.resumed.v1",
         }
     }
 
@@ -78,6 +93,7 @@ pub enum Data {
     Client(ClientData),
     Domain { domain: Domain },
     Integration { integration: Box<Integration> },
+    Subscription { subscription: Box<Subscription> },
 }
 
 /// What a change says of a client.
@@ -142,7 +158,7 @@ impl Change {
     pub fn integration(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.integration),
-            Data::Domain { .. } => None,
+            Data::Domain { .. } | Data::Subscription { .. } => None,
             Data::Integration { integration } => Some(&integration.name),
         }
     }
@@ -151,7 +167,7 @@ impl Change {
     pub fn tenant(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.tenant),
-            Data::Domain { .. } | Data::Integration { .. } => None,
+            Data::Domain { .. } | Data::Integration { .. } | Data::Subscription { .. } => None,
         }
     }
 
@@ -161,10 +177,7 @@ impl Change {
         CloudEvent {
             specversion: "1.0",
             id: format!("{ledger}-{partition}-{position}-{ordinal}"),
-            source: match self.integration() {
-                Some(name) => format!("/integrations/{name}"),
-                None => format!("/domains/{}", self.row.id),
-            },
+            source: self.source(),
             kind: self.kind.cloud_event_type(),
             subject: self.tenant().unwrap_or(&self.row.id),
             time: placed.event.attributes.time,
@@ -173,6 +186,15 @@ impl Change {
             sequence: format!("{position:020}.{ordinal:04}"),
             datacontenttype: "application/json",
             data: &self.data,
+        }
+    }
+
+    fn source(&self) -> String {
+        match &self.data {
+            Data::Client(data) => format!("/integrations/{}", data.client.integration),
+            Data::Integration { integration } => format!("/integrations/{}", integration.name),
+            Data::Domain { .. } => format!("/domains/{}", self.row.id),
+            Data::Subscription { .. } => format!("/subscriptions/{}", self.row.id),
         }
     }
 
@@ -191,6 +213,41 @@ impl Change {
             kind,
             row: RowKey::new(Kind::Integration, &integration.name),
             data: Data::Integration { integration: Box::new(integration.clone()) },
+        }
+    }
+
+    pub(crate) fn subscription(kind: ChangeType, subscription: &Subscription) -> Self {
+        Self {
+            kind,
+            row: RowKey::new(Kind::Subscription, &subscription.name),
+            data: Data::Subscription { subscription: Box::new(subscription.clone()) },
+        }
+    }
+}
+
+/// Whether a short type is the one that was asked for, or of that family (`client.*`).
+pub fn matches_type(asked: &str, kind: &str) -> bool {
+    match asked.strip_suffix(".*") {
+        Some(family) => kind.split_once('.').is_some_and(|(first, _)| first == family),
+        None => asked == kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_matches_its_types_only() {
+        let cases = [
+            ("client.*", "client.registered", true),
+            ("client.*", "clients.registered", false),
+            ("client.registered", "client.registered", true),
+            ("client.registered", "client.retired", false),
+            ("*", "client.registered", false),
+        ];
+        for (asked, kind, expected) in cases {
+            assert_eq!(matches_type(asked, kind), expected, "{asked} {kind}");
         }
     }
 }

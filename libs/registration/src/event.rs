@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
 use crate::directory::{
-    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, TokenCreate,
+    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, SubscriptionCreate,
+    SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, TokenCreate,
 };
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
 
@@ -128,11 +129,25 @@ pub enum EventType {
     QuarantineDismiss,
     /// Somebody is about to be shown the body of a quarantined notification.
     QuarantineReveal,
+    /// A subscription is to be made.
+    SubscriptionCreate,
+    /// Fields of a subscription are to be replaced.
+    SubscriptionUpdate,
+    /// A subscription is to be deleted.
+    SubscriptionDelete,
+    /// A subscription is to push nothing for a while.
+    SubscriptionPause,
+    /// A subscription is to go on.
+    SubscriptionResume,
+    /// A subscription gets new keys to sign with.
+    SubscriptionRotateSecret,
+    /// The hub itself pauses a subscription.
+    SubscriptionSuspend,
 }
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::LedgerCreate,
         Self::LedgerRestore,
         Self::IntegrationCreate,
@@ -148,6 +163,13 @@ impl EventType {
         Self::QuarantineRelease,
         Self::QuarantineDismiss,
         Self::QuarantineReveal,
+        Self::SubscriptionCreate,
+        Self::SubscriptionUpdate,
+        Self::SubscriptionDelete,
+        Self::SubscriptionPause,
+        Self::SubscriptionResume,
+        Self::SubscriptionRotateSecret,
+        Self::SubscriptionSuspend,
     ];
 
     /// The CloudEvents `type`.
@@ -168,6 +190,13 @@ impl EventType {
             Self::QuarantineRelease => "regledger.quarantine.release.v1",
             Self::QuarantineDismiss => "regledger.quarantine.dismiss.v1",
             Self::QuarantineReveal => "regledger.quarantine.reveal.v1",
+            Self::SubscriptionCreate => "regledger.subscription.create.v1",
+            Self::SubscriptionUpdate => "regledger.subscription.update.v1",
+            Self::SubscriptionDelete => "regledger.subscription.delete.v1",
+            Self::SubscriptionPause => "regledger.subscription.pause.v1",
+            Self::SubscriptionResume => "regledger.subscription.resume.v1",
+            Self::SubscriptionRotateSecret => "regledger.subscription.rotate_secret.v1",
+            Self::SubscriptionSuspend => "regledger.subscription.suspend.v1",
         }
     }
 
@@ -183,6 +212,13 @@ impl EventType {
                 | Self::IntegrationDelete
                 | Self::TokenCreate
                 | Self::TokenRevoke
+                | Self::SubscriptionCreate
+                | Self::SubscriptionUpdate
+                | Self::SubscriptionDelete
+                | Self::SubscriptionPause
+                | Self::SubscriptionResume
+                | Self::SubscriptionRotateSecret
+                | Self::SubscriptionSuspend
         )
     }
 }
@@ -210,6 +246,13 @@ pub enum Body {
     QuarantineRelease(QuarantineRelease),
     QuarantineDismiss,
     QuarantineReveal(Reveal),
+    SubscriptionCreate(Box<SubscriptionCreate>),
+    SubscriptionUpdate(Box<SubscriptionUpdate>),
+    SubscriptionDelete,
+    SubscriptionPause,
+    SubscriptionResume(SubscriptionResume),
+    SubscriptionRotateSecret(Box<SubscriptionRotateSecret>),
+    SubscriptionSuspend(SubscriptionSuspend),
 }
 
 impl Event {
@@ -272,6 +315,13 @@ impl Body {
             EventType::QuarantineRelease => Self::QuarantineRelease(serde_json::from_str(data)?),
             EventType::QuarantineDismiss => Self::QuarantineDismiss,
             EventType::QuarantineReveal => Self::QuarantineReveal(serde_json::from_str(data)?),
+            EventType::SubscriptionCreate => Self::SubscriptionCreate(serde_json::from_str(data)?),
+            EventType::SubscriptionUpdate => Self::SubscriptionUpdate(serde_json::from_str(data)?),
+            EventType::SubscriptionDelete => Self::SubscriptionDelete,
+            EventType::SubscriptionPause => Self::SubscriptionPause,
+            EventType::SubscriptionResume => Self::SubscriptionResume(serde_json::from_str(data)?),
+            EventType::SubscriptionRotateSecret => Self::SubscriptionRotateSecret(serde_json::from_str(data)?),
+            EventType::SubscriptionSuspend => Self::SubscriptionSuspend(serde_json::from_str(data)?),
         })
     }
 }

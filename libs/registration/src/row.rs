@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientRow;
 use crate::command::Command;
-use crate::directory::{Domain, IntegrationRow, LedgerRow, TokenRow};
+use crate::directory::{Domain, IntegrationRow, LedgerRow, SubscriptionRow, TokenRow};
 use crate::quarantine::Quarantined;
 
 /// The kinds of rows.
@@ -23,6 +23,7 @@ pub enum Kind {
     Integration,
     Ledger,
     Quarantined,
+    Subscription,
     Token,
 }
 
@@ -36,6 +37,7 @@ impl Kind {
             Self::Integration => "integration",
             Self::Ledger => "ledger",
             Self::Quarantined => "quarantined",
+            Self::Subscription => "subscription",
             Self::Token => "token",
         }
     }
@@ -67,6 +69,7 @@ pub enum Row {
     Integration(Arc<IntegrationRow>),
     Ledger(LedgerRow),
     Quarantined(Box<Quarantined>),
+    Subscription(Box<SubscriptionRow>),
     Token(Box<TokenRow>),
 }
 
@@ -110,6 +113,7 @@ impl Row {
             Self::Integration(row) => row.columns(),
             Self::Ledger(_) => Columns::default(),
             Self::Quarantined(row) => row.columns(),
+            Self::Subscription(row) => row.columns(),
             Self::Token(row) => row.columns(),
         }
     }
@@ -127,6 +131,7 @@ impl Row {
             Self::Integration(row) => serde_json::to_writer(&mut json, &**row),
             Self::Ledger(row) => serde_json::to_writer(&mut json, row),
             Self::Quarantined(row) => serde_json::to_writer(&mut json, row),
+            Self::Subscription(row) => serde_json::to_writer(&mut json, row),
             Self::Token(row) => serde_json::to_writer(&mut json, row),
         }?;
         Ok(json)
@@ -144,6 +149,7 @@ impl Row {
             Kind::Integration => Self::Integration(Arc::new(serde_json::from_slice(json)?)),
             Kind::Ledger => Self::Ledger(serde_json::from_slice(json)?),
             Kind::Quarantined => Self::Quarantined(serde_json::from_slice(json)?),
+            Kind::Subscription => Self::Subscription(serde_json::from_slice(json)?),
             Kind::Token => Self::Token(serde_json::from_slice(json)?),
         })
     }

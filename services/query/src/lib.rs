@@ -14,6 +14,7 @@ pub mod quarantine;
 pub mod release;
 pub mod reveal;
 pub mod stream;
+pub mod subscriptions;
 pub mod tokens;
 mod wait;
 
@@ -24,6 +25,7 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig, to};
 use admission::Admission;
 use api::{Gate, resource};
+use delivery::egress::Egress;
 use ledger::Ledger;
 use parking_lot::Mutex;
 use projection::Store;
@@ -42,6 +44,8 @@ pub struct Query {
     pub admission: Admission,
     /// Feeds the change streams.
     pub feed: Arc<Feed>,
+    /// Makes outgoing calls, and says which may be made.
+    pub egress: Egress,
     /// The address under which the hub is reached from outside, if it was set.
     pub public_url: Option<String>,
     /// What this process is carrying out and does once at a time: commands by the hash of their Idempotency-Key, releases by
@@ -77,6 +81,18 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/quarantine/{id}/reveal", [(POST, to(reveal::quarantined))]))
             .service(resource("/v1/quarantine/{id}/release", [(POST, to(release::release))]))
             .service(resource("/v1/quarantine/{id}/dismiss", [(POST, to(quarantine::dismiss))]))
+            .service(resource("/v1/subscriptions", [(GET, to(subscriptions::list)), (POST, to(subscriptions::create))]))
+            .service(resource(
+                "/v1/subscriptions/{id}",
+                [
+                    (GET, to(subscriptions::show)),
+                    (PATCH, to(subscriptions::update)),
+                    (DELETE, to(subscriptions::remove)),
+                ],
+            ))
+            .service(resource("/v1/subscriptions/{id}/pause", [(POST, to(subscriptions::pause))]))
+            .service(resource("/v1/subscriptions/{id}/resume", [(POST, to(subscriptions::resume))]))
+            .service(resource("/v1/subscriptions/{id}/rotate-secret", [(POST, to(subscriptions::rotate_secret))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
     }

@@ -66,6 +66,12 @@ impl World {
             let made = self.admin.post("/v1/tokens", &json!({"name": "t", "scopes": ["admin"]})).await;
             text = text.replace("{token}", made["id"].as_str().unwrap());
         }
+        if text.contains("{subscription}") {
+            let name = format!("subscription-{number}");
+            let asked = json!({"name": name, "domain": "default", "url": "https://hooks.example.com/x"});
+            self.admin.post("/v1/subscriptions", &asked).await;
+            text = text.replace("{subscription}", &name);
+        }
         if text.contains("{spare}") {
             self.admin.integration(&format!("spare-{number}")).await;
             text = text.replace("{spare}", &format!("spare-{number}"));

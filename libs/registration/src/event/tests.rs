@@ -7,7 +7,7 @@ use crate::change::CloudEvent;
 use crate::story::{Story, entry, second};
 
 /// A line for each type of event.
-const LINES: [(&str, EventType); 15] = [
+const LINES: [(&str, EventType); 22] = [
     ("genesis l1", EventType::LedgerCreate),
     ("restore e1 heads=[2]", EventType::LedgerRestore),
     ("create b", EventType::IntegrationCreate),
@@ -23,6 +23,13 @@ const LINES: [(&str, EventType); 15] = [
     ("release q1", EventType::QuarantineRelease),
     ("dismiss q1", EventType::QuarantineDismiss),
     ("look q1", EventType::QuarantineReveal),
+    ("subscribe s", EventType::SubscriptionCreate),
+    ("retarget s", EventType::SubscriptionUpdate),
+    ("unsubscribe s", EventType::SubscriptionDelete),
+    ("pause s", EventType::SubscriptionPause),
+    ("resume s start=[7]", EventType::SubscriptionResume),
+    ("rekey s until=9", EventType::SubscriptionRotateSecret),
+    ("suspend s why=gone revision=7", EventType::SubscriptionSuspend),
 ];
 
 /// An entry with one attribute replaced, or taken out.
@@ -96,7 +103,7 @@ fn every_type_is_written_and_read_as_itself() {
 fn only_what_belongs_to_partition_0_is_of_the_directory() {
     for kind in EventType::ALL {
         let noun = kind.as_str().split('.').nth(1);
-        let expected = matches!(noun, Some("ledger" | "integration" | "token"));
+        let expected = matches!(noun, Some("ledger" | "integration" | "token" | "subscription"));
         assert_eq!(kind.is_directory(), expected, "{kind:?}");
     }
 }
@@ -195,7 +202,14 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::ClientReveal | EventType::QuarantineReveal => schema_for!(Reveal),
         EventType::QuarantineReceive => schema_for!(QuarantineReceive),
         EventType::QuarantineRelease => schema_for!(QuarantineRelease),
-        EventType::IntegrationDelete
+        EventType::SubscriptionCreate => schema_for!(SubscriptionCreate),
+        EventType::SubscriptionUpdate => schema_for!(SubscriptionUpdate),
+        EventType::SubscriptionResume => schema_for!(SubscriptionResume),
+        EventType::SubscriptionRotateSecret => schema_for!(SubscriptionRotateSecret),
+        EventType::SubscriptionSuspend => schema_for!(SubscriptionSuspend),
+        EventType::SubscriptionDelete
+        | EventType::SubscriptionPause
+        | EventType::IntegrationDelete
         | EventType::TokenRevoke
         | EventType::ClientRetire
         | EventType::QuarantineDismiss => schema_for!(Nothing),
@@ -228,6 +242,9 @@ fn every_change_is_as_its_schema_says() {
         "retire",
         "notice",
         "delete acme-lab",
+        "subscribe s",
+        "rekey s until=900 public=whpk_a",
+        "pause s",
     ] {
         let (placed, changes) = story.fold(line);
         for (change, ordinal) in changes.iter().zip(0..) {
@@ -237,5 +254,5 @@ fn every_change_is_as_its_schema_says() {
             count += 1;
         }
     }
-    assert_eq!(count, 14);
+    assert_eq!(count, 17);
 }

@@ -3,8 +3,16 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::story::Story;
 
-const KINDS: [Kind; 7] =
-    [Kind::Client, Kind::Command, Kind::Domain, Kind::Integration, Kind::Ledger, Kind::Quarantined, Kind::Token];
+const KINDS: [Kind; 8] = [
+    Kind::Client,
+    Kind::Command,
+    Kind::Domain,
+    Kind::Integration,
+    Kind::Ledger,
+    Kind::Quarantined,
+    Kind::Subscription,
+    Kind::Token,
+];
 
 /// A story that leaves rows of every kind, some in every state.
 fn everything() -> Story {
@@ -25,6 +33,11 @@ fn everything() -> Story {
         "receive q1",
         "dismiss q1",
         "receive q2",
+        "subscribe s1 domain=default",
+        "rekey s1 until=900",
+        "pause s1",
+        "subscribe s2",
+        "unsubscribe s2",
     ] {
         story.tell(line);
     }
@@ -103,6 +116,8 @@ fn a_row_is_found_by_its_columns() {
         ),
         (Kind::Ledger, "", Columns::default()),
         (Kind::Quarantined, "q1", Columns { integration: Some("acme-lab"), state: Some("dismissed"), ..place(14) }),
+        (Kind::Subscription, "s1", Columns { domain: Some("default"), state: Some("paused"), ..place(17) }),
+        (Kind::Subscription, "s2", Columns { state: Some("deleted"), ..place(20) }),
         (Kind::Token, "t1", Columns { domain: Some("default"), state: Some("revoked"), ..place(11) }),
         (Kind::Token, "t2", Columns { state: Some("active"), ..place(13) }),
     ] {

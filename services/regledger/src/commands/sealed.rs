@@ -1,6 +1,7 @@
 //! The secrets of an event, for those who check that they open.
 
 use jiff::Timestamp;
+use registration::directory::{SealedKey, SealedTarget, key_field};
 use registration::event::Body;
 use registration::{Envelope, Event};
 use uuid::Uuid;
@@ -35,8 +36,24 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
             let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
             vec![Secret { event: id, field: "body", subject, envelope: &message.body.sealed }]
         }
+        Body::SubscriptionCreate(create) => of_subscription(id, id, Some(&create.target), &create.keys),
+        Body::SubscriptionUpdate(update) => of_subscription(id, update.id, update.target.as_ref(), &[]),
+        Body::SubscriptionRotateSecret(rotate) => of_subscription(id, rotate.id, None, &rotate.keys),
         _ => Vec::new(),
     }
+}
+
+fn of_subscription<'a>(
+    event: Uuid,
+    subscription: Uuid,
+    target: Option<&'a SealedTarget>,
+    keys: &'a [SealedKey],
+) -> Vec<Secret<'a>> {
+    let subject = || Subject::Subscription(subscription.to_string());
+    let secret = |field, envelope| Secret { event, field, subject: subject(), envelope };
+    let target = target.map(|target| secret("target", &target.target.sealed));
+    let keys = keys.iter().map(|key| secret(key_field(key.public_key.is_some()), &key.key.sealed));
+    target.into_iter().chain(keys).collect()
 }
 
 impl Secret<'_> {

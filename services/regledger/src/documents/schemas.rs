@@ -8,12 +8,17 @@ use query::changes::ChangesPage;
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
+use query::subscriptions::{
+    KeysRotated, SubscriptionChange, SubscriptionCreated, SubscriptionRequest, SubscriptionResumption,
+    SubscriptionRotation, SubscriptionShown,
+};
 use query::tokens::TokenCreated;
 use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Registration, Reveal};
 use registration::directory::{
     Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationSpec, IntegrationUpdate, LedgerCreate,
-    LedgerRestore, Token, TokenCreate, TokenSpec,
+    LedgerRestore, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
+    SubscriptionUpdate, Token, TokenCreate, TokenSpec,
 };
 use registration::event::{EventType, Nothing};
 use registration::quarantine::{Message, QuarantineReceive, QuarantineRelease};
@@ -97,7 +102,14 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
         EventType::ClientReveal | EventType::QuarantineReveal => root::<Reveal>,
         EventType::QuarantineReceive => root::<QuarantineReceive>,
         EventType::QuarantineRelease => root::<QuarantineRelease>,
-        EventType::IntegrationDelete
+        EventType::SubscriptionCreate => root::<SubscriptionCreate>,
+        EventType::SubscriptionUpdate => root::<SubscriptionUpdate>,
+        EventType::SubscriptionResume => root::<SubscriptionResume>,
+        EventType::SubscriptionRotateSecret => root::<SubscriptionRotateSecret>,
+        EventType::SubscriptionSuspend => root::<SubscriptionSuspend>,
+        EventType::SubscriptionDelete
+        | EventType::SubscriptionPause
+        | EventType::IntegrationDelete
         | EventType::TokenRevoke
         | EventType::ClientRetire
         | EventType::QuarantineDismiss => root::<Nothing>,
@@ -149,11 +161,12 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     let mut all = Components::new(notice);
     all.answer::<Readiness>().answer::<ProblemBody>().answer::<Receipt>().answer::<Credentials>();
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
-    all.answer::<TokenCreated>().answer::<ChangesPage>();
+    all.answer::<TokenCreated>().answer::<ChangesPage>().answer::<SubscriptionCreated>().answer::<KeysRotated>();
     all.page::<Client>("ClientPage").page::<CloudEvent<'static>>("ChangePage").page::<Integration>("IntegrationPage");
-    all.page::<Message>("MessagePage").page::<Token>("TokenPage");
+    all.page::<Message>("MessagePage").page::<Token>("TokenPage").page::<SubscriptionShown>("SubscriptionPage");
     all.request::<IntegrationSpec>().request::<IntegrationUpdate>().request::<Rotate>();
-    all.request::<TokenSpec>().request::<Reveal>();
+    all.request::<TokenSpec>().request::<Reveal>().request::<SubscriptionRequest>().request::<SubscriptionChange>();
+    all.request::<SubscriptionRotation>().request::<SubscriptionResumption>();
     all.finish(refinements)
 }
 

@@ -136,7 +136,7 @@ fn told(lines: &[String]) -> (Vec<(Placed, Vec<Change>)>, Story) {
 fn client_of(change: &Change) -> Option<&Client> {
     match &change.data {
         Data::Client(data) => Some(&data.client),
-        Data::Domain { .. } | Data::Integration { .. } => None,
+        Data::Domain { .. } | Data::Integration { .. } | Data::Subscription { .. } => None,
     }
 }
 

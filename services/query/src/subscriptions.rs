@@ -159,7 +159,10 @@ pub async fn update(
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let asked: SubscriptionChange = read_json(payload).await?;
     let Subscription { id, name, kind, .. } = query.subscription(&access, &id)?.subscription;
-    refuse(asked.violations(kind, query.egress.guard()))?;
+    refuse(asked.violations(query.egress.guard()))?;
+    if asked.is_of_another_kind(kind) {
+        return Err(Problem::new(ProblemType::Conflict, "A webhook has a url and mails have an address."));
+    }
     let draft = query.admission.draft();
     let target = asked.target();
     let sealed = match &target {

@@ -128,22 +128,22 @@ impl SubscriptionChange {
         self.url.clone().or_else(|| self.address.clone()).map(SecretString::from)
     }
 
-    /// Everything that is wrong with it for a subscription of this kind.
-    pub(super) fn violations(&self, kind: SubscriptionKind, guard: &Guard) -> Vec<Violation> {
+    /// Everything that is wrong with it; empty if nothing is.
+    pub(super) fn violations(&self, guard: &Guard) -> Vec<Violation> {
         let Self { integrations, tenants, types, .. } = self.clone();
         let update = SubscriptionUpdate { id: Uuid::nil(), integrations, tenants, types, target: None };
         let mut found = update.violations();
-        match kind {
-            SubscriptionKind::Webhook => {
-                found.extend(self.url.as_deref().and_then(|url| url_violation(url, guard)));
-                found.extend(self.address.as_ref().map(|_| violation("/address", "is of mails; a webhook has a url")));
-            }
-            SubscriptionKind::Email => {
-                found.extend(self.address.as_deref().and_then(address_violation));
-                found.extend(self.url.as_ref().map(|_| violation("/url", "is of a webhook; mails have an address")));
-            }
-        }
+        found.extend(self.url.as_deref().and_then(|url| url_violation(url, guard)));
+        found.extend(self.address.as_deref().and_then(address_violation));
         found
+    }
+
+    /// Whether it says where a subscription of the other kind leads.
+    pub(super) fn is_of_another_kind(&self, kind: SubscriptionKind) -> bool {
+        match kind {
+            SubscriptionKind::Webhook => self.address.is_some(),
+            SubscriptionKind::Email => self.url.is_some(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! JSON Schemas from the code's types: of ledger entries, and of what we are asked, answer and send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
@@ -42,6 +42,13 @@ impl Refinements {
         match name {
             "CloudEvent" => {
                 schema["properties"]["type"]["enum"] = json!(ChangeType::ALL.map(ChangeType::cloud_event_type));
+            }
+            "SubscriptionRequest" | "SubscriptionChange" => {
+                let types = ChangeType::ALL.map(ChangeType::short);
+                let families: BTreeSet<_> = types.iter().filter_map(|kind| kind.split_once('.')).collect();
+                let families = families.into_iter().map(|(family, _)| format!("{family}.*"));
+                let all: BTreeSet<_> = types.into_iter().map(str::to_owned).chain(families).collect();
+                schema["properties"]["types"]["items"]["enum"] = json!(all);
             }
             "Problem" => {
                 let kind = &mut schema["properties"]["type"];

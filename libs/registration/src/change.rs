@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::directory::{Domain, Integration};
+use crate::directory::{Domain, Integration, Subscription};
 use crate::fold::Placed;
 use crate::isl::{SourceDomain, SourceUser, SourceUserRow};
 use crate::row::{Kind, RowKey};
@@ -31,11 +31,16 @@ pub enum ChangeType {
     UserCreated,
     UserDeleted,
     UserUndeleted,
+    SubscriptionCreated,
+    SubscriptionUpdated,
+    SubscriptionDeleted,
+    SubscriptionPaused,
+    SubscriptionResumed,
 }
 
 impl ChangeType {
     /// Every type.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::ClientRegistered,
         Self::ClientUpdated,
         Self::ClientDepartmentsAdded,
@@ -52,6 +57,11 @@ impl ChangeType {
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserUndeleted,
+        Self::SubscriptionCreated,
+        Self::SubscriptionUpdated,
+        Self::SubscriptionDeleted,
+        Self::SubscriptionPaused,
+        Self::SubscriptionResumed,
     ];
 
     /// The CloudEvents `type`.
@@ -73,6 +83,11 @@ impl ChangeType {
             Self::UserCreated => "regledger.user.created.v1",
             Self::UserDeleted => "regledger.user.deleted.v1",
             Self::UserUndeleted => "regledger.user.undeleted.v1",
+            Self::SubscriptionCreated => "regledger.subscription.created.v1",
+            Self::SubscriptionUpdated => "regledger.subscription.updated.v1",
+            Self::SubscriptionDeleted => "regledger.subscription.deleted.v1",
+            Self::SubscriptionPaused => "regledger.subscription.paused.v1",
+            Self::SubscriptionResumed => "regledger.subscription.resumed.v1",
         }
     }
 
@@ -93,6 +108,7 @@ pub enum Data {
     Integration { integration: Box<Integration> },
     SourceDomain(Box<SourceDomainData>),
     SourceUser(Box<SourceUserData>),
+    Subscription { subscription: Box<Subscription> },
 }
 
 /// What a change says of a client.
@@ -175,7 +191,7 @@ impl Change {
     pub fn integration(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.integration),
-            Data::Domain { .. } => None,
+            Data::Domain { .. } | Data::Subscription { .. } => None,
             Data::Integration { integration } => Some(&integration.name),
             Data::SourceDomain(data) => Some(&data.domain.integration),
             Data::SourceUser(data) => Some(&data.user.integration),
@@ -188,7 +204,7 @@ impl Change {
             Data::Client(data) => Some(&data.client.tenant),
             Data::SourceDomain(data) => Some(&data.tenant),
             Data::SourceUser(data) => Some(&data.tenant),
-            Data::Domain { .. } | Data::Integration { .. } => None,
+            Data::Domain { .. } | Data::Integration { .. } | Data::Subscription { .. } => None,
         }
     }
 
@@ -198,10 +214,7 @@ impl Change {
         CloudEvent {
             specversion: "1.0",
             id: format!("{ledger}-{partition}-{position}-{ordinal}"),
-            source: match self.integration() {
-                Some(name) => format!("/integrations/{name}"),
-                None => format!("/domains/{}", self.row.id),
-            },
+            source: self.source(),
             kind: self.kind.cloud_event_type(),
             subject: self.tenant().unwrap_or(&self.row.id),
             time: placed.event.attributes.time,
@@ -210,6 +223,17 @@ impl Change {
             sequence: format!("{position:020}.{ordinal:04}"),
             datacontenttype: "application/json",
             data: &self.data,
+        }
+    }
+
+    fn source(&self) -> String {
+        match &self.data {
+            Data::Client(data) => format!("/integrations/{}", data.client.integration),
+            Data::Integration { integration } => format!("/integrations/{}", integration.name),
+            Data::Domain { .. } => format!("/domains/{}", self.row.id),
+            Data::Subscription { .. } => format!("/subscriptions/{}", self.row.id),
+            Data::SourceDomain(data) => format!("/integrations/{}", data.domain.integration),
+            Data::SourceUser(data) => format!("/integrations/{}", data.user.integration),
         }
     }
 
@@ -238,6 +262,41 @@ impl Change {
             kind,
             row: RowKey::new(Kind::Integration, &integration.name),
             data: Data::Integration { integration: Box::new(integration.clone()) },
+        }
+    }
+
+    pub(crate) fn subscription(kind: ChangeType, subscription: &Subscription) -> Self {
+        Self {
+            kind,
+            row: RowKey::new(Kind::Subscription, &subscription.name),
+            data: Data::Subscription { subscription: Box::new(subscription.clone()) },
+        }
+    }
+}
+
+/// Whether a short type is the one that was asked for, or of that family (`client.*`).
+pub fn matches_type(asked: &str, kind: &str) -> bool {
+    match asked.strip_suffix(".*") {
+        Some(family) => kind.split_once('.').is_some_and(|(first, _)| first == family),
+        None => asked == kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_matches_its_types_only() {
+        let cases = [
+            ("client.*", "client.registered", true),
+            ("client.*", "clients.registered", false),
+            ("client.registered", "client.registered", true),
+            ("client.registered", "client.retired", false),
+            ("*", "client.registered", false),
+        ];
+        for (asked, kind, expected) in cases {
+            assert_eq!(matches_type(asked, kind), expected, "{asked} {kind}");
         }
     }
 }

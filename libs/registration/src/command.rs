@@ -47,6 +47,8 @@ pub enum Refusal {
     DomainNotFound,
     /// There is no such row, or it is in no state in which the command makes sense.
     NotFound,
+    /// A subscription of which nobody knows how far it is: it must be said from where it goes on.
+    StartNeeded,
     /// A released notification: newer notices of its client had come meanwhile.
     Superseded,
 }

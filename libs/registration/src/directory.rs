@@ -14,11 +14,18 @@ use crate::row::{Columns, Kind, Row, RowKey, Rows};
 
 mod check;
 mod integration;
+mod subscription;
 mod token;
 
 pub use self::integration::{
     Allow, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec, IntegrationUpdate,
     Notify, PreviousKey, Source,
+};
+pub(crate) use self::subscription::keys_of;
+pub use self::subscription::{
+    ChangeFilter, PauseReason, Paused, SealedKey, SealedTarget, Signature, Start, Subscription, SubscriptionCreate,
+    SubscriptionKey, SubscriptionKind, SubscriptionResume, SubscriptionRotateSecret, SubscriptionRow, SubscriptionSpec,
+    SubscriptionState, SubscriptionSuspend, SubscriptionUpdate, key_field,
 };
 pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
 
@@ -203,6 +210,34 @@ impl Directory {
     /// Whether the HTTP events that come in are kept with their sessions, as the settings of a domain say.
     pub fn saves_into_sessions(&self, _domain: &str) -> bool {
         false
+    }
+
+    /// A subscription that is not deleted, by its name or its id.
+    pub fn subscription(&self, name: &str) -> Option<&SubscriptionRow> {
+        if let Some(Row::Subscription(row)) = self.rows.get(&RowKey::new(Kind::Subscription, name)) {
+            return Some(&**row).filter(|row| !row.deleted);
+        }
+        let id: Uuid = name.parse().ok()?;
+        self.subscriptions().into_iter().find(|row| row.subscription.id == id)
+    }
+
+    /// The subscriptions that are not deleted, in the order of their making.
+    pub fn subscriptions(&self) -> Vec<&SubscriptionRow> {
+        let rows = self.rows.of(Kind::Subscription).filter_map(|row| match row {
+            Row::Subscription(row) if !row.deleted => Some(&**row),
+            _ => None,
+        });
+        let mut found: Vec<_> = rows.collect();
+        found.sort_by_key(|row| row.position);
+        found
+    }
+
+    /// The domain of an integration, also of a deleted one.
+    pub fn domain_of(&self, integration: &str) -> Option<&str> {
+        match self.rows.get(&RowKey::new(Kind::Integration, integration)) {
+            Some(Row::Integration(row)) => Some(&row.integration.domain),
+            _ => None,
+        }
     }
 
     /// Every access token, in the order of their making.

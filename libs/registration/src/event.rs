@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
 use crate::directory::{
-    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, TokenCreate,
+    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, SubscriptionCreate,
+    SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, TokenCreate,
 };
 use crate::isl::{IslEvent, IslToken};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
@@ -133,11 +134,25 @@ pub enum EventType {
     IslEvent,
     /// A token of an ISL system's JWT webhook.
     IslToken,
+    /// A subscription is to be made.
+    SubscriptionCreate,
+    /// Fields of a subscription are to be replaced.
+    SubscriptionUpdate,
+    /// A subscription is to be deleted.
+    SubscriptionDelete,
+    /// A subscription is to push nothing for a while.
+    SubscriptionPause,
+    /// A subscription is to go on.
+    SubscriptionResume,
+    /// A subscription gets new keys to sign with.
+    SubscriptionRotateSecret,
+    /// The hub itself pauses a subscription.
+    SubscriptionSuspend,
 }
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 24] = [
         Self::LedgerCreate,
         Self::LedgerRestore,
         Self::IntegrationCreate,
@@ -155,6 +170,13 @@ impl EventType {
         Self::QuarantineReveal,
         Self::IslEvent,
         Self::IslToken,
+        Self::SubscriptionCreate,
+        Self::SubscriptionUpdate,
+        Self::SubscriptionDelete,
+        Self::SubscriptionPause,
+        Self::SubscriptionResume,
+        Self::SubscriptionRotateSecret,
+        Self::SubscriptionSuspend,
     ];
 
     /// The CloudEvents `type`.
@@ -177,6 +199,13 @@ impl EventType {
             Self::QuarantineReveal => "regledger.quarantine.reveal.v1",
             Self::IslEvent => "regledger.isl.event.v1",
             Self::IslToken => "regledger.isl.token.v1",
+            Self::SubscriptionCreate => "regledger.subscription.create.v1",
+            Self::SubscriptionUpdate => "regledger.subscription.update.v1",
+            Self::SubscriptionDelete => "regledger.subscription.delete.v1",
+            Self::SubscriptionPause => "regledger.subscription.pause.v1",
+            Self::SubscriptionResume => "regledger.subscription.resume.v1",
+            Self::SubscriptionRotateSecret => "regledger.subscription.rotate_secret.v1",
+            Self::SubscriptionSuspend => "regledger.subscription.suspend.v1",
         }
     }
 
@@ -192,6 +221,13 @@ impl EventType {
                 | Self::IntegrationDelete
                 | Self::TokenCreate
                 | Self::TokenRevoke
+                | Self::SubscriptionCreate
+                | Self::SubscriptionUpdate
+                | Self::SubscriptionDelete
+                | Self::SubscriptionPause
+                | Self::SubscriptionResume
+                | Self::SubscriptionRotateSecret
+                | Self::SubscriptionSuspend
         )
     }
 }
@@ -221,6 +257,13 @@ pub enum Body {
     QuarantineReveal(Reveal),
     IslEvent(Box<IslEvent>),
     IslToken(Box<IslToken>),
+    SubscriptionCreate(Box<SubscriptionCreate>),
+    SubscriptionUpdate(Box<SubscriptionUpdate>),
+    SubscriptionDelete,
+    SubscriptionPause,
+    SubscriptionResume(SubscriptionResume),
+    SubscriptionRotateSecret(Box<SubscriptionRotateSecret>),
+    SubscriptionSuspend(SubscriptionSuspend),
 }
 
 impl Event {
@@ -285,6 +328,13 @@ impl Body {
             EventType::QuarantineReveal => Self::QuarantineReveal(serde_json::from_str(data)?),
             EventType::IslEvent => Self::IslEvent(serde_json::from_str(data)?),
             EventType::IslToken => Self::IslToken(serde_json::from_str(data)?),
+            EventType::SubscriptionCreate => Self::SubscriptionCreate(serde_json::from_str(data)?),
+            EventType::SubscriptionUpdate => Self::SubscriptionUpdate(serde_json::from_str(data)?),
+            EventType::SubscriptionDelete => Self::SubscriptionDelete,
+            EventType::SubscriptionPause => Self::SubscriptionPause,
+            EventType::SubscriptionResume => Self::SubscriptionResume(serde_json::from_str(data)?),
+            EventType::SubscriptionRotateSecret => Self::SubscriptionRotateSecret(serde_json::from_str(data)?),
+            EventType::SubscriptionSuspend => Self::SubscriptionSuspend(serde_json::from_str(data)?),
         })
     }
 }

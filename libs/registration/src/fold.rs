@@ -4,6 +4,7 @@ mod clients;
 mod commands;
 mod isl;
 mod messages;
+mod subscriptions;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -64,6 +65,17 @@ impl Placed {
                 RowKey::new(Kind::Domain, create.token.domain.as_deref().unwrap_or(DEFAULT_DOMAIN)),
             ],
             Body::TokenRevoke => vec![command(), subject(Kind::Token)],
+            Body::SubscriptionCreate(create) => {
+                let domain = create.subscription.domain.as_ref().map(|domain| RowKey::new(Kind::Domain, domain));
+                let subscription = RowKey::new(Kind::Subscription, &create.subscription.name);
+                [command(), subscription].into_iter().chain(domain).collect()
+            }
+            Body::SubscriptionUpdate(_)
+            | Body::SubscriptionDelete
+            | Body::SubscriptionPause
+            | Body::SubscriptionResume(_)
+            | Body::SubscriptionRotateSecret(_)
+            | Body::SubscriptionSuspend(_) => vec![command(), subject(Kind::Subscription)],
             Body::ProvetRegistration(_) => self.client.iter().cloned().chain(self.is_release().then(command)).collect(),
             Body::ClientRetire => vec![command(), subject(Kind::Client)],
             Body::ClientReveal(_) | Body::QuarantineReveal(_) => {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientRow;
 use crate::command::Command;
-use crate::directory::{Domain, IntegrationRow, LedgerRow, TokenRow};
+use crate::directory::{Domain, IntegrationRow, LedgerRow, SubscriptionRow, TokenRow};
 use crate::isl::{SessionRow, SourceDomainRow, SourceUserRow};
 use crate::quarantine::Quarantined;
 
@@ -27,6 +27,7 @@ pub enum Kind {
     Session,
     SourceDomain,
     SourceUser,
+    Subscription,
     Token,
 }
 
@@ -43,6 +44,7 @@ impl Kind {
             Self::Session => "session",
             Self::SourceDomain => "source_domain",
             Self::SourceUser => "source_user",
+            Self::Subscription => "subscription",
             Self::Token => "token",
         }
     }
@@ -77,6 +79,7 @@ pub enum Row {
     Session(Box<SessionRow>),
     SourceDomain(Box<SourceDomainRow>),
     SourceUser(Box<SourceUserRow>),
+    Subscription(Box<SubscriptionRow>),
     Token(Box<TokenRow>),
 }
 
@@ -123,6 +126,7 @@ impl Row {
             Self::Session(row) => row.columns(),
             Self::SourceDomain(row) => row.columns(),
             Self::SourceUser(row) => row.columns(),
+            Self::Subscription(row) => row.columns(),
             Self::Token(row) => row.columns(),
         }
     }
@@ -143,6 +147,7 @@ impl Row {
             Self::Session(row) => serde_json::to_writer(&mut json, row),
             Self::SourceDomain(row) => serde_json::to_writer(&mut json, row),
             Self::SourceUser(row) => serde_json::to_writer(&mut json, row),
+            Self::Subscription(row) => serde_json::to_writer(&mut json, row),
             Self::Token(row) => serde_json::to_writer(&mut json, row),
         }?;
         Ok(json)
@@ -163,6 +168,7 @@ impl Row {
             Kind::Session => Self::Session(serde_json::from_slice(json)?),
             Kind::SourceDomain => Self::SourceDomain(serde_json::from_slice(json)?),
             Kind::SourceUser => Self::SourceUser(serde_json::from_slice(json)?),
+            Kind::Subscription => Self::Subscription(serde_json::from_slice(json)?),
             Kind::Token => Self::Token(serde_json::from_slice(json)?),
         })
     }

@@ -242,6 +242,34 @@ impl<'a> Words<'a> {
             }
             "revoke" => (EventType::TokenRevoke, json!({})),
             "retire" => (EventType::ClientRetire, json!({})),
+            "subscribe" => {
+                let spec = json!({"name": name, "domain": domain, "kind": "webhook", "integrations": [], "tenants": [],
+                    "types": [], "signature": "v1"});
+                let start: Value = self.value("start").unwrap_or("[]").parse().unwrap();
+                let data = json!({"subscription": spec, "origin": "https://example.com", "target": sealed("u"),
+                    "keys": [{"key": sealed("k0")}], "start": start});
+                (EventType::SubscriptionCreate, data)
+            }
+            "refilter" => (EventType::SubscriptionUpdate, json!({"id": named_id(name), "types": ["client.*"]})),
+            "retarget" => {
+                let target = json!({"origin": "https://example.org", "target": sealed("u2")});
+                (EventType::SubscriptionUpdate, json!({"id": named_id(name), "target": target}))
+            }
+            "unsubscribe" => (EventType::SubscriptionDelete, json!({})),
+            "pause" => (EventType::SubscriptionPause, json!({})),
+            "resume" => {
+                let start: Option<Value> = self.value("start").map(|start| start.parse().unwrap());
+                (EventType::SubscriptionResume, json!({"start": start}))
+            }
+            "rekey" => {
+                let key = json!({"key": sealed("k1"), "public_key": self.value("public")});
+                let data = json!({"id": named_id(name), "signature": "v1", "keys": [key], "grace_until": self.second("until")});
+                (EventType::SubscriptionRotateSecret, data)
+            }
+            "suspend" => {
+                let revision: u64 = self.value("revision").unwrap().parse().unwrap();
+                (EventType::SubscriptionSuspend, json!({"reason": self.value("why"), "revision": revision}))
+            }
             "reveal" => (EventType::ClientReveal, reason),
             "receive" => {
                 let data = json!({"id": name, "body": sealed(name), "bytes": 17, "status": 422,

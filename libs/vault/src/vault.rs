@@ -114,7 +114,7 @@ impl Vault {
     fn cached(&self, subject: &Subject) -> Option<DataKey> {
         match subject {
             Subject::Tenant(tenant) => self.0.tenants.lock().get(tenant),
-            Subject::Quarantine { .. } => None,
+            Subject::Subscription(_) | Subject::Quarantine { .. } => None,
         }
     }
 

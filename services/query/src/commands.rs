@@ -212,6 +212,10 @@ pub(crate) fn done(command: &Command, is_repeated: bool) -> Result<Done, Problem
             Refusal::DomainNotFound => {
                 Problem::new(ProblemType::Conflict, "There is no such domain; `default` exists from the start.")
             }
+            Refusal::StartNeeded => Problem::new(
+                ProblemType::Conflict,
+                "It is not known how far the subscription was delivered; say `from`: now, or beginning.",
+            ),
             Refusal::Superseded => Problem::new(ProblemType::Conflict, "Newer notices of its client have come."),
             Refusal::NotFound => Problem::not_found(),
         }),

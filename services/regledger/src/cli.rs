@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{backup, client, config, event, integration, quarantine, restore, session, shell, tail, token};
+use crate::commands::{
+    backup, client, config, event, integration, quarantine, restore, session, shell, subscription, tail, token,
+};
 use crate::config::SettingFlags;
 use crate::demo::Demo;
 use crate::output::Format;
@@ -18,6 +20,7 @@ Examples:
   regledger client list --integration acme-lab            the client table
   regledger client list --as-of 2026-11-01T00:00:00Z      … as it was then
   regledger tail --from beginning                         follow every change
+  regledger subscription create acme --url https://…      have every change pushed
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -89,6 +92,9 @@ pub enum Command {
     /// Sessions of ISL systems
     #[command(subcommand)]
     Session(session::Session),
+    /// Subscriptions: where changes are pushed to, and which
+    #[command(subcommand)]
+    Subscription(subscription::Subscription),
     /// Access tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -170,6 +176,11 @@ mod tests {
     #[case("regledger integration create acme-isl --source isl --jwks-url https://isl.example/jwks")]
     #[case("regledger token create --scope clients:read,changes:read --expires 720h")]
     #[case("regledger token revoke t1")]
+    #[case("regledger subscription create acme --url https://h/x --type client.* --from beginning --signature both")]
+    #[case("regledger subscription create office --address office@h --integration acme-lab")]
+    #[case("regledger subscription update acme --url https://h/y")]
+    #[case("regledger subscription resume acme --from now")]
+    #[case("regledger subscription rotate-secret acme --grace 1h --signature v1a")]
     #[case("regledger config show --listen 127.0.0.1:1")]
     #[case("regledger backup DIR")]
     #[case("regledger restore DIR --replace")]
@@ -192,6 +203,9 @@ mod tests {
     #[case("regledger integration create acme --source fax")]
     #[case("regledger integration update acme")]
     #[case("regledger event import events.ndjson")]
+    #[case("regledger subscription create acme")]
+    #[case("regledger subscription create acme --url https://h/x --address office@h")]
+    #[case("regledger subscription update acme")]
     #[case("regledger token create")]
     #[case("regledger token create --scope everything")]
     #[case("regledger tail --from snapshot --after c")]

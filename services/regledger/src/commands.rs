@@ -9,6 +9,7 @@ pub mod quarantine;
 pub mod restore;
 pub mod session;
 pub mod shell;
+pub mod subscription;
 pub mod tail;
 pub mod token;
 
@@ -41,6 +42,7 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Event(command) => event::run(command, session).await,
         Command::Quarantine(command) => quarantine::run(command, session).await,
         Command::Session(command) => session::run(command, session).await,
+        Command::Subscription(command) => subscription::run(command, session).await,
         Command::Token(command) => token::run(command, session).await,
         Command::Config(command) => config::run(command, session),
         Command::Backup(backup) => backup::run(&backup, session),

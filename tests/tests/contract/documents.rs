@@ -88,7 +88,8 @@ async fn every_answer_is_as_the_openapi_document_says() {
     api.admin.get(&format!("/v1/clients?min_position={place}")).await;
     let page = api.call("GET", "/v1/clients", "/v1/clients", none.clone()).await;
     let client = page["items"][0]["id"].as_str().unwrap().to_owned();
-    for path in ["/v1/clients", "/v1/integrations", "/v1/tokens", "/v1/quarantine", "/v1/changes"] {
+    for path in ["/v1/clients", "/v1/integrations", "/v1/subscriptions", "/v1/tokens", "/v1/quarantine", "/v1/changes"]
+    {
         for query in ["", "?limit=1", "?limit=0", "?after=x"] {
             api.call("GET", path, &format!("{path}{query}"), none.clone()).await;
         }
@@ -115,6 +116,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
     let token = format!("/v1/tokens/{}", token["id"].as_str().unwrap());
     api.call("GET", "/v1/tokens/{id}", &token, none.clone()).await;
     api.call("DELETE", "/v1/tokens/{id}", &token, none.clone()).await;
+    subscribed(&mut api).await;
     let acme = "/v1/integrations/acme-lab";
     api.call("GET", "/v1/integrations/{name}", acme, none.clone()).await;
     api.call("PATCH", "/v1/integrations/{name}", acme, json!({"owner": "Ann"})).await;
@@ -167,6 +169,22 @@ async fn quarantined(api: &mut Documented, id: &str, verb: &str) {
     let reason = json!({"reason": "a test"});
     api.call("POST", "/v1/quarantine/{id}/reveal", &format!("{path}/reveal"), reason).await;
     api.call("POST", &format!("/v1/quarantine/{{id}}/{verb}"), &format!("{path}/{verb}"), Value::Null).await;
+}
+
+async fn subscribed(api: &mut Documented) {
+    let (template, path) = ("/v1/subscriptions/{id}", "/v1/subscriptions/acme");
+    let asked = json!({"name": "acme", "url": "https://hooks.example.com/x", "signature": "both"});
+    api.call("POST", "/v1/subscriptions", "/v1/subscriptions", asked).await;
+    let mails = json!({"name": "office", "address": "office@example.com"});
+    api.call("POST", "/v1/subscriptions", "/v1/subscriptions", mails).await;
+    api.call("POST", "/v1/subscriptions", "/v1/subscriptions", json!({"name": "acme"})).await;
+    api.call("GET", "/v1/subscriptions", "/v1/subscriptions", Value::Null).await;
+    api.call("GET", template, path, Value::Null).await;
+    api.call("PATCH", template, path, json!({"types": ["client.*"]})).await;
+    for verb in ["pause", "resume", "rotate-secret"] {
+        api.call("POST", &format!("{template}/{verb}"), &format!("{path}/{verb}"), json!({})).await;
+    }
+    api.call("DELETE", template, path, Value::Null).await;
 }
 
 async fn released(api: &mut Documented, hookup: &str) {

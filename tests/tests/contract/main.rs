@@ -23,4 +23,5 @@ mod story;
 mod stream;
 mod strict;
 mod structure;
+mod subscriptions;
 mod tokens;

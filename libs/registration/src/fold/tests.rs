@@ -8,6 +8,7 @@ mod messages;
 mod properties;
 mod registrations;
 mod repetitions;
+mod subscriptions;
 
 #[test]
 fn ledger_time_never_goes_back() {

@@ -2,6 +2,7 @@
 
 use api::{Access, Problem};
 use projection::StoredChange;
+use registration::change::matches_type;
 use registration::directory::{Directory, Token};
 
 /// Which changes pass.
@@ -62,31 +63,5 @@ impl Filter {
                 .limited
                 .as_ref()
                 .is_none_or(|token| integration.is_some_and(|name| directory.sees(token, name) == Some(true)))
-    }
-}
-
-fn matches_type(asked: &str, kind: &str) -> bool {
-    match asked.strip_suffix(".*") {
-        Some(family) => kind.split_once('.').is_some_and(|(first, _)| first == family),
-        None => asked == kind,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_family_matches_its_types_only() {
-        let cases = [
-            ("client.*", "client.registered", true),
-            ("client.*", "clients.registered", false),
-            ("client.registered", "client.registered", true),
-            ("client.registered", "client.retired", false),
-            ("*", "client.registered", false),
-        ];
-        for (asked, kind, expected) in cases {
-            assert_eq!(matches_type(asked, kind), expected, "{asked} {kind}");
-        }
     }
 }

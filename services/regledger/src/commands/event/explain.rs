@@ -62,6 +62,13 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         }
         Body::IslEvent(_) | Body::IslToken(_) => directory(json!({"tenant": attributes.subject})),
         Body::LedgerCreate(_) => directory(json!({"type": "domain.*"})),
+        Body::SubscriptionCreate(_)
+        | Body::SubscriptionUpdate(_)
+        | Body::SubscriptionDelete
+        | Body::SubscriptionPause
+        | Body::SubscriptionResume(_)
+        | Body::SubscriptionRotateSecret(_)
+        | Body::SubscriptionSuspend(_) => directory(json!({"type": "subscription.*"})),
         Body::LedgerRestore(_)
         | Body::TokenCreate(_)
         | Body::TokenRevoke

@@ -174,7 +174,14 @@ impl Spread {
             | Body::IntegrationRotateHookup(_)
             | Body::IntegrationDelete
             | Body::TokenCreate(_)
-            | Body::TokenRevoke => None,
+            | Body::TokenRevoke
+            | Body::SubscriptionCreate(_)
+            | Body::SubscriptionUpdate(_)
+            | Body::SubscriptionDelete
+            | Body::SubscriptionPause
+            | Body::SubscriptionResume(_)
+            | Body::SubscriptionRotateSecret(_)
+            | Body::SubscriptionSuspend(_) => None,
             Body::ProvetRegistration(notice) => {
                 let integration = attributes.integration_id.unwrap_or_default();
                 let partition = partition_of_tenant(partitions, integration, &attributes.subject);

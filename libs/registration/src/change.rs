@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::directory::{Domain, Integration, Subscription};
+use crate::directory::{Domain, Integration, SettingChange, Subscription};
 use crate::fold::Placed;
 use crate::isl::{SourceDomain, SourceUser, SourceUserRow};
 use crate::row::{Kind, RowKey};
@@ -31,6 +31,7 @@ pub enum ChangeType {
     UserCreated,
     UserDeleted,
     UserUndeleted,
+    SettingChanged,
     SubscriptionCreated,
     SubscriptionUpdated,
     SubscriptionDeleted,
@@ -40,7 +41,7 @@ pub enum ChangeType {
 
 impl ChangeType {
     /// Every type.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ClientRegistered,
         Self::ClientUpdated,
         Self::ClientDepartmentsAdded,
@@ -57,6 +58,7 @@ impl ChangeType {
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserUndeleted,
+        Self::SettingChanged,
         Self::SubscriptionCreated,
         Self::SubscriptionUpdated,
         Self::SubscriptionDeleted,
@@ -83,6 +85,7 @@ impl ChangeType {
             Self::UserCreated => "regledger.user.created.v1",
             Self::UserDeleted => "regledger.user.deleted.v1",
             Self::UserUndeleted => "regledger.user.undeleted.v1",
+            Self::SettingChanged => "regledger.setting.changed.v1",
             Self::SubscriptionCreated => "regledger.subscription.created.v1",
             Self::SubscriptionUpdated => "regledger.subscription.updated.v1",
             Self::SubscriptionDeleted => "regledger.subscription.deleted.v1",
@@ -108,6 +111,7 @@ pub enum Data {
     Integration { integration: Box<Integration> },
     SourceDomain(Box<SourceDomainData>),
     SourceUser(Box<SourceUserData>),
+    Setting { setting: Box<SettingChange> },
     Subscription { subscription: Box<Subscription> },
 }
 
@@ -191,7 +195,7 @@ impl Change {
     pub fn integration(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.integration),
-            Data::Domain { .. } | Data::Subscription { .. } => None,
+            Data::Domain { .. } | Data::Subscription { .. } | Data::Setting { .. } => None,
             Data::Integration { integration } => Some(&integration.name),
             Data::SourceDomain(data) => Some(&data.domain.integration),
             Data::SourceUser(data) => Some(&data.user.integration),
@@ -204,7 +208,7 @@ impl Change {
             Data::Client(data) => Some(&data.client.tenant),
             Data::SourceDomain(data) => Some(&data.tenant),
             Data::SourceUser(data) => Some(&data.tenant),
-            Data::Domain { .. } | Data::Integration { .. } | Data::Subscription { .. } => None,
+            Data::Domain { .. } | Data::Integration { .. } | Data::Subscription { .. } | Data::Setting { .. } => None,
         }
     }
 
@@ -233,6 +237,7 @@ impl Change {
             Data::Domain { .. } => format!("/domains/{}", self.row.id),
             Data::Subscription { .. } => format!("/subscriptions/{}", self.row.id),
             Data::SourceDomain(data) => format!("/integrations/{}", data.domain.integration),
+            Data::Setting { .. } => format!("/settings/{}", self.row.id),
             Data::SourceUser(data) => format!("/integrations/{}", data.user.integration),
         }
     }

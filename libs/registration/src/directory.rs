@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::fold::{Placed, fold};
@@ -14,12 +15,17 @@ use crate::row::{Columns, Kind, Row, RowKey, Rows};
 
 mod check;
 mod integration;
+mod setting;
 mod subscription;
 mod token;
 
 pub use self::integration::{
     Allow, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec, IntegrationUpdate,
     Notify, PreviousKey, Source,
+};
+pub use self::setting::{
+    Definition, JWT_URL, PLACEHOLDERS, PRIVATE_KEY, PreviousPublicKey, SAVE_INTO_SESSIONS, SETTINGS, SetValue,
+    SettingChange, SettingRow, SettingSet, SettingType, SettingValue, definition, setting_key, settings_tenant,
 };
 pub(crate) use self::subscription::keys_of;
 pub use self::subscription::{
@@ -208,8 +214,53 @@ impl Directory {
     }
 
     /// Whether the HTTP events that come in are kept with their sessions, as the settings of a domain say.
-    pub fn saves_into_sessions(&self, _domain: &str) -> bool {
-        false
+    pub fn saves_into_sessions(&self, domain: &str) -> bool {
+        self.is_on(SAVE_INTO_SESSIONS, Some(domain))
+    }
+
+    /// Whether a switch is on for a domain, or for the hub.
+    pub fn is_on(&self, key: &str, domain: Option<&str>) -> bool {
+        self.setting(key, domain).is_some_and(|row| row.value == Some(SetValue::Plain("yes".to_owned())))
+    }
+
+    /// What is set for a domain, else for the hub; none where neither is.
+    pub fn setting(&self, key: &str, domain: Option<&str>) -> Option<&SettingRow> {
+        let is_set = |row: &&SettingRow| row.value.is_some();
+        let own = domain.and_then(|domain| self.own_setting(key, Some(domain))).filter(is_set);
+        own.or_else(|| self.own_setting(key, None).filter(is_set))
+    }
+
+    /// What was set for just this domain, or just the hub, or taken back there.
+    pub fn own_setting(&self, key: &str, domain: Option<&str>) -> Option<&SettingRow> {
+        let Some(Row::Setting(row)) = self.rows.get(&setting_key(key, domain)) else {
+            return None;
+        };
+        Some(&**row).filter(|row| self.outlives(row))
+    }
+
+    /// Whether the domain of a setting is still the one that it was set for.
+    fn outlives(&self, row: &SettingRow) -> bool {
+        row.change.domain.as_ref().is_none_or(|domain| match self.rows.get(&RowKey::new(Kind::Domain, domain)) {
+            Some(Row::Domain(domain)) => domain.position <= row.changed_position,
+            _ => false,
+        })
+    }
+
+    /// The public keys (JWKs) that verify what is signed here, and what was signed a while ago.
+    pub fn public_keys(&self, now: Timestamp) -> Vec<&Value> {
+        let rows = self.rows.of(Kind::Setting).filter_map(|row| match row {
+            Row::Setting(row) if self.outlives(row) => Some(row),
+            _ => None,
+        });
+        let mut found: Vec<_> = rows
+            .flat_map(|row| {
+                let previous = row.previous.iter().filter(|previous| now < previous.until);
+                row.public_key().into_iter().chain(previous.map(|previous| &previous.key))
+            })
+            .collect();
+        found.sort_by_key(|key| key["kid"].as_str());
+        found.dedup();
+        found
     }
 
     /// A subscription that is not deleted, by its name or its id.

@@ -14,8 +14,9 @@ use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
 use crate::directory::{
-    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, SubscriptionCreate,
-    SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, TokenCreate,
+    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, SettingSet,
+    SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate,
+    TokenCreate,
 };
 use crate::isl::{IslEvent, IslToken};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
@@ -130,6 +131,8 @@ pub enum EventType {
     QuarantineDismiss,
     /// Somebody is about to be shown the body of a quarantined notification.
     QuarantineReveal,
+    /// A setting is to be set, or taken back.
+    SettingSet,
     /// An HTTP event of an ISL system.
     IslEvent,
     /// A token of an ISL system's JWT webhook.
@@ -152,7 +155,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::LedgerCreate,
         Self::LedgerRestore,
         Self::IntegrationCreate,
@@ -168,6 +171,7 @@ impl EventType {
         Self::QuarantineRelease,
         Self::QuarantineDismiss,
         Self::QuarantineReveal,
+        Self::SettingSet,
         Self::IslEvent,
         Self::IslToken,
         Self::SubscriptionCreate,
@@ -197,6 +201,7 @@ impl EventType {
             Self::QuarantineRelease => "regledger.quarantine.release.v1",
             Self::QuarantineDismiss => "regledger.quarantine.dismiss.v1",
             Self::QuarantineReveal => "regledger.quarantine.reveal.v1",
+            Self::SettingSet => "regledger.setting.set.v1",
             Self::IslEvent => "regledger.isl.event.v1",
             Self::IslToken => "regledger.isl.token.v1",
             Self::SubscriptionCreate => "regledger.subscription.create.v1",
@@ -221,6 +226,7 @@ impl EventType {
                 | Self::IntegrationDelete
                 | Self::TokenCreate
                 | Self::TokenRevoke
+                | Self::SettingSet
                 | Self::SubscriptionCreate
                 | Self::SubscriptionUpdate
                 | Self::SubscriptionDelete
@@ -255,6 +261,7 @@ pub enum Body {
     QuarantineRelease(QuarantineRelease),
     QuarantineDismiss,
     QuarantineReveal(Reveal),
+    SettingSet(Box<SettingSet>),
     IslEvent(Box<IslEvent>),
     IslToken(Box<IslToken>),
     SubscriptionCreate(Box<SubscriptionCreate>),
@@ -326,6 +333,7 @@ impl Body {
             EventType::QuarantineRelease => Self::QuarantineRelease(serde_json::from_str(data)?),
             EventType::QuarantineDismiss => Self::QuarantineDismiss,
             EventType::QuarantineReveal => Self::QuarantineReveal(serde_json::from_str(data)?),
+            EventType::SettingSet => Self::SettingSet(serde_json::from_str(data)?),
             EventType::IslEvent => Self::IslEvent(serde_json::from_str(data)?),
             EventType::IslToken => Self::IslToken(serde_json::from_str(data)?),
             EventType::SubscriptionCreate => Self::SubscriptionCreate(serde_json::from_str(data)?),

@@ -4,6 +4,7 @@ mod clients;
 mod commands;
 mod isl;
 mod messages;
+mod settings;
 mod subscriptions;
 
 use jiff::Timestamp;
@@ -81,6 +82,7 @@ impl Placed {
             Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
                 self.is_repeatable().then(command).into_iter().collect()
             }
+            Body::SettingSet(set) => [command()].into_iter().chain(settings::rows_of(set)).collect(),
             Body::IslEvent(event) => isl::rows_of_event(self, event),
             Body::IslToken(token) => isl::rows_of_token(self, token),
             Body::QuarantineReceive(message) => vec![RowKey::new(Kind::Quarantined, &message.id)],

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientRow;
 use crate::command::Command;
-use crate::directory::{Domain, IntegrationRow, LedgerRow, SubscriptionRow, TokenRow};
+use crate::directory::{Domain, IntegrationRow, LedgerRow, SettingRow, SubscriptionRow, TokenRow};
 use crate::isl::{SessionRow, SourceDomainRow, SourceUserRow};
 use crate::quarantine::Quarantined;
 
@@ -25,6 +25,7 @@ pub enum Kind {
     Ledger,
     Quarantined,
     Session,
+    Setting,
     SourceDomain,
     SourceUser,
     Subscription,
@@ -42,6 +43,7 @@ impl Kind {
             Self::Ledger => "ledger",
             Self::Quarantined => "quarantined",
             Self::Session => "session",
+            Self::Setting => "setting",
             Self::SourceDomain => "source_domain",
             Self::SourceUser => "source_user",
             Self::Subscription => "subscription",
@@ -77,6 +79,7 @@ pub enum Row {
     Ledger(LedgerRow),
     Quarantined(Box<Quarantined>),
     Session(Box<SessionRow>),
+    Setting(Box<SettingRow>),
     SourceDomain(Box<SourceDomainRow>),
     SourceUser(Box<SourceUserRow>),
     Subscription(Box<SubscriptionRow>),
@@ -124,6 +127,7 @@ impl Row {
             Self::Ledger(_) => Columns::default(),
             Self::Quarantined(row) => row.columns(),
             Self::Session(row) => row.columns(),
+            Self::Setting(row) => row.columns(),
             Self::SourceDomain(row) => row.columns(),
             Self::SourceUser(row) => row.columns(),
             Self::Subscription(row) => row.columns(),
@@ -144,6 +148,7 @@ impl Row {
             Self::Integration(row) => serde_json::to_writer(&mut json, &**row),
             Self::Ledger(row) => serde_json::to_writer(&mut json, row),
             Self::Quarantined(row) => serde_json::to_writer(&mut json, row),
+            Self::Setting(row) => serde_json::to_writer(&mut json, row),
             Self::Session(row) => serde_json::to_writer(&mut json, row),
             Self::SourceDomain(row) => serde_json::to_writer(&mut json, row),
             Self::SourceUser(row) => serde_json::to_writer(&mut json, row),
@@ -165,6 +170,7 @@ impl Row {
             Kind::Integration => Self::Integration(Arc::new(serde_json::from_slice(json)?)),
             Kind::Ledger => Self::Ledger(serde_json::from_slice(json)?),
             Kind::Quarantined => Self::Quarantined(serde_json::from_slice(json)?),
+            Kind::Setting => Self::Setting(serde_json::from_slice(json)?),
             Kind::Session => Self::Session(serde_json::from_slice(json)?),
             Kind::SourceDomain => Self::SourceDomain(serde_json::from_slice(json)?),
             Kind::SourceUser => Self::SourceUser(serde_json::from_slice(json)?),

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::change::{Change, Data};
 use crate::client::{Client, ClientRow, client_id};
 use crate::command::{Outcome, row_key};
+use crate::directory::{PRIVATE_KEY, definition};
 use crate::event::{Attributes, Event, EventType, encode, encode_data};
 use crate::isl;
 use crate::{Envelope, Kind, Placed, Row, RowKey, Rows, Sealed, fold, notice};
@@ -280,6 +281,7 @@ impl<'a> Words<'a> {
             "supersede" => (EventType::QuarantineRelease, released(true)),
             "dismiss" => (EventType::QuarantineDismiss, json!({})),
             "look" => (EventType::QuarantineReveal, reason),
+            "set" | "unset" => (EventType::SettingSet, self.setting()),
             "isl" => (EventType::IslEvent, self.isl_event()),
             "jwt" => {
                 let until = self.second("until");
@@ -289,6 +291,17 @@ impl<'a> Words<'a> {
             }
             other => panic!("{other} is no verb of a story"),
         }
+    }
+
+    /// `set KEY VALUE`; what is secret is sealed, and a private key has a public half of its name.
+    fn setting(&self) -> Value {
+        let (key, value) = (self.name(), self.0.get(2).copied().unwrap_or_default());
+        let public_key = (key == PRIVATE_KEY).then(|| json!({"kid": value}));
+        let secret = json!({"secret": {"value": sealed(value), "summary": null, "public_key": public_key}});
+        let is_sealed = definition(key).is_some_and(|definition| definition.kind.is_sealed());
+        let value = if is_sealed { secret } else { json!({"plain": value}) };
+        let value = (self.verb() == "set").then_some(value);
+        json!({"key": key, "domain": self.value("domain"), "value": value, "overlap_until": self.second("until")})
     }
 
     fn isl_domain(&self) -> &'a str {

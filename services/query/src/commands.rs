@@ -216,6 +216,10 @@ pub(crate) fn done(command: &Command, is_repeated: bool) -> Result<Done, Problem
                 ProblemType::Conflict,
                 "It is not known how far the subscription was delivered; say `from`: now, or beginning.",
             ),
+            Refusal::KeyMissing => Problem::new(
+                ProblemType::Conflict,
+                "Nothing is sent unsigned: jwt_webhook.url needs jwt_webhook.private_key; set the key first, and take it back last.",
+            ),
             Refusal::Superseded => Problem::new(ProblemType::Conflict, "Newer notices of its client have come."),
             Refusal::NotFound => Problem::not_found(),
         }),

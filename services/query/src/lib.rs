@@ -14,6 +14,7 @@ pub mod quarantine;
 pub mod release;
 pub mod reveal;
 pub mod sessions;
+pub mod settings;
 pub mod stream;
 pub mod subscriptions;
 pub mod tokens;
@@ -56,6 +57,7 @@ pub struct Query {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
@@ -82,6 +84,11 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/quarantine/{id}/reveal", [(POST, to(reveal::quarantined))]))
             .service(resource("/v1/quarantine/{id}/release", [(POST, to(release::release))]))
             .service(resource("/v1/quarantine/{id}/dismiss", [(POST, to(quarantine::dismiss))]))
+            .service(resource("/v1/settings", [(GET, to(settings::list))]))
+            .service(resource(
+                "/v1/settings/{key}",
+                [(GET, to(settings::show)), (PUT, to(settings::set)), (DELETE, to(settings::reset))],
+            ))
             .service(resource("/v1/sessions/{id}", [(GET, to(sessions::show))]))
             .service(resource("/v1/subscriptions", [(GET, to(subscriptions::list)), (POST, to(subscriptions::create))]))
             .service(resource(

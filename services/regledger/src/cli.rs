@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, client, config, event, integration, quarantine, restore, session, shell, subscription, tail, token,
+    backup, client, config, event, integration, quarantine, restore, session, setting, shell, subscription, tail, token,
 };
 use crate::config::SettingFlags;
 use crate::demo::Demo;
@@ -89,6 +89,9 @@ pub enum Command {
     /// Notifications that could not be accepted
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Settings of the hub and its domains, as on ISL's Integration page
+    #[command(subcommand)]
+    Setting(setting::Setting),
     /// Sessions of ISL systems
     #[command(subcommand)]
     Session(session::Session),
@@ -172,6 +175,10 @@ mod tests {
     #[case("regledger event explain 0:17")]
     #[case("regledger event replay events.ndjson --until 0:17 --check --output json")]
     #[case("regledger quarantine release q1")]
+    #[case("regledger setting set jwt_webhook.url https://x.example/ --domain d")]
+    #[case("regledger setting get jwt_webhook.url")]
+    #[case("regledger setting list --domain d")]
+    #[case("regledger setting reset jwt_webhook.url")]
     #[case("regledger session show s1 --integration acme-isl --domain-id 7 --module ISL_LIGHT")]
     #[case("regledger integration create acme-isl --source isl --jwks-url https://isl.example/jwks")]
     #[case("regledger token create --scope clients:read,changes:read --expires 720h")]

@@ -8,6 +8,7 @@ pub mod integration;
 pub mod quarantine;
 pub mod restore;
 pub mod session;
+pub mod setting;
 pub mod shell;
 pub mod subscription;
 pub mod tail;
@@ -41,6 +42,7 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Tail(tail) => tail::run(&tail, session).await,
         Command::Event(command) => event::run(command, session).await,
         Command::Quarantine(command) => quarantine::run(command, session).await,
+        Command::Setting(command) => setting::run(command, session).await,
         Command::Session(command) => session::run(command, session).await,
         Command::Subscription(command) => subscription::run(command, session).await,
         Command::Token(command) => token::run(command, session).await,

@@ -87,6 +87,7 @@ impl World {
             self.admin.integration(&format!("spare-{number}")).await;
             text = text.replace("{spare}", &format!("spare-{number}"));
         }
+        text = text.replace("{setting}", "webhook_events.user_create");
         text.replace("{integration}", "acme-lab")
     }
 }

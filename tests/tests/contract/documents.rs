@@ -95,6 +95,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
         }
     }
     of_isl(&mut api).await;
+    of_settings(&mut api).await;
     let reason = json!({"reason": "a test"});
     for (method, template, body) in [
         ("GET", "/v1/clients/{id}", &none),
@@ -133,6 +134,19 @@ async fn every_answer_is_as_the_openapi_document_says() {
         operations.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
     });
     assert_eq!(api.compared, all.collect(), "each operation was compared with a success");
+}
+
+async fn of_settings(api: &mut Documented) {
+    let (template, path) = ("/v1/settings/{key}", "/v1/settings/webhook_events.user_create");
+    api.call("GET", "/v1/settings", "/v1/settings?limit=2", Value::Null).await;
+    for value in [json!("yes"), json!("maybe"), json!(1)] {
+        api.call("PUT", template, path, json!({"value": value})).await;
+    }
+    api.call("PUT", template, "/v1/settings/jwt_webhook.url", json!({"value": "https://x.example/"})).await;
+    api.call("GET", template, path, Value::Null).await;
+    api.call("GET", template, "/v1/settings/unknown", Value::Null).await;
+    api.call("DELETE", template, path, Value::Null).await;
+    api.call("GET", "/.well-known/jwks.json", "/.well-known/jwks.json", Value::Null).await;
 }
 
 async fn of_isl(api: &mut Documented) {

@@ -19,6 +19,7 @@ mod reads;
 mod repetitions;
 mod replay;
 mod routes;
+mod settings;
 mod story;
 mod stream;
 mod strict;

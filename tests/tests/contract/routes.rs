@@ -46,6 +46,10 @@ pub const ROUTES: &[Route] = &[
     route(["POST", "/v1/quarantine/{message}/reveal"], "secrets:reveal", REASON, [200, 404, 200, 200]),
     route(["POST", "/v1/quarantine/{message}/release"], "admin", "", [422, 404, 422, 422]),
     route(["POST", "/v1/quarantine/{message}/dismiss"], "admin", "", [200, 404, 200, 200]),
+    route(["GET", "/v1/settings"], "admin", "", [200, 403, 403, 200]),
+    route(["GET", "/v1/settings/{setting}"], "admin", "", [200, 403, 403, 200]),
+    route(["PUT", "/v1/settings/{setting}"], "admin", r#"{"value":"no"}"#, [200, 403, 403, 200]),
+    route(["DELETE", "/v1/settings/{setting}"], "admin", "", [204, 403, 403, 204]),
     route(["GET", "/v1/sessions/{session}"], "admin", "", [200, 404, 200, 200]),
     route(["GET", "/v1/subscriptions"], "admin", "", [200, 200, 200, 200]),
     route(["POST", "/v1/subscriptions"], "admin", SUBSCRIPTION, [201, 403, 403, 201]),
@@ -74,4 +78,5 @@ pub const OPEN: &[(&str, &str)] = &[
     ("GET", "/openapi.json"),
     ("GET", "/asyncapi.json"),
     ("GET", "/schemas/{name}"),
+    ("GET", "/.well-known/jwks.json"),
 ];

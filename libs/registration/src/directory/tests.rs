@@ -239,3 +239,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_domain_has_its_own_setting_or_the_hubs() {
+    let key = "http_events.save_into_sessions";
+    for (lines, hub, default) in [
+        (&[][..], false, false),
+        (&["set http_events.save_into_sessions yes"], true, true),
+        (&["set http_events.save_into_sessions yes domain=default"], false, true),
+        (
+            &["set http_events.save_into_sessions yes", "set http_events.save_into_sessions no domain=default"],
+            true,
+            false,
+        ),
+        (
+            &[
+                "set http_events.save_into_sessions yes",
+                "set http_events.save_into_sessions no domain=default",
+                "unset http_events.save_into_sessions domain=default",
+            ],
+            true,
+            true,
+        ),
+    ] {
+        let directory = directory(lines);
+        assert_eq!((directory.is_on(key, None), directory.is_on(key, Some("default"))), (hub, default), "{lines:?}");
+        assert_eq!(directory.saves_into_sessions("default"), default, "{lines:?}");
+    }
+}
+
+#[test]
+fn the_public_keys_of_all_settings_are_known_each_once() {
+    let directory = directory(&[
+        "set jwt_webhook.private_key k1",
+        "set jwt_webhook.private_key k2 until=50 at=10",
+        "set jwt_webhook.private_key k3 domain=default",
+        "set jwt_webhook.private_key k3 domain=default until=50 at=20",
+    ]);
+    for (now, expected) in [(49, &["k1", "k2", "k3"][..]), (50, &["k2", "k3"])] {
+        let found: Vec<_> = directory.public_keys(second(now)).iter().map(|key| key["kid"].as_str().unwrap()).collect();
+        assert_eq!(found, expected, "at {now}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::change::CloudEvent;
 use crate::story::{Story, entry, second};
 
 /// A line for each type of event.
-const LINES: [(&str, EventType); 24] = [
+const LINES: [(&str, EventType); 25] = [
     ("genesis l1", EventType::LedgerCreate),
     ("restore e1 heads=[2]", EventType::LedgerRestore),
     ("create b", EventType::IntegrationCreate),
@@ -23,6 +23,7 @@ const LINES: [(&str, EventType); 24] = [
     ("release q1", EventType::QuarantineRelease),
     ("dismiss q1", EventType::QuarantineDismiss),
     ("look q1", EventType::QuarantineReveal),
+    ("set jwt_webhook.private_key k1 until=9", EventType::SettingSet),
     ("isl USER_CREATE user=ann session=s1 hash=h1 save", EventType::IslEvent),
     ("jwt user_delete user=ann jti=j1 until=5", EventType::IslToken),
     ("subscribe s", EventType::SubscriptionCreate),
@@ -105,7 +106,7 @@ fn every_type_is_written_and_read_as_itself() {
 fn only_what_belongs_to_partition_0_is_of_the_directory() {
     for kind in EventType::ALL {
         let noun = kind.as_str().split('.').nth(1);
-        let expected = matches!(noun, Some("ledger" | "integration" | "token" | "subscription"));
+        let expected = matches!(noun, Some("ledger" | "integration" | "token" | "subscription" | "setting"));
         assert_eq!(kind.is_directory(), expected, "{kind:?}");
     }
 }
@@ -203,6 +204,7 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::ProvetRegistration => schema_for!(Registration),
         EventType::ClientReveal | EventType::QuarantineReveal => schema_for!(Reveal),
         EventType::QuarantineReceive => schema_for!(QuarantineReceive),
+        EventType::SettingSet => schema_for!(SettingSet),
         EventType::IslEvent => schema_for!(IslEvent),
         EventType::IslToken => schema_for!(IslToken),
         EventType::QuarantineRelease => schema_for!(QuarantineRelease),
@@ -250,6 +252,8 @@ fn every_change_is_as_its_schema_says() {
         "isl USER_DELETE user=ann hash=2",
         "isl USER_UNDELETE user=ann hash=3",
         "isl DOMAIN_DELETE hash=4",
+        "set webhook_events.user_create yes",
+        "unset webhook_events.user_create",
         "subscribe s",
         "rekey s until=900 public=whpk_a",
         "pause s",
@@ -262,5 +266,5 @@ fn every_change_is_as_its_schema_says() {
             count += 1;
         }
     }
-    assert_eq!(count, 22);
+    assert_eq!(count, 24);
 }

@@ -10,7 +10,7 @@ use crate::directory::{
     LedgerCreate, LedgerRestore, LedgerRow, PreviousKey, Token, TokenCreate, TokenRow,
 };
 use crate::event::Body;
-use crate::fold::{Placed, clients, messages, subscriptions};
+use crate::fold::{Placed, clients, messages, settings, subscriptions};
 use crate::quarantine::QuarantineState;
 use crate::row::{Kind, Row, RowKey, Rows};
 
@@ -68,6 +68,7 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
             row.deleted = true;
         }),
         Body::TokenCreate(create) => create_token(rows, placed, create),
+        Body::SettingSet(set) => settings::set(rows, placed, set, changes),
         Body::TokenRevoke => revoke_token(rows, placed, &key(Kind::Token)),
         Body::ClientRetire => retire_client(rows, placed, &key(Kind::Client), changes),
         Body::QuarantineRelease(release) => {

@@ -8,6 +8,7 @@ mod messages;
 mod properties;
 mod registrations;
 mod repetitions;
+mod settings;
 mod subscriptions;
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::isl::{domain_key, session_key, user_key};
 use crate::story::{Story, named_id};
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Client,
     Kind::Command,
     Kind::Domain,
@@ -12,6 +12,7 @@ const KINDS: [Kind; 11] = [
     Kind::Ledger,
     Kind::Quarantined,
     Kind::Session,
+    Kind::Setting,
     Kind::SourceDomain,
     Kind::SourceUser,
     Kind::Subscription,
@@ -46,6 +47,11 @@ fn everything() -> Story {
         "isl USER_CREATE user=ann hash=2",
         "isl MESSAGE domain=8 hash=3",
         "jwt user_delete user=ann jti=j1 until=40",
+        "set webhook_events.user_create yes domain=default",
+        "set jwt_webhook.private_key k1",
+        "set jwt_webhook.private_key k2 until=90",
+        "set jwt_webhook.claims {}",
+        "unset jwt_webhook.claims",
     ] {
         story.tell(line);
     }
@@ -136,6 +142,12 @@ fn a_row_is_found_by_its_columns() {
             &session_key(acme, Some("7"), "ISL_LIGHT", "s1").id,
             Columns { integration: Some("acme-lab"), tenant: Some("s1"), state: Some("started"), ..place(22) },
         ),
+        (
+            Kind::Setting,
+            "webhook_events.user_create@default",
+            Columns { domain: Some("default"), state: Some("set"), ..place(26) },
+        ),
+        (Kind::Setting, "jwt_webhook.claims", Columns { state: Some("unset"), ..place(29) }),
         (Kind::SourceDomain, &domain_key(acme, Some("7")).id, of_source(Some("active"), 23)),
         (
             Kind::SourceDomain,

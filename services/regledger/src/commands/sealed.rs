@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use registration::directory::{SealedKey, SealedTarget, key_field};
+use registration::directory::{SettingSet, SettingValue, settings_tenant};
 use registration::event::Body;
 use registration::isl::Fact;
 use registration::{Envelope, Event, Sealed};
@@ -37,11 +38,22 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
             let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
             vec![Secret { event: id, field: "body", subject, envelope: &message.body.sealed }]
         }
+        Body::SettingSet(set) => of_setting(id, set),
         Body::IslEvent(heard) => of_isl(event, "body", &heard.body, &heard.facts),
         Body::IslToken(token) => of_isl(event, "jwt", &token.jwt, &token.facts),
         Body::SubscriptionCreate(create) => of_subscription(id, id, Some(&create.target), &create.keys),
         Body::SubscriptionUpdate(update) => of_subscription(id, update.id, update.target.as_ref(), &[]),
         Body::SubscriptionRotateSecret(rotate) => of_subscription(id, rotate.id, None, &rotate.keys),
+        _ => Vec::new(),
+    }
+}
+
+fn of_setting(event: Uuid, set: &SettingSet) -> Vec<Secret<'_>> {
+    match &set.value {
+        Some(SettingValue::Secret { value, .. }) => {
+            let subject = Subject::Tenant(settings_tenant(set.domain.as_deref()));
+            vec![Secret { event, field: "value", subject, envelope: &value.sealed }]
+        }
         _ => Vec::new(),
     }
 }

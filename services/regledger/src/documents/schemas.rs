@@ -10,6 +10,7 @@ use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
 use query::sessions::SessionShown;
+use query::settings::{SettingRequest, SettingShown};
 use query::subscriptions::{
     KeysRotated, SubscriptionChange, SubscriptionCreated, SubscriptionRequest, SubscriptionResumption,
     SubscriptionRotation, SubscriptionShown,
@@ -19,7 +20,7 @@ use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Registration, Reveal};
 use registration::directory::{
     Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationSpec, IntegrationUpdate, LedgerCreate,
-    LedgerRestore, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
+    LedgerRestore, SettingSet, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
     SubscriptionUpdate, Token, TokenCreate, TokenSpec,
 };
 use registration::event::{EventType, Nothing};
@@ -110,6 +111,7 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
         EventType::TokenCreate => root::<TokenCreate>,
         EventType::ProvetRegistration => root::<Registration>,
         EventType::ClientReveal | EventType::QuarantineReveal => root::<Reveal>,
+        EventType::SettingSet => root::<SettingSet>,
         EventType::IslEvent => root::<IslEvent>,
         EventType::IslToken => root::<IslToken>,
         EventType::QuarantineReceive => root::<QuarantineReceive>,
@@ -173,12 +175,12 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     let mut all = Components::new(notice);
     all.answer::<Readiness>().answer::<ProblemBody>().answer::<Receipt>().answer::<Credentials>();
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
-    all.answer::<SessionShown>();
+    all.answer::<SessionShown>().answer::<SettingShown>().page::<SettingShown>("SettingPage");
     all.answer::<TokenCreated>().answer::<ChangesPage>().answer::<SubscriptionCreated>().answer::<KeysRotated>();
     all.page::<Client>("ClientPage").page::<CloudEvent<'static>>("ChangePage").page::<Integration>("IntegrationPage");
     all.page::<Message>("MessagePage").page::<Token>("TokenPage").page::<SubscriptionShown>("SubscriptionPage");
     all.request::<IntegrationSpec>().request::<IntegrationUpdate>().request::<Rotate>();
-    all.request::<IslTokenPosted>();
+    all.request::<IslTokenPosted>().request::<SettingRequest>();
     all.request::<TokenSpec>().request::<Reveal>().request::<SubscriptionRequest>().request::<SubscriptionChange>();
     all.request::<SubscriptionRotation>().request::<SubscriptionResumption>();
     all.finish(refinements)

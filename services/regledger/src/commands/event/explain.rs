@@ -60,6 +60,7 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
             integration(attributes.source.rsplit('/').next().unwrap_or_default())
         }
+        Body::SettingSet(_) => directory(json!({"type": "setting.*"})),
         Body::IslEvent(_) | Body::IslToken(_) => directory(json!({"tenant": attributes.subject})),
         Body::LedgerCreate(_) => directory(json!({"type": "domain.*"})),
         Body::SubscriptionCreate(_)

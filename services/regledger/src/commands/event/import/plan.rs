@@ -174,6 +174,7 @@ impl Spread {
             | Body::IntegrationRotateHookup(_)
             | Body::IntegrationDelete
             | Body::TokenCreate(_)
+            | Body::SettingSet(_)
             | Body::TokenRevoke
             | Body::SubscriptionCreate(_)
             | Body::SubscriptionUpdate(_)

@@ -157,7 +157,7 @@ fn pattern(operation: &str, parameter: &str) -> Option<&'static str> {
         ("receiveNotice", "Idempotency-Key") => return None,
         (_, "Idempotency-Key") => patterns::KEY,
         (_, "min_position") | ("listClients" | "listQuarantine", "after") => patterns::PLACE,
-        ("listIntegrations" | "listTokens" | "listSubscriptions", "after") => patterns::POSITION,
+        ("listIntegrations" | "listTokens" | "listSubscriptions" | "listSettings", "after") => patterns::POSITION,
         ("getClientHistory", "after") => patterns::CHANGE,
         ("followChanges", "after") => patterns::CURSOR,
         _ => return None,

@@ -111,7 +111,8 @@ impl Runner {
     /// Takes up the keys whose time has come, tells how long the oldest has waited, and writes cursors that passed nothing.
     async fn take_up_due(&mut self, heads: &[u64]) -> Result<(), Obstacle> {
         let (outbox, now) = (self.office.parts.outbox.clone(), self.office.parts.clock.now());
-        if self.tracks.iter().any(|track| track.moved().is_some()) {
+        // What is not written yet would still be due.
+        if self.pending_since.is_some() || self.tracks.iter().any(|track| track.moved().is_some()) {
             self.settle().await?;
         }
         let due = outbox.due(self.route.id, now, self.lanes.len() + ATTEMPTS).await?;

@@ -75,9 +75,14 @@ pub(super) async fn open_state(settings: &Settings, ledger: &str, partitions: u3
 }
 
 pub(super) async fn open_outbox(settings: &Settings, born: Birth) -> anyhow::Result<Arc<dyn Outbox>> {
-    let options = sqlite::Options::default();
-    let store = SqliteOutbox::open(&settings.deliveries_file(), born, READERS, options);
-    Ok(Arc::new(store.context("cannot open the delivery store")?))
+    Ok(match &settings.state {
+        StateBackend::Sqlite => {
+            let options = sqlite::Options::default();
+            let store = SqliteOutbox::open(&settings.deliveries_file(), born, READERS, options);
+            Arc::new(store.context("cannot open the delivery store")?)
+        }
+        StateBackend::Postgres(url) => shared::open_outbox(url, born).await?,
+    })
 }
 
 /// Publishes the changes where the ledger is in Kafka; whether everything is published.

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
 use query::changes::ChangesPage;
+use query::deliveries::{AttemptShown, DeliveryShown, Replay, Replayed};
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
+use query::subscriptions::trial::TestDelivery;
 use query::subscriptions::{
     KeysRotated, SubscriptionChange, SubscriptionCreated, SubscriptionRequest, SubscriptionResumption,
     SubscriptionRotation, SubscriptionShown,
@@ -168,12 +170,18 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     let mut all = Components::new(notice);
     all.answer::<Readiness>().answer::<ProblemBody>().answer::<Receipt>().answer::<Credentials>();
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
-    all.answer::<TokenCreated>().answer::<ChangesPage>().answer::<SubscriptionCreated>().answer::<KeysRotated>();
+    all.answer::<TokenCreated>()
+        .answer::<ChangesPage>()
+        .answer::<SubscriptionCreated>()
+        .answer::<Replayed>()
+        .answer::<TestDelivery>()
+        .answer::<KeysRotated>();
     all.page::<Client>("ClientPage").page::<CloudEvent<'static>>("ChangePage").page::<Integration>("IntegrationPage");
     all.page::<Message>("MessagePage").page::<Token>("TokenPage").page::<SubscriptionShown>("SubscriptionPage");
+    all.page::<DeliveryShown>("DeliveryPage").page::<AttemptShown>("AttemptPage");
     all.request::<IntegrationSpec>().request::<IntegrationUpdate>().request::<Rotate>();
     all.request::<TokenSpec>().request::<Reveal>().request::<SubscriptionRequest>().request::<SubscriptionChange>();
-    all.request::<SubscriptionRotation>().request::<SubscriptionResumption>();
+    all.request::<SubscriptionRotation>().request::<SubscriptionResumption>().request::<Replay>();
     all.finish(refinements)
 }
 

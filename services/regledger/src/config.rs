@@ -48,6 +48,8 @@ pub struct Settings {
     pub http: Http,
     /// Outgoing calls.
     pub egress: EgressSettings,
+    /// How deliveries are bounded.
+    pub delivery: DeliverySettings,
     /// What is logged, and how.
     pub log: Log,
     /// Below this many free bytes in the data directory the process is unready.
@@ -80,6 +82,17 @@ pub struct EgressSettings {
     pub ca_file: Option<PathBuf>,
 }
 
+/// How deliveries are bounded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliverySettings {
+    /// How long one attempt may take.
+    pub attempt: Duration,
+    /// How long after its first failure a delivery is given up.
+    pub give_up: Duration,
+    /// How long nothing but failure is borne before a subscription is paused.
+    pub pause: Duration,
+}
+
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -108,6 +121,8 @@ pub enum Role {
     Projector,
     /// Client table, changes, events and administration out.
     Query,
+    /// Changes to subscriptions.
+    Dispatcher,
 }
 
 /// How log lines are written.
@@ -144,6 +159,11 @@ impl Settings {
                 wrong_keys_per_minute: values.get::<NonZeroU32>("http.wrong_keys_per_minute")?.get(),
             },
             egress: EgressSettings { allow: values.get("egress.allow")?, ca_file: values.maybe("egress.ca_file")? },
+            delivery: DeliverySettings {
+                attempt: values.seconds("delivery.attempt_seconds")?,
+                give_up: values.seconds("delivery.give_up_seconds")?,
+                pause: values.seconds("delivery.pause_seconds")?,
+            },
             log: Log { format: values.get("log.format")?, level: values.get("log.level")? },
             disk_min_free_bytes: values.get("disk.min_free_bytes")?,
             shutdown_drain: values.seconds("shutdown.drain_seconds")?,
@@ -160,6 +180,11 @@ impl Settings {
     /// Whether this process reads or writes the client table and the changes.
     pub fn needs_state(&self) -> bool {
         self.state == StateBackend::Sqlite || self.roles.iter().any(|role| *role != Role::Intake)
+    }
+
+    /// Whether this process reads or writes how far subscriptions are.
+    pub fn needs_deliveries(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::Query | Role::Dispatcher))
     }
 
     /// The ledger of the embedded deployment.
@@ -184,6 +209,11 @@ impl Settings {
     pub fn state_file(&self) -> PathBuf {
         self.data_dir.join(STATE_FILE)
     }
+
+    /// How far subscriptions are, in the embedded deployment: if it is missing, each is asked from where to go on.
+    pub fn deliveries_file(&self) -> PathBuf {
+        self.data_dir.join(DELIVERIES_FILE)
+    }
 }
 
 /// The most partitions of a ledger: each takes some connections of every process, and a state store has room for 512.
@@ -193,6 +223,8 @@ const MOST_PARTITIONS: u32 = 128;
 pub const LEDGER_FILE: &str = "ledger.db";
 /// Name of the key store's file in a data directory or a backup.
 pub const KEYS_FILE: &str = "keys.db";
+/// Name of the delivery store's file in a data directory.
+pub const DELIVERIES_FILE: &str = "deliveries.db";
 /// Name of the state store's file in a data directory.
 pub const STATE_FILE: &str = "state.db";
 

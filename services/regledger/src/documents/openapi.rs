@@ -44,6 +44,12 @@ use super::{patterns, refusals};
     query::subscriptions::pause,
     query::subscriptions::resume,
     query::subscriptions::rotate_secret,
+    query::subscriptions::trial::test,
+    query::deliveries::attempts,
+    query::deliveries::list,
+    query::deliveries::show,
+    query::deliveries::replay,
+    query::deliveries::replay_one,
     query::quarantine::list,
     query::quarantine::show,
     query::release::release,
@@ -138,6 +144,7 @@ fn special(operation: &str, parameter: &str) -> Option<Value> {
     Some(match (operation, parameter) {
         ("listClients", "state") => json!({ "$ref": "#/components/schemas/ClientState" }),
         ("listQuarantine", "state") => json!({ "$ref": "#/components/schemas/QuarantineState" }),
+        ("listDeliveries", "state") => json!({ "$ref": "#/components/schemas/DeliveryState" }),
         ("followChanges", "from") => {
             json!({ "type": "string", "enum": ["beginning", "now", "snapshot"], "default": "beginning" })
         }
@@ -157,7 +164,9 @@ fn pattern(operation: &str, parameter: &str) -> Option<&'static str> {
         ("receiveNotice", "Idempotency-Key") => return None,
         (_, "Idempotency-Key") => patterns::KEY,
         (_, "min_position") | ("listClients" | "listQuarantine", "after") => patterns::PLACE,
-        ("listIntegrations" | "listTokens" | "listSubscriptions" | "listSettings", "after") => patterns::POSITION,
+        ("listIntegrations" | "listTokens" | "listSubscriptions" | "listSettings" | "listDeliveries", "after") => {
+            patterns::POSITION
+        }
         ("getClientHistory", "after") => patterns::CHANGE,
         ("followChanges", "after") => patterns::CURSOR,
         _ => return None,

@@ -191,6 +191,7 @@ fn query(
         gate,
         admission: stores.admission.clone(),
         feed: Arc::new(feed),
+        outbox: stores.outbox()?.clone(),
         egress: stores.egress.clone(),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),
         in_progress: Mutex::new(HashSet::new()),

@@ -9,6 +9,7 @@ mod deployment;
 mod documents;
 mod endings;
 mod events;
+mod fixed;
 mod hookup;
 mod isl;
 mod linters;

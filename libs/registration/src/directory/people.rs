@@ -28,7 +28,7 @@ impl Directory {
     /// A user whose domain is there: also a deleted one, and what is left of a purged one.
     pub fn user(&self, id: &str) -> Option<&UserRow> {
         match self.rows.get(&RowKey::new(Kind::User, id)) {
-            Some(Row::User(row)) if self.is_there(&row.user.domain, row.domain_id) => Some(row),
+            Some(Row::User(row)) if self.is_there(&row.user.domain, row.user.domain_id) => Some(row),
             _ => None,
         }
     }
@@ -43,7 +43,7 @@ impl Directory {
 
     /// The users whose domains are there, in the order of their making.
     pub fn users(&self) -> Vec<&UserRow> {
-        let there = |row: &&UserRow| self.is_there(&row.user.domain, row.domain_id);
+        let there = |row: &&UserRow| self.is_there(&row.user.domain, row.user.domain_id);
         let mut found: Vec<_> = self.all_users().filter(there).collect();
         found.sort_by_key(|row| row.position);
         found
@@ -57,7 +57,7 @@ impl Directory {
             Some(Due::User { id, domain, name_index: row.name_index.clone()? })
         });
         let domains = self.domains().into_iter().filter(|domain| domain.is_due(now));
-        let empty = domains.filter(|domain| left().all(|row| row.domain_id != domain.id));
+        let empty = domains.filter(|domain| left().all(|row| row.user.domain_id != domain.id));
         users.chain(empty.map(|domain| Due::Domain { name: domain.name.clone() })).collect()
     }
 
@@ -77,6 +77,6 @@ impl Directory {
     /// Whether a user's domain is purged, or may be: another one of its name was made after that.
     fn is_domain_over(&self, row: &UserRow, now: Timestamp) -> bool {
         let last = self.last_domain(&row.user.domain);
-        last.is_some_and(|domain| domain.id != row.domain_id || domain.is_over(now))
+        last.is_some_and(|domain| domain.id != row.user.domain_id || domain.is_over(now))
     }
 }

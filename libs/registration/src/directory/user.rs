@@ -139,6 +139,8 @@ pub struct User {
     pub id: String,
     /// Name of the domain that it belongs to.
     pub domain: String,
+    /// Id of that domain: its name can be used again after a purge.
+    pub domain_id: Uuid,
     /// What it may do there.
     pub roles: Vec<Role>,
     /// What has become of it.
@@ -160,8 +162,6 @@ pub struct User {
 pub struct UserRow {
     /// What readers see.
     pub user: User,
-    /// Id of the domain that it belongs to.
-    pub domain_id: Uuid,
     /// Keyed hash of the domain's id and the normalised name.
     pub name_index: Option<String>,
     /// The name as it was written.

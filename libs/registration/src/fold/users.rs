@@ -34,6 +34,7 @@ pub(super) fn create(rows: &mut Rows, placed: &Placed, create: &UserCreate, chan
     let user = User {
         id: key.id.clone(),
         domain: domain.to_owned(),
+        domain_id: create.domain_id,
         roles: sorted(&create.roles),
         state: UserState::Active,
         has_password: create.password.is_some(),
@@ -44,7 +45,6 @@ pub(super) fn create(rows: &mut Rows, placed: &Placed, create: &UserCreate, chan
     };
     reserve(rows, &create.name_index, Some(user.id.clone()));
     let row = UserRow {
-        domain_id: create.domain_id,
         name_index: Some(create.name_index.clone()),
         name: Some(sealed(placed, &create.name)),
         email: create.email.as_ref().map(|email| sealed(placed, email)),
@@ -147,7 +147,7 @@ pub(super) fn undelete(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Chang
 /// Too early, or for the second time, it changes nothing. What was sealed is taken out of the row: its keys end now.
 pub(super) fn purge(rows: &mut Rows, placed: &Placed, purge: &UserPurge, changes: &mut Vec<Change>) -> Outcome {
     let Some(mut row) = of_event(rows, placed) else { return NOT_FOUND };
-    let is_due = row.is_due(placed.recorded_time) || is_domain_over(rows, placed, row.domain_id, placed.recorded_time);
+    let is_due = row.is_due(placed.recorded_time) || is_domain_over(rows, placed, row.user.domain_id, placed.recorded_time);
     // The event names the rows that it needs: one by an older name cannot free the newer one, and another follows.
     if !is_due || row.name_index.as_ref() != Some(&purge.name_index) {
         return NOT_FOUND;
@@ -175,7 +175,7 @@ fn is_domain_over(rows: &Rows, placed: &Placed, id: Uuid, now: Timestamp) -> boo
 fn present(rows: &Rows, placed: &Placed, state: UserState) -> Option<Box<UserRow>> {
     let row = of_event(rows, placed)?;
     let domain: Option<&Domain> = domains::active(rows, domains::name(&placed.event.attributes.source));
-    (row.user.state == state && domain.is_some_and(|domain| domain.id == row.domain_id)).then_some(row)
+    (row.user.state == state && domain.is_some_and(|domain| domain.id == row.user.domain_id)).then_some(row)
 }
 
 /// The user that an event is about, if it says its domain's name rightly.

@@ -173,7 +173,7 @@ proptest! {
                 }).unwrap();
                 let domain = story.rows.get(&RowKey::new(Kind::Domain, &was.user.domain));
                 let Some(Row::Domain(domain)) = domain else { panic!("{domain:?}") };
-                let is_over = domain.id != was.domain_id || domain.is_over(placed.recorded_time);
+                let is_over = domain.id != was.user.domain_id || domain.is_over(placed.recorded_time);
                 prop_assert!(was.is_due(placed.recorded_time) || is_over, "{}", line);
             }
         }

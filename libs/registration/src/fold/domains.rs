@@ -58,11 +58,12 @@ pub(super) fn delete(rows: &mut Rows, placed: &Placed, delete: &DomainDelete, ch
     Outcome::Applied { id: name.clone() }
 }
 
-/// Too early, or for the second time, it changes nothing. Nobody hears of it: for subscribers the domain was gone already.
+/// Too early, or for the second time, it changes nothing. By its own time: ledger time follows from events that not everybody
+/// who folds the directory reads. Nobody hears of it: for subscribers the domain was gone already.
 pub(super) fn purge(rows: &mut Rows, placed: &Placed) -> Outcome {
     let key = RowKey::new(Kind::Domain, &placed.event.attributes.subject);
     match rows.get(&key) {
-        Some(Row::Domain(domain)) if domain.is_due(placed.recorded_time) => {
+        Some(Row::Domain(domain)) if domain.is_due(placed.event.attributes.time) => {
             let domain = Domain { state: DomainState::Purged, ..domain.clone() };
             let id = domain.name.clone();
             rows.put(key, Row::Domain(domain));

@@ -147,7 +147,9 @@ pub(super) fn undelete(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Chang
 /// Too early, or for the second time, it changes nothing. What was sealed is taken out of the row: its keys end now.
 pub(super) fn purge(rows: &mut Rows, placed: &Placed, purge: &UserPurge, changes: &mut Vec<Change>) -> Outcome {
     let Some(mut row) = of_event(rows, placed) else { return NOT_FOUND };
-    let is_due = row.is_due(placed.recorded_time) || is_domain_over(rows, placed, row.user.domain_id, placed.recorded_time);
+    // Not ledger time, which follows from events that not everybody who folds the directory reads.
+    let now = placed.event.attributes.time;
+    let is_due = row.is_due(now) || is_domain_over(rows, placed, row.user.domain_id, now);
     // The event names the rows that it needs: one by an older name cannot free the newer one, and another follows.
     if !is_due || row.name_index.as_ref() != Some(&purge.name_index) {
         return NOT_FOUND;

@@ -173,9 +173,22 @@ proptest! {
                 }).unwrap();
                 let domain = story.rows.get(&RowKey::new(Kind::Domain, &was.user.domain));
                 let Some(Row::Domain(domain)) = domain else { panic!("{domain:?}") };
-                let is_over = domain.id != was.user.domain_id || domain.is_over(placed.recorded_time);
-                prop_assert!(was.is_due(placed.recorded_time) || is_over, "{}", line);
+                let now = placed.event.attributes.time;
+                let is_over = domain.id != was.user.domain_id || domain.is_over(now);
+                prop_assert!(was.is_due(now) || is_over, "{}", line);
             }
         }
     }
+}
+
+/// Intake folds the directory alone, a projector everything in the partition: both must decide alike, whatever the clock did.
+#[test]
+fn a_purge_is_decided_by_its_own_time_and_not_by_what_else_came_before() {
+    Story::of(&[
+        ("user u1", "user.created"),
+        ("unuser u1 due=1100", "user.deleted"),
+        ("notice at=5000", "registered"),
+        ("purge u1 at=1099", "refused: NotFound"),
+        ("purge u1 at=1100", "user.purged"),
+    ]);
 }

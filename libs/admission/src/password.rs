@@ -24,8 +24,7 @@ const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The hash of a password that nobody has: comparing with it takes as long as with any other.
-const NOBODYS: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5cyBzYWx0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5cyBzYWx0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Why a password was neither hashed nor compared.
 #[derive(Debug, thiserror::Error)]

@@ -26,7 +26,6 @@ use crate::integrations::may_use_domain;
 use crate::once::refuse;
 use crate::reveal::{shown, unopened};
 
-
 /// A user, with what is personal about it.
 #[derive(Serialize, JsonSchema)]
 pub struct NamedUser {

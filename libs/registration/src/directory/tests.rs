@@ -93,14 +93,8 @@ fn what_a_deleted_domain_owns_is_hidden_and_another_of_its_name_owns_nothing_of_
 
 #[test]
 fn what_is_due_is_told_users_first_and_what_is_gone_is_forgotten_once() {
-    let lines = [
-        "domain b",
-        "user u1",
-        "user u2 of=b made=2 name=bob",
-        "user u3",
-        "unuser u1 due=50",
-        "undomain b due=60",
-    ];
+    let lines =
+        ["domain b", "user u1", "user u2 of=b made=2 name=bob", "user u3", "unuser u1 due=50", "undomain b due=60"];
     let user = |id: &str, domain: &str, name_index: String| Due::User {
         id: id.to_owned(),
         domain: domain.to_owned(),
@@ -110,7 +104,7 @@ fn what_is_due_is_told_users_first_and_what_is_gone_is_forgotten_once() {
     let bob = user("u2", "b", format!("bob of {}", Uuid::from_u64_pair(1, 2)));
     let due = |lines: &[&str], at| directory(lines).due(second(at));
     assert_eq!(due(&lines, 49), []);
-    assert_eq!(due(&lines, 50), [ann.clone()]);
+    assert_eq!(due(&lines, 50), std::slice::from_ref(&ann));
     let mut both = due(&lines, 60);
     both.sort_by_key(|due| format!("{due:?}"));
     assert_eq!(both, [ann, bob]);

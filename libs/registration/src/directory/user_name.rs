@@ -86,9 +86,31 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_or_separates_is_in_no_name() {
         for name in [
-            "", " ", "a b", " a", "a\u{a0}b", "a\u{3000}b", "a\0b", "a\nb", "\u{7f}", "a\u{85}", "a\u{200b}b", "a\u{200d}b",
-            "a\u{ad}b", "\u{202e}nna", "a\u{2028}b", "\u{feff}a", "a\u{e000}", "a\u{fdd0}", "a\u{e0061}", "a\\b", "a/b", "℀",
-            "a\u{ff3c}b", "a\u{ff0f}b", "\u{fdfa}",
+            "",
+            " ",
+            "a b",
+            " a",
+            "a\u{a0}b",
+            "a\u{3000}b",
+            "a\0b",
+            "a\nb",
+            "\u{7f}",
+            "a\u{85}",
+            "a\u{200b}b",
+            "a\u{200d}b",
+            "a\u{ad}b",
+            "\u{202e}nna",
+            "a\u{2028}b",
+            "\u{feff}a",
+            "a\u{e000}",
+            "a\u{fdd0}",
+            "a\u{e0061}",
+            "a\\b",
+            "a/b",
+            "℀",
+            "a\u{ff3c}b",
+            "a\u{ff0f}b",
+            "\u{fdfa}",
         ] {
             assert_eq!(normalise(name), None, "{name:?}");
         }

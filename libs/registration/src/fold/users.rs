@@ -7,7 +7,8 @@ use crate::change::{Change, ChangeType};
 use crate::client::SealedSecret;
 use crate::command::{Outcome, Refusal};
 use crate::directory::{
-    Domain, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword, UserState, UserUpdate,
+    Domain, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword, UserState,
+    UserUpdate,
 };
 use crate::envelope::Sealed;
 use crate::fold::{Placed, domains};

@@ -36,7 +36,11 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
             vec![Secret { event: id, field: "body", subject, envelope: &message.body.sealed }]
         }
         Body::UserCreate(create) => {
-            let fields = [("name", Some(&create.name)), ("email", create.email.as_ref()), ("password", create.password.as_ref())];
+            let fields = [
+                ("name", Some(&create.name)),
+                ("email", create.email.as_ref()),
+                ("password", create.password.as_ref()),
+            ];
             of_user(event, fields)
         }
         Body::UserUpdate(update) => {

@@ -226,7 +226,7 @@ impl Which {
         }
         let form = normalise(name).ok_or_else(|| Usage::error("--name is no name of a user"))?;
         let domain = self.domain.as_deref().unwrap_or(DEFAULT_DOMAIN);
-        for item in api.list("/v1/users", &json!({"domain": domain, "limit": 1000}), None).await? {
+        for item in api.list("/v1/users", &json!({"domain": domain}), None).await? {
             let listed: Listed = read(&item)?;
             if listed.name.as_deref().and_then(normalise).as_ref() == Some(&form) {
                 return Ok(listed.id);

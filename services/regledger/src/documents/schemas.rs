@@ -14,8 +14,8 @@ use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Registration, Reveal};
 use registration::directory::{
     Domain, DomainCreate, DomainDelete, DomainSpec, Integration, IntegrationCreate, IntegrationRotateHookup,
-    IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, Token, TokenCreate, TokenSpec, UserCreate, UserDelete,
-    UserPurge, UserSetPassword, UserUpdate,
+    IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, Token, TokenCreate, TokenSpec, UserCreate,
+    UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
 use registration::event::{EventType, Nothing};
 use registration::quarantine::{Message, QuarantineReceive, QuarantineRelease};

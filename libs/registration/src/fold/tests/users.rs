@@ -122,7 +122,8 @@ fn what_changes_say_of_a_user_is_nothing_personal() {
 
 /// Lines about a few users with few names, in two domains that come and go.
 fn lines() -> impl Strategy<Value = Vec<String>> {
-    let user = "(user|unuser|reuser|purge|password) u[1-4] name=(ann|bob)( of=b made=[2-9])?( due=[1-9]0)?( at=[1-9]5)?";
+    let user =
+        "(user|unuser|reuser|purge|password) u[1-4] name=(ann|bob)( of=b made=[2-9])?( due=[1-9]0)?( at=[1-9]5)?";
     let rename = "rename u[1-4] from=(ann|bob) name=(ann|bob)( of=b made=[2-9])?";
     let domain = "(domain|undomain|purge-domain) b( due=[1-9]0)?( at=[1-9]5)?";
     prop::collection::vec(prop_oneof![4 => user, 1 => rename, 2 => domain], 0..60)

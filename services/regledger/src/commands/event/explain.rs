@@ -60,9 +60,7 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
             integration(attributes.source.rsplit('/').next().unwrap_or_default())
         }
-        Body::LedgerCreate(_) | Body::DomainCreate(_) | Body::DomainDelete(_) => {
-            directory(json!({"type": "domain.*"}))
-        }
+        Body::LedgerCreate(_) | Body::DomainCreate(_) | Body::DomainDelete(_) => directory(json!({"type": "domain.*"})),
         Body::UserCreate(_)
         | Body::UserUpdate(_)
         | Body::UserDelete(_)

@@ -27,8 +27,10 @@ pub struct Intent {
     pub integration_id: Option<Uuid>,
     /// Where the row lives.
     pub partition: u32,
-    /// Id of the access token of the one who asks.
-    pub actor: String,
+    /// Id of the access token of the one who asks; none if the hub does it by itself.
+    pub actor: Option<String>,
+    /// Id of the event, where something was sealed for it before.
+    pub id: Option<Uuid>,
     /// How a repetition of the request is known.
     pub repetition: Option<Repetition>,
 }
@@ -36,9 +38,20 @@ pub struct Intent {
 impl Intent {
     /// What the holder of a token asks for, about what is at `source`; in partition 0.
     pub fn new(kind: EventType, source: String, actor: &Token) -> Self {
-        let actor = actor.id.clone();
+        Self { actor: Some(actor.id.clone()), ..Self::of_the_hub(kind, source) }
+    }
+
+    /// What the hub does by itself, about what is at `source`; in partition 0.
+    pub fn of_the_hub(kind: EventType, source: String) -> Self {
         let (subject, integration_id, repetition) = (None, None, None);
-        Self { kind, source, subject, integration_id, partition: 0, actor, repetition }
+        Self { kind, source, subject, integration_id, partition: 0, actor: None, id: None, repetition }
+    }
+
+    /// Gives the event an id that was drawn before.
+    #[must_use]
+    pub fn with_id(mut self, id: Uuid) -> Self {
+        self.id = Some(id);
+        self
     }
 
     /// Names the row that it is about.
@@ -92,7 +105,7 @@ impl Admission {
     /// [`Unavailable`] if it could not be made durable, or nobody knows whether it was.
     pub async fn submit(&self, intent: Intent, data: &impl Serialize) -> Result<Submitted, Unavailable> {
         let time = self.now();
-        let id = event_id(time);
+        let id = intent.id.unwrap_or_else(|| event_id(time));
         let (idempotency_key, fingerprint) = intent.repetition.map(|r| (r.id, r.fingerprint)).unzip();
         let attributes = Attributes {
             id,
@@ -102,7 +115,7 @@ impl Admission {
             integration_id: intent.integration_id,
             idempotency_key,
             fingerprint,
-            actor: Some(intent.actor),
+            actor: intent.actor,
             ..Attributes::default()
         };
         let bytes = encode_data(&attributes, intent.kind, data)?;

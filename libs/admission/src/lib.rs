@@ -9,6 +9,8 @@ mod command;
 mod directory;
 mod notice;
 mod partition;
+mod password;
+mod person;
 mod secret;
 
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub use directory::{DirectoryError, DirectoryView};
 pub use ledger::AppendError;
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use partition::{partition_of_message, partition_of_tenant};
+pub use password::{PasswordError, Passwords};
+pub use person::{Person, PersonSealer};
 pub use secret::{Capability, hash_of};
 
 /// The answer to a notification: it is durable, and where.
@@ -127,6 +131,11 @@ impl Admission {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// An id for an event that something is sealed for before it is appended.
+    pub fn new_id(&self) -> Uuid {
+        event_id(self.now())
     }
 
     async fn append(&self, entry: Entry) -> Result<Place, AppendError> {

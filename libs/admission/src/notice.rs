@@ -202,7 +202,13 @@ impl Admission {
         Ok(message)
     }
 
-    fn seal(&self, key: &DataKey, event: Uuid, field: &str, plain: &SecretString) -> Result<Sealed, Unavailable> {
+    pub(crate) fn seal(
+        &self,
+        key: &DataKey,
+        event: Uuid,
+        field: &str,
+        plain: &SecretString,
+    ) -> Result<Sealed, Unavailable> {
         let context = Context { event, field };
         let sealed = self.vault.seal(key, &context, plain.expose_secret().as_bytes());
         Ok(Sealed { sealed: sealed.map_err(Unavailable::Keys)? })

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::directory::{Domain, Integration};
+use crate::directory::{Domain, Integration, User};
 use crate::fold::Placed;
 use crate::row::{Kind, RowKey};
 
@@ -22,15 +22,21 @@ pub enum ChangeType {
     ClientReactivated,
     ClientRetired,
     DomainCreated,
+    DomainDeleted,
     IntegrationCreated,
     IntegrationUpdated,
     IntegrationHookupRotated,
     IntegrationDeleted,
+    UserCreated,
+    UserUpdated,
+    UserDeleted,
+    UserUndeleted,
+    UserPurged,
 }
 
 impl ChangeType {
     /// Every type.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::ClientRegistered,
         Self::ClientUpdated,
         Self::ClientDepartmentsAdded,
@@ -39,10 +45,16 @@ impl ChangeType {
         Self::ClientReactivated,
         Self::ClientRetired,
         Self::DomainCreated,
+        Self::DomainDeleted,
         Self::IntegrationCreated,
         Self::IntegrationUpdated,
         Self::IntegrationHookupRotated,
         Self::IntegrationDeleted,
+        Self::UserCreated,
+        Self::UserUpdated,
+        Self::UserDeleted,
+        Self::UserUndeleted,
+        Self::UserPurged,
     ];
 
     /// The CloudEvents `type`.
@@ -56,10 +68,16 @@ impl ChangeType {
             Self::ClientReactivated => "regledger.client.reactivated.v1",
             Self::ClientRetired => "regledger.client.retired.v1",
             Self::DomainCreated => "regledger.domain.created.v1",
+            Self::DomainDeleted => "regledger.domain.deleted.v1",
             Self::IntegrationCreated => "regledger.integration.created.v1",
             Self::IntegrationUpdated => "regledger.integration.updated.v1",
             Self::IntegrationHookupRotated => "regledger.integration.hookup_rotated.v1",
             Self::IntegrationDeleted => "regledger.integration.deleted.v1",
+            Self::UserCreated => "regledger.user.created.v1",
+            Self::UserUpdated => "regledger.user.updated.v1",
+            Self::UserDeleted => "regledger.user.deleted.v1",
+            Self::UserUndeleted => "regledger.user.undeleted.v1",
+            Self::UserPurged => "regledger.user.purged.v1",
         }
     }
 
@@ -78,6 +96,17 @@ pub enum Data {
     Client(ClientData),
     Domain { domain: Domain },
     Integration { integration: Box<Integration> },
+    User(Box<UserData>),
+}
+
+/// What a change says of a user: nothing personal, which stays sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UserData {
+    /// The row after the change.
+    pub user: User,
+    /// `user.updated`: names of the fields that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
 }
 
 /// What a change says of a client.
@@ -142,7 +171,7 @@ impl Change {
     pub fn integration(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.integration),
-            Data::Domain { .. } => None,
+            Data::Domain { .. } | Data::User(_) => None,
             Data::Integration { integration } => Some(&integration.name),
         }
     }
@@ -151,7 +180,17 @@ impl Change {
     pub fn tenant(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.tenant),
-            Data::Domain { .. } | Data::Integration { .. } => None,
+            Data::Domain { .. } | Data::Integration { .. } | Data::User(_) => None,
+        }
+    }
+
+    /// What the change is about, as a path.
+    fn source(&self) -> String {
+        match &self.data {
+            Data::Client(data) => format!("/integrations/{}", data.client.integration),
+            Data::Domain { domain } => format!("/domains/{}", domain.name),
+            Data::Integration { integration } => format!("/integrations/{}", integration.name),
+            Data::User(data) => format!("/domains/{}", data.user.domain),
         }
     }
 
@@ -161,10 +200,7 @@ impl Change {
         CloudEvent {
             specversion: "1.0",
             id: format!("{ledger}-{partition}-{position}-{ordinal}"),
-            source: match self.integration() {
-                Some(name) => format!("/integrations/{name}"),
-                None => format!("/domains/{}", self.row.id),
-            },
+            source: self.source(),
             kind: self.kind.cloud_event_type(),
             subject: self.tenant().unwrap_or(&self.row.id),
             time: placed.event.attributes.time,
@@ -184,6 +220,16 @@ impl Change {
         let mut data = ClientData { client: client.clone(), fields: None, departments: None, drift: None };
         fill(&mut data);
         Self { kind, row: RowKey::new(Kind::Client, &client.id), data: Data::Client(data) }
+    }
+
+    pub(crate) fn domain_of(kind: ChangeType, domain: &Domain) -> Self {
+        let row = RowKey::new(Kind::Domain, &domain.name);
+        Self { kind, row, data: Data::Domain { domain: domain.clone() } }
+    }
+
+    pub(crate) fn user_of(kind: ChangeType, user: &User, fields: Option<Vec<String>>) -> Self {
+        let data = UserData { user: user.clone(), fields };
+        Self { kind, row: RowKey::new(Kind::User, &user.id), data: Data::User(Box::new(data)) }
     }
 
     pub(crate) fn integration_of(kind: ChangeType, integration: &Integration) -> Self {

@@ -2,7 +2,9 @@
 
 mod clients;
 mod commands;
+mod domains;
 mod messages;
+mod users;
 
 use jiff::Timestamp;
 
@@ -48,6 +50,8 @@ impl Placed {
                 vec![RowKey::new(Kind::Ledger, ""), RowKey::new(Kind::Domain, DEFAULT_DOMAIN)]
             }
             Body::LedgerRestore(_) => vec![RowKey::new(Kind::Ledger, "")],
+            Body::DomainCreate(create) => vec![command(), RowKey::new(Kind::Domain, &create.domain.name)],
+            Body::DomainDelete(_) | Body::DomainPurge => vec![command(), subject(Kind::Domain)],
             Body::IntegrationCreate(create) => vec![
                 command(),
                 RowKey::new(Kind::Integration, &create.integration.name),
@@ -62,6 +66,20 @@ impl Placed {
                 RowKey::new(Kind::Domain, create.token.domain.as_deref().unwrap_or(DEFAULT_DOMAIN)),
             ],
             Body::TokenRevoke => vec![command(), subject(Kind::Token)],
+            Body::UserCreate(create) => {
+                vec![command(), subject(Kind::User), self.domain(), users::name_key(&create.name_index)]
+            }
+            Body::UserUpdate(update) => {
+                let names = update.rename.iter().flat_map(|rename| [&rename.from_index, &rename.name_index]);
+                let rows = [command(), subject(Kind::User), self.domain()].into_iter();
+                rows.chain(names.map(|index| users::name_key(index))).collect()
+            }
+            Body::UserDelete(_) | Body::UserUndelete | Body::UserSetPassword(_) => {
+                vec![command(), subject(Kind::User), self.domain()]
+            }
+            Body::UserPurge(purge) => {
+                vec![command(), subject(Kind::User), self.domain(), users::name_key(&purge.name_index)]
+            }
             Body::ProvetRegistration(_) => self.client.iter().cloned().chain(self.is_release().then(command)).collect(),
             Body::ClientRetire => vec![command(), subject(Kind::Client)],
             Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
@@ -72,6 +90,11 @@ impl Placed {
                 vec![command(), subject(Kind::Quarantined)]
             }
         }
+    }
+
+    /// The domain that an event about a user names.
+    fn domain(&self) -> RowKey {
+        RowKey::new(Kind::Domain, domains::name(&self.event.attributes.source))
     }
 
     /// Whether a registration was in quarantine until it was released.

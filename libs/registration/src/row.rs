@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientRow;
 use crate::command::Command;
-use crate::directory::{Domain, IntegrationRow, LedgerRow, TokenRow};
+use crate::directory::{Domain, IntegrationRow, LedgerRow, TokenRow, UserName, UserRow};
 use crate::quarantine::Quarantined;
 
 /// The kinds of rows.
@@ -24,6 +24,8 @@ pub enum Kind {
     Ledger,
     Quarantined,
     Token,
+    User,
+    UserName,
 }
 
 impl Kind {
@@ -37,6 +39,8 @@ impl Kind {
             Self::Ledger => "ledger",
             Self::Quarantined => "quarantined",
             Self::Token => "token",
+            Self::User => "user",
+            Self::UserName => "username",
         }
     }
 }
@@ -68,6 +72,8 @@ pub enum Row {
     Ledger(LedgerRow),
     Quarantined(Box<Quarantined>),
     Token(Box<TokenRow>),
+    User(Box<UserRow>),
+    UserName(UserName),
 }
 
 /// What the JSON of nearly every row has room in, in bytes.
@@ -108,9 +114,10 @@ impl Row {
             Self::Command(row) => row.columns(),
             Self::Domain(row) => row.columns(),
             Self::Integration(row) => row.columns(),
-            Self::Ledger(_) => Columns::default(),
+            Self::Ledger(_) | Self::UserName(_) => Columns::default(),
             Self::Quarantined(row) => row.columns(),
             Self::Token(row) => row.columns(),
+            Self::User(row) => row.columns(),
         }
     }
 
@@ -128,6 +135,8 @@ impl Row {
             Self::Ledger(row) => serde_json::to_writer(&mut json, row),
             Self::Quarantined(row) => serde_json::to_writer(&mut json, row),
             Self::Token(row) => serde_json::to_writer(&mut json, row),
+            Self::User(row) => serde_json::to_writer(&mut json, row),
+            Self::UserName(row) => serde_json::to_writer(&mut json, row),
         }?;
         Ok(json)
     }
@@ -145,6 +154,8 @@ impl Row {
             Kind::Ledger => Self::Ledger(serde_json::from_slice(json)?),
             Kind::Quarantined => Self::Quarantined(serde_json::from_slice(json)?),
             Kind::Token => Self::Token(serde_json::from_slice(json)?),
+            Kind::User => Self::User(serde_json::from_slice(json)?),
+            Kind::UserName => Self::UserName(serde_json::from_slice(json)?),
         })
     }
 }

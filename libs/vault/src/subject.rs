@@ -15,6 +15,8 @@ pub enum Subject {
         /// the id alone.
         expires: Timestamp,
     },
+    /// A user of the directory, by its id. Its key lives until the user is purged.
+    User(String),
 }
 
 impl Subject {
@@ -23,13 +25,14 @@ impl Subject {
         match self {
             Self::Tenant(_) => "tenant",
             Self::Quarantine { .. } => "quarantine",
+            Self::User(_) => "user",
         }
     }
 
     /// Which one of its kind.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Tenant(name) => name,
+            Self::Tenant(name) | Self::User(name) => name,
             Self::Quarantine { id, .. } => id,
         }
     }
@@ -37,7 +40,7 @@ impl Subject {
     /// When its key is destroyed, in milliseconds since 1970; None if it does not expire.
     pub(crate) fn expires(&self) -> Option<i64> {
         match self {
-            Self::Tenant(_) => None,
+            Self::Tenant(_) | Self::User(_) => None,
             Self::Quarantine { expires, .. } => Some(expires.as_millisecond()),
         }
     }

@@ -7,14 +7,17 @@
 pub mod changes;
 pub mod clients;
 mod commands;
+pub mod domains;
 pub mod events;
 pub mod integrations;
 mod once;
+pub mod purge;
 pub mod quarantine;
 pub mod release;
 pub mod reveal;
 pub mod stream;
 pub mod tokens;
+pub mod users;
 mod wait;
 
 use std::collections::HashSet;
@@ -22,8 +25,9 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig, to};
-use admission::Admission;
+use admission::{Admission, Passwords};
 use api::{Gate, resource};
+use jiff::{SignedDuration, Timestamp};
 use ledger::Ledger;
 use parking_lot::Mutex;
 use projection::Store;
@@ -42,6 +46,10 @@ pub struct Query {
     pub admission: Admission,
     /// Feeds the change streams.
     pub feed: Arc<Feed>,
+    /// Hashes the passwords of users.
+    pub passwords: Passwords,
+    /// How long what is deleted in the directory can come back.
+    pub retention: SignedDuration,
     /// The address under which the hub is reached from outside, if it was set.
     pub public_url: Option<String>,
     /// What this process is carrying out and does once at a time: commands by the hash of their Idempotency-Key, releases by
@@ -51,6 +59,7 @@ pub struct Query {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
@@ -66,6 +75,15 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/clients/{id}/retire", [(POST, to(clients::retire))]))
             .service(resource("/v1/changes", [(GET, to(changes::follow))]))
             .service(resource("/v1/events", [(GET, to(events::read))]))
+            .service(resource("/v1/domains", [(GET, to(domains::list)), (POST, to(domains::create))]))
+            .service(resource("/v1/domains/{name}", [(GET, to(domains::show)), (DELETE, to(domains::remove))]))
+            .service(resource("/v1/users", [(GET, to(users::list)), (POST, to(users::create))]))
+            .service(resource(
+                "/v1/users/{id}",
+                [(GET, to(users::show)), (PATCH, to(users::update)), (DELETE, to(users::remove))],
+            ))
+            .service(resource("/v1/users/{id}/undelete", [(POST, to(users::undelete))]))
+            .service(resource("/v1/users/{id}/password", [(PUT, to(users::set_password))]))
             .service(resource("/v1/integrations", [(GET, to(integrations::list)), (POST, to(integrations::create))]))
             .service(resource(
                 "/v1/integrations/{name}",
@@ -79,5 +97,12 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/quarantine/{id}/dismiss", [(POST, to(quarantine::dismiss))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
+    }
+}
+
+impl Query {
+    /// From when on what is deleted now may be purged.
+    fn purge_after(&self) -> Timestamp {
+        self.admission.now().saturating_add(self.retention).unwrap_or(Timestamp::MAX)
     }
 }

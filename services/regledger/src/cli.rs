@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{backup, client, config, event, integration, quarantine, restore, shell, tail, token};
+use crate::commands::{
+    backup, client, config, domain, event, integration, quarantine, restore, shell, tail, token, user,
+};
 use crate::config::SettingFlags;
 use crate::demo::Demo;
 use crate::output::Format;
@@ -89,6 +91,12 @@ pub enum Command {
     /// Access tokens
     #[command(subcommand)]
     Token(token::Token),
+    /// Domains: who owns integrations, tokens and users
+    #[command(subcommand)]
+    Domain(domain::Domain),
+    /// Users: people who belong to a domain
+    #[command(subcommand)]
+    User(user::User),
     /// Settings of the process
     #[command(subcommand)]
     Config(config::Config),
@@ -165,6 +173,15 @@ mod tests {
     #[case("regledger quarantine release q1")]
     #[case("regledger token create --scope clients:read,changes:read --expires 720h")]
     #[case("regledger token revoke t1")]
+    #[case("regledger domain create acme")]
+    #[case("regledger domain delete acme --output json")]
+    #[case("regledger user create --domain acme --name ann --email ann@example.com --role admin")]
+    #[case("regledger user list --domain acme --state deleted")]
+    #[case("regledger user show 0198")]
+    #[case("regledger user update --domain acme --name ann --rename anna")]
+    #[case("regledger user set-password --name ann --password-file f")]
+    #[case("regledger user delete --domain acme --name ann")]
+    #[case("regledger user undelete 0198")]
     #[case("regledger config show --listen 127.0.0.1:1")]
     #[case("regledger backup DIR")]
     #[case("regledger restore DIR --replace")]
@@ -188,6 +205,12 @@ mod tests {
     #[case("regledger integration update acme")]
     #[case("regledger event import events.ndjson")]
     #[case("regledger token create")]
+    #[case("regledger domain create")]
+    #[case("regledger user create")]
+    #[case("regledger user create --name ann --role queen")]
+    #[case("regledger user delete")]
+    #[case("regledger user delete 0198 --name ann")]
+    #[case("regledger user update 0198")]
     #[case("regledger token create --scope everything")]
     #[case("regledger tail --from snapshot --after c")]
     #[case("regledger simulate")]

@@ -48,6 +48,8 @@ pub struct Settings {
     pub http: Http,
     /// What is logged, and how.
     pub log: Log,
+    /// How many days what is deleted in the directory can come back.
+    pub directory_retention_days: u16,
     /// Below this many free bytes in the data directory the process is unready.
     pub disk_min_free_bytes: u64,
     /// How long requests may go on after the process was told to stop.
@@ -133,6 +135,7 @@ impl Settings {
                 wrong_keys_per_minute: values.get::<NonZeroU32>("http.wrong_keys_per_minute")?.get(),
             },
             log: Log { format: values.get("log.format")?, level: values.get("log.level")? },
+            directory_retention_days: values.get("directory.retention_days")?,
             disk_min_free_bytes: values.get("disk.min_free_bytes")?,
             shutdown_drain: values.seconds("shutdown.drain_seconds")?,
             stream_heartbeat: values.seconds("stream.heartbeat_seconds")?,

@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -60,6 +61,72 @@ fn an_integration_is_found_until_it_is_deleted() {
     assert_eq!(names, ["acme-lab", "b", "d"], "in the order of their making");
     for (name, is_found) in [("b", true), ("c", false), ("nowhere", false)] {
         assert_eq!(directory.integration(name).is_some(), is_found, "{name}");
+    }
+}
+
+#[test]
+fn what_a_deleted_domain_owns_is_hidden_and_another_of_its_name_owns_nothing_of_it() {
+    let owns = ["domain b", "create c domain=b", "token t1 domain=b", "user u1 of=b made=2", "user u2 name=bob"];
+    let unlimited: Token = token(json!({}));
+    let limited: Token = token(json!({"integrations": ["c"]}));
+    for (lines, is_there) in [
+        (&[][..], true),
+        (&["undomain b"], false),
+        (&["undomain b due=9", "purge-domain b at=9"], false),
+        (&["undomain b due=9", "purge-domain b at=9", "domain b"], false),
+    ] {
+        let directory = directory(&[&owns, lines].concat());
+        assert_eq!(directory.integration("c").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.integrations().len(), if is_there { 2 } else { 1 }, "{lines:?}");
+        assert_eq!(directory.hides("c"), !is_there, "{lines:?}");
+        assert_eq!(directory.sees(&limited, "c"), Some(is_there), "{lines:?}");
+        let seen = directory.seen_by(&unlimited);
+        assert_eq!(seen, (!is_there).then(|| vec!["acme-lab".to_owned()]), "{lines:?}");
+        assert_eq!(directory.token("t1").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.token_by_hash("hash of t1").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.tokens().len(), usize::from(is_there), "{lines:?}");
+        assert_eq!(directory.user("u1").is_some(), is_there, "{lines:?}");
+        let names: Vec<_> = directory.users().iter().map(|row| row.user.id.clone()).collect();
+        assert_eq!(names, if is_there { vec!["u1", "u2"] } else { vec!["u2"] }, "{lines:?}");
+    }
+}
+
+#[test]
+fn what_is_due_is_told_users_first_and_what_is_gone_is_forgotten_once() {
+    let lines =
+        ["domain b", "user u1", "user u2 of=b made=2 name=bob", "user u3", "unuser u1 due=50", "undomain b due=60"];
+    let user = |id: &str, domain: &str, name_index: String| Due::User {
+        id: id.to_owned(),
+        domain: domain.to_owned(),
+        name_index,
+    };
+    let ann = user("u1", "default", format!("ann of {}", Uuid::nil()));
+    let bob = user("u2", "b", format!("bob of {}", Uuid::from_u64_pair(1, 2)));
+    let due = |lines: &[&str], at| directory(lines).due(second(at));
+    assert_eq!(due(&lines, 49), []);
+    assert_eq!(due(&lines, 50), std::slice::from_ref(&ann));
+    let mut both = due(&lines, 60);
+    both.sort_by_key(|due| format!("{due:?}"));
+    assert_eq!(both, [ann, bob]);
+    let gone = [&lines[..], &["purge u1 at=60", "purge u2 of=b made=2 name=bob at=60", "purge u1 at=60"]].concat();
+    assert_eq!(due(&gone, 60), [Due::Domain { name: "b".to_owned() }]);
+    assert_eq!(due(&[&gone[..], &["purge-domain b at=60"]].concat(), 99), []);
+    assert_eq!(directory(&gone).forgotten(), ["u3", "u1", "u2"], "u3 asked for a name that was taken");
+}
+
+#[test]
+fn a_user_is_found_by_the_index_of_its_name_until_it_is_purged() {
+    let index = format!("ann of {}", Uuid::nil());
+    for (lines, found) in [
+        (&["user u1"][..], Some("u1")),
+        (&["user u1", "unuser u1"], Some("u1")),
+        (&["user u1", "rename u1 name=bob"], None),
+        (&["user u1", "unuser u1 due=4", "purge u1"], None),
+        (&["user u1", "unuser u1 due=4", "purge u1", "user u2"], Some("u2")),
+    ] {
+        let directory = directory(lines);
+        let id = directory.user_by_name(&index).map(|row| row.user.id.as_str());
+        assert_eq!(id, found, "{lines:?}");
     }
 }
 

@@ -3,10 +3,12 @@ use crate::story::{Story, named_id, place, second};
 
 mod commands;
 mod departments;
+mod domains;
 mod messages;
 mod properties;
 mod registrations;
 mod repetitions;
+mod users;
 
 #[test]
 fn ledger_time_never_goes_back() {

@@ -3,8 +3,17 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::story::Story;
 
-const KINDS: [Kind; 7] =
-    [Kind::Client, Kind::Command, Kind::Domain, Kind::Integration, Kind::Ledger, Kind::Quarantined, Kind::Token];
+const KINDS: [Kind; 9] = [
+    Kind::Client,
+    Kind::Command,
+    Kind::Domain,
+    Kind::Integration,
+    Kind::Ledger,
+    Kind::Quarantined,
+    Kind::Token,
+    Kind::User,
+    Kind::UserName,
+];
 
 /// A story that leaves rows of every kind, some in every state.
 fn everything() -> Story {
@@ -25,6 +34,8 @@ fn everything() -> Story {
         "receive q1",
         "dismiss q1",
         "receive q2",
+        "user u1",
+        "unuser u1",
     ] {
         story.tell(line);
     }
@@ -90,7 +101,7 @@ fn a_row_is_found_by_its_columns() {
             },
         ),
         (Kind::Command, "k2", place(6)),
-        (Kind::Domain, "default", Columns { domain: Some("default"), ..place(0) }),
+        (Kind::Domain, "default", Columns { domain: Some("default"), state: Some("active"), ..place(0) }),
         (
             Kind::Integration,
             "acme-lab",
@@ -105,6 +116,8 @@ fn a_row_is_found_by_its_columns() {
         (Kind::Quarantined, "q1", Columns { integration: Some("acme-lab"), state: Some("dismissed"), ..place(14) }),
         (Kind::Token, "t1", Columns { domain: Some("default"), state: Some("revoked"), ..place(11) }),
         (Kind::Token, "t2", Columns { state: Some("active"), ..place(13) }),
+        (Kind::User, "u1", Columns { domain: Some("default"), state: Some("deleted"), ..place(17) }),
+        (Kind::UserName, "ann of 00000000-0000-0000-0000-000000000000", Columns::default()),
     ] {
         let row = story.rows.get(&RowKey::new(kind, id)).unwrap();
         assert_eq!(row.columns(), expected, "{kind:?} {id}");

@@ -9,11 +9,13 @@ use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
 use query::tokens::TokenCreated;
+use query::users::{NamedUser, NewPassword, UserPatch, UserSpec};
 use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Registration, Reveal};
 use registration::directory::{
-    Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationSpec, IntegrationUpdate, LedgerCreate,
-    LedgerRestore, Token, TokenCreate, TokenSpec,
+    Domain, DomainCreate, DomainDelete, DomainSpec, Integration, IntegrationCreate, IntegrationRotateHookup,
+    IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, Token, TokenCreate, TokenSpec, UserCreate,
+    UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
 use registration::event::{EventType, Nothing};
 use registration::quarantine::{Message, QuarantineReceive, QuarantineRelease};
@@ -89,15 +91,24 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
     let root = match kind {
         EventType::LedgerCreate => root::<LedgerCreate>,
         EventType::LedgerRestore => root::<LedgerRestore>,
+        EventType::DomainCreate => root::<DomainCreate>,
+        EventType::DomainDelete => root::<DomainDelete>,
         EventType::IntegrationCreate => root::<IntegrationCreate>,
         EventType::IntegrationUpdate => root::<IntegrationUpdate>,
         EventType::IntegrationRotateHookup => root::<IntegrationRotateHookup>,
         EventType::TokenCreate => root::<TokenCreate>,
+        EventType::UserCreate => root::<UserCreate>,
+        EventType::UserUpdate => root::<UserUpdate>,
+        EventType::UserDelete => root::<UserDelete>,
+        EventType::UserPurge => root::<UserPurge>,
+        EventType::UserSetPassword => root::<UserSetPassword>,
         EventType::ProvetRegistration => root::<Registration>,
         EventType::ClientReveal | EventType::QuarantineReveal => root::<Reveal>,
         EventType::QuarantineReceive => root::<QuarantineReceive>,
         EventType::QuarantineRelease => root::<QuarantineRelease>,
-        EventType::IntegrationDelete
+        EventType::DomainPurge
+        | EventType::UserUndelete
+        | EventType::IntegrationDelete
         | EventType::TokenRevoke
         | EventType::ClientRetire
         | EventType::QuarantineDismiss => root::<Nothing>,
@@ -149,6 +160,8 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     let mut all = Components::new(notice);
     all.answer::<Readiness>().answer::<ProblemBody>().answer::<Receipt>().answer::<Credentials>();
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
+    all.answer::<Domain>().answer::<NamedUser>().page::<Domain>("DomainPage").page::<NamedUser>("UserPage");
+    all.request::<DomainSpec>().request::<UserSpec>().request::<UserPatch>().request::<NewPassword>();
     all.answer::<TokenCreated>().answer::<ChangesPage>();
     all.page::<Client>("ClientPage").page::<CloudEvent<'static>>("ChangePage").page::<Integration>("IntegrationPage");
     all.page::<Message>("MessagePage").page::<Token>("TokenPage");

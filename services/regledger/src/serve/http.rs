@@ -14,9 +14,11 @@ use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
+use admission::Passwords;
 use anyhow::Context;
 use api::{Gate, Health, Observer, Problem, Reason};
 use intake::Intake;
+use jiff::SignedDuration;
 use parking_lot::Mutex;
 use prometheus::TextEncoder;
 use query::Query;
@@ -178,6 +180,8 @@ fn query(
         gate,
         admission: stores.admission.clone(),
         feed: Arc::new(feed),
+        passwords: Passwords::default(),
+        retention: SignedDuration::from_hours(24 * i64::from(settings.directory_retention_days)),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),
         in_progress: Mutex::new(HashSet::new()),
     })

@@ -60,8 +60,15 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
             integration(attributes.source.rsplit('/').next().unwrap_or_default())
         }
-        Body::LedgerCreate(_) => directory(json!({"type": "domain.*"})),
+        Body::LedgerCreate(_) | Body::DomainCreate(_) | Body::DomainDelete(_) => directory(json!({"type": "domain.*"})),
+        Body::UserCreate(_)
+        | Body::UserUpdate(_)
+        | Body::UserDelete(_)
+        | Body::UserUndelete
+        | Body::UserPurge(_)
+        | Body::UserSetPassword(_) => directory(json!({"type": "user.*"})),
         Body::LedgerRestore(_)
+        | Body::DomainPurge
         | Body::TokenCreate(_)
         | Body::TokenRevoke
         | Body::ClientReveal(_)

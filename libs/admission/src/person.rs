@@ -1,0 +1,137 @@
+//! What is personal about a user: sealed under the user's own key before anything is appended, and opened at the edge alone.
+
+use std::fmt;
+
+use registration::client::SealedSecret;
+use registration::directory::{UserRow, normalise};
+use registration::row::short_hash;
+use registration::{Envelope, Sealed};
+use secrecy::SecretString;
+use uuid::Uuid;
+use vault::{Context, DataKey, Subject, UnsealError};
+
+use crate::{Admission, Unavailable};
+
+/// The fields of a user's events in whose places envelopes stand.
+const NAME: &str = "name";
+const EMAIL: &str = "email";
+const PASSWORD: &str = "password";
+
+/// What is personal about a user.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name as it was written.
+    pub name: String,
+    /// The e-mail address.
+    pub email: Option<String>,
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Person(..)")
+    }
+}
+
+/// Seals for one event about a user.
+pub struct PersonSealer<'a> {
+    admission: &'a Admission,
+    key: DataKey,
+    event: Uuid,
+}
+
+impl PersonSealer<'_> {
+    /// Seals a name.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn name(&self, name: &str) -> Result<Sealed, Unavailable> {
+        self.seal(NAME, &name.into())
+    }
+
+    /// Seals an e-mail address.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn email(&self, email: &str) -> Result<Sealed, Unavailable> {
+        self.seal(EMAIL, &email.into())
+    }
+
+    /// Seals a password's hash.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn password(&self, hash: &SecretString) -> Result<Sealed, Unavailable> {
+        self.seal(PASSWORD, hash)
+    }
+
+    fn seal(&self, field: &str, plain: &SecretString) -> Result<Sealed, Unavailable> {
+        self.admission.seal(&self.key, self.event, field, plain)
+    }
+}
+
+impl Admission {
+    /// The index under which a name of a user is known in a domain, however it is written; none if it is no name.
+    pub fn name_index(&self, domain: Uuid, name: &str) -> Option<String> {
+        let name = normalise(name)?;
+        Some(short_hash(&self.vault().index(&format!("name of a user of {domain}"), &name)))
+    }
+
+    /// Seals for the event of this id, which will make a user of the same id. The user's key is durable when this returns.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn seal_new_person(&self, id: Uuid) -> Result<PersonSealer<'_>, Unavailable> {
+        let subject = Subject::User(id.to_string());
+        let key = self.vault().data_key(&subject, self.now()).await.map_err(Unavailable::Keys)?;
+        Ok(PersonSealer { admission: self, key, event: id })
+    }
+
+    /// Seals for the event of this id, with the key that the user has: none is made for one who was purged meanwhile.
+    ///
+    /// # Errors
+    /// [`UnsealError::NoKey`] for one who was purged.
+    pub async fn seal_person(&self, user: &UserRow, event: Uuid) -> Result<PersonSealer<'_>, UnsealError> {
+        let envelope = user.name.as_ref().map(|name| &name.sealed.sealed).ok_or(UnsealError::NoKey)?;
+        let key = self.vault().key_of(&Subject::User(user.user.id.clone()), envelope).await?;
+        Ok(PersonSealer { admission: self, key, event })
+    }
+
+    /// What is personal about a user; none of one who was purged.
+    ///
+    /// # Errors
+    /// [`UnsealError`], but not for lack of the key: it is destroyed a moment after the purge was decided.
+    pub async fn person(&self, user: &UserRow) -> Result<Option<Person>, UnsealError> {
+        match self.open_person(user).await {
+            Err(UnsealError::NoKey) => Ok(None),
+            opened => opened,
+        }
+    }
+
+    async fn open_person(&self, user: &UserRow) -> Result<Option<Person>, UnsealError> {
+        let Some(name) = self.open(user, NAME, user.name.as_ref()).await? else { return Ok(None) };
+        let email = self.open(user, EMAIL, user.email.as_ref()).await?;
+        Ok(Some(Person { name, email }))
+    }
+
+    /// The hash of a user's password; none if it has none.
+    ///
+    /// # Errors
+    /// [`UnsealError`].
+    pub async fn password_hash(&self, user: &UserRow) -> Result<Option<SecretString>, UnsealError> {
+        Ok(self.open(user, PASSWORD, user.password.as_ref()).await?.map(SecretString::from))
+    }
+
+    async fn open(
+        &self,
+        user: &UserRow,
+        field: &str,
+        sealed: Option<&SealedSecret>,
+    ) -> Result<Option<String>, UnsealError> {
+        let Some(SealedSecret { event, sealed: Sealed { sealed } }) = sealed else { return Ok(None) };
+        let subject = Subject::User(user.user.id.clone());
+        let context = Context { event: *event, field };
+        let envelope: &Envelope = sealed;
+        let opened = self.vault().open_envelope(&subject, &context, envelope).await?;
+        String::from_utf8(opened.to_vec()).map(Some).map_err(|_| UnsealError::Tampered)
+    }
+}

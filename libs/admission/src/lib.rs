@@ -7,6 +7,8 @@
 mod clock;
 mod command;
 mod directory;
+mod draft;
+mod isl;
 mod notice;
 mod partition;
 mod password;
@@ -29,6 +31,8 @@ use vault::Vault;
 pub use clock::Clock;
 pub use command::{Intent, Repetition, fingerprint, idempotency_id};
 pub use directory::{DirectoryError, DirectoryView};
+pub use draft::Draft;
+pub use isl::Whole;
 pub use ledger::AppendError;
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use partition::{partition_of_message, partition_of_tenant};

@@ -23,6 +23,9 @@ const ROUND: Duration = Duration::from_secs(60);
 /// Time between two rounds at least.
 const PACE: Duration = Duration::from_secs(1);
 
+/// Who asks for purges, as the actor of events.
+const PURGE: &str = "purge";
+
 /// Intents appended in one round.
 const AT_ONCE: usize = 256;
 
@@ -141,11 +144,11 @@ impl Purger {
     async fn append(&self, due: Due) -> Result<(), Unavailable> {
         match due {
             Due::User { id, domain, name_index } => {
-                let intent = Intent::of_the_hub(EventType::UserPurge, format!("/domains/{domain}")).about(&id);
+                let intent = Intent::by_itself(EventType::UserPurge, format!("/domains/{domain}"), PURGE).about(&id);
                 self.admission.submit(intent, &UserPurge { name_index }).await?;
             }
             Due::Domain { name } => {
-                let intent = Intent::of_the_hub(EventType::DomainPurge, format!("/domains/{name}")).about(&name);
+                let intent = Intent::by_itself(EventType::DomainPurge, format!("/domains/{name}"), PURGE).about(&name);
                 self.admission.submit(intent, &Nothing {}).await?;
             }
         }

@@ -196,10 +196,10 @@ pub async fn update(
     match before {
         Some(command) => done(&command, true)?,
         None => {
-            let event = query.admission.new_id();
-            let sealer = query.sealer(&row, event).await?;
+            let draft = query.admission.draft();
+            let sealer = query.sealer(&row, draft.id).await?;
             let data = query.update_of(&row, &patch, &sealer)?;
-            query.finish(once, intent(EventType::UserUpdate, &row, &access).with_id(event), &data).await?
+            query.finish(once, intent(EventType::UserUpdate, &row, &access).drafted(draft), &data).await?
         }
     };
     let row = query.user(&access, &id).await?;
@@ -270,10 +270,10 @@ pub async fn set_password(
             query.same_password(&row, password).await?;
         }
         None => {
-            let event = query.admission.new_id();
+            let draft = query.admission.draft();
             let hash = query.passwords.hash(password).await.map_err(not_hashed)?;
-            let data = UserSetPassword { password: query.sealer(&row, event).await?.password(&hash)? };
-            query.finish(once, intent(EventType::UserSetPassword, &row, &access).with_id(event), &data).await?;
+            let data = UserSetPassword { password: query.sealer(&row, draft.id).await?.password(&hash)? };
+            query.finish(once, intent(EventType::UserSetPassword, &row, &access).drafted(draft), &data).await?;
         }
     }
     Ok(HttpResponse::NoContent().finish())
@@ -322,8 +322,8 @@ impl Query {
             Some(password) => Some(self.passwords.hash(password.clone()).await.map_err(not_hashed)?),
             None => None,
         };
-        let id = self.admission.new_id();
-        let sealer = self.admission.seal_new_person(id).await?;
+        let draft = self.admission.draft();
+        let sealer = self.admission.seal_new_person(draft.id).await?;
         let data = UserCreate {
             domain_id,
             roles: spec.roles.clone(),
@@ -333,7 +333,7 @@ impl Query {
             password: hash.as_ref().map(|hash| sealer.password(hash)).transpose()?,
         };
         let source = format!("/domains/{}", spec.domain);
-        let intent = Intent::new(EventType::UserCreate, source, &access.token).with_id(id);
+        let intent = Intent::new(EventType::UserCreate, source, &access.token).drafted(draft);
         self.finish(once, intent, &data).await
     }
 

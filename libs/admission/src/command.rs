@@ -12,7 +12,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Admission, Unavailable, event_id};
+use crate::draft::Draft;
+use crate::{Admission, Unavailable};
 
 /// What is asked for, by whom.
 #[derive(Clone, Debug)]
@@ -27,30 +28,34 @@ pub struct Intent {
     pub integration_id: Option<Uuid>,
     /// Where the row lives.
     pub partition: u32,
-    /// Id of the access token of the one who asks; none if the hub does it by itself.
-    pub actor: Option<String>,
-    /// Id of the event, where something was sealed for it before.
-    pub id: Option<Uuid>,
+    /// Id of the access token of the one who asks.
+    pub actor: String,
     /// How a repetition of the request is known.
     pub repetition: Option<Repetition>,
+    /// The event that it will be, where something was sealed for it before; else a new one.
+    pub draft: Option<Draft>,
 }
 
 impl Intent {
     /// What the holder of a token asks for, about what is at `source`; in partition 0.
     pub fn new(kind: EventType, source: String, actor: &Token) -> Self {
-        Self { actor: Some(actor.id.clone()), ..Self::of_the_hub(kind, source) }
+        Self::of_holder(kind, source, actor.id.clone())
     }
 
-    /// What the hub does by itself, about what is at `source`; in partition 0.
-    pub fn of_the_hub(kind: EventType, source: String) -> Self {
-        let (subject, integration_id, repetition) = (None, None, None);
-        Self { kind, source, subject, integration_id, partition: 0, actor: None, id: None, repetition }
+    /// What a part of the hub itself asks for.
+    pub fn by_itself(kind: EventType, source: String, part: &str) -> Self {
+        Self::of_holder(kind, source, part.to_owned())
     }
 
-    /// Gives the event an id that was drawn before.
+    fn of_holder(kind: EventType, source: String, actor: String) -> Self {
+        let (subject, integration_id, repetition, draft) = (None, None, None, None);
+        Self { kind, source, subject, integration_id, partition: 0, actor, repetition, draft }
+    }
+
+    /// Names the event for which something was sealed already.
     #[must_use]
-    pub fn with_id(mut self, id: Uuid) -> Self {
-        self.id = Some(id);
+    pub fn drafted(mut self, draft: Draft) -> Self {
+        self.draft = Some(draft);
         self
     }
 
@@ -104,8 +109,7 @@ impl Admission {
     /// # Errors
     /// [`Unavailable`] if it could not be made durable, or nobody knows whether it was.
     pub async fn submit(&self, intent: Intent, data: &impl Serialize) -> Result<Submitted, Unavailable> {
-        let time = self.now();
-        let id = intent.id.unwrap_or_else(|| event_id(time));
+        let Draft { id, time } = intent.draft.unwrap_or_else(|| self.draft());
         let (idempotency_key, fingerprint) = intent.repetition.map(|r| (r.id, r.fingerprint)).unzip();
         let attributes = Attributes {
             id,
@@ -115,7 +119,7 @@ impl Admission {
             integration_id: intent.integration_id,
             idempotency_key,
             fingerprint,
-            actor: intent.actor,
+            actor: Some(intent.actor),
             ..Attributes::default()
         };
         let bytes = encode_data(&attributes, intent.kind, data)?;

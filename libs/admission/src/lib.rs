@@ -7,6 +7,7 @@
 mod clock;
 mod command;
 mod directory;
+mod draft;
 mod notice;
 mod partition;
 mod password;
@@ -29,6 +30,7 @@ use vault::Vault;
 pub use clock::Clock;
 pub use command::{Intent, Repetition, fingerprint, idempotency_id};
 pub use directory::{DirectoryError, DirectoryView};
+pub use draft::Draft;
 pub use ledger::AppendError;
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use partition::{partition_of_message, partition_of_tenant};
@@ -131,11 +133,6 @@ impl Admission {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// An id for an event that something is sealed for before it is appended.
-    pub fn new_id(&self) -> Uuid {
-        event_id(self.now())
     }
 
     async fn append(&self, entry: Entry) -> Result<Place, AppendError> {

@@ -438,7 +438,7 @@ fn email_violation(email: &str) -> Option<Violation> {
 
 fn roles_violation(roles: &[Role]) -> Option<Violation> {
     let fits = (1..=Role::ALL.len()).contains(&roles.len());
-    (!fits).then(|| violation("/roles", "must name at least one role, and none twice"))
+    (!fits).then(|| violation("/roles", "must name one or two roles"))
 }
 
 fn password_violation(password: &SecretString) -> Option<Violation> {

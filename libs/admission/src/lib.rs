@@ -137,11 +137,6 @@ impl Admission {
         self.clock.now()
     }
 
-    /// An id for an event that something is sealed for before it is appended.
-    pub fn new_id(&self) -> Uuid {
-        event_id(self.now())
-    }
-
     async fn append(&self, entry: Entry) -> Result<Place, AppendError> {
         let timer = self.append_seconds.start_timer();
         // COMMIT POINT: when this returns places, the event is durable and may be acknowledged.

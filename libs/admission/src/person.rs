@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 use vault::{Context, DataKey, Subject, UnsealError};
 
-use crate::{Admission, Unavailable};
+use crate::{Admission, Draft, Unavailable};
 
 /// The fields of a user's events in whose places envelopes stand.
 const NAME: &str = "name";
@@ -76,24 +76,24 @@ impl Admission {
         Some(short_hash(&self.vault().index(&format!("name of a user of {domain}"), &name)))
     }
 
-    /// Seals for the event of this id, which will make a user of the same id. The user's key is durable when this returns.
+    /// Seals for an event that will make a user, of the same id. The user's key is durable when this returns.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn seal_new_person(&self, id: Uuid) -> Result<PersonSealer<'_>, Unavailable> {
-        let subject = Subject::User(id.to_string());
-        let key = self.vault().data_key(&subject, self.now()).await.map_err(Unavailable::Keys)?;
-        Ok(PersonSealer { admission: self, key, event: id })
+    pub async fn seal_new_person(&self, draft: Draft) -> Result<PersonSealer<'_>, Unavailable> {
+        let subject = Subject::User(draft.id.to_string());
+        let key = self.vault().data_key(&subject, draft.time).await.map_err(Unavailable::Keys)?;
+        Ok(PersonSealer { admission: self, key, event: draft.id })
     }
 
-    /// Seals for the event of this id, with the key that the user has: none is made for one who was purged meanwhile.
+    /// Seals for an event about a user, with the key that the user has: none is made for one who was purged meanwhile.
     ///
     /// # Errors
     /// [`UnsealError::NoKey`] for one who was purged.
-    pub async fn seal_person(&self, user: &UserRow, event: Uuid) -> Result<PersonSealer<'_>, UnsealError> {
+    pub async fn seal_person(&self, user: &UserRow, draft: Draft) -> Result<PersonSealer<'_>, UnsealError> {
         let envelope = user.name.as_ref().map(|name| &name.sealed.sealed).ok_or(UnsealError::NoKey)?;
         let key = self.vault().key_of(&Subject::User(user.user.id.clone()), envelope).await?;
-        Ok(PersonSealer { admission: self, key, event })
+        Ok(PersonSealer { admission: self, key, event: draft.id })
     }
 
     /// What is personal about a user; none of one who was purged.

@@ -28,8 +28,8 @@ pub use self::integration::{
 pub use self::people::Due;
 pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
 pub use self::user::{
-    Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword, UserState, UserUpdate,
-    said,
+    EmailUpdate, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword, UserState,
+    UserUpdate,
 };
 pub use self::user_name::{MAX_NAME, normalise};
 

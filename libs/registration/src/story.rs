@@ -251,7 +251,7 @@ impl<'a> Words<'a> {
             }
             "email" => {
                 let email = self.value("to").map(sealed);
-                (EventType::UserUpdate, json!({"email": email}))
+                (EventType::UserUpdate, json!({"email": {"to": email}}))
             }
             "roles" => {
                 let roles: Vec<&str> = self.value("to").unwrap().split(',').collect();

@@ -23,11 +23,11 @@ const ROUND: Duration = Duration::from_secs(60);
 /// Time between two rounds at least.
 const PACE: Duration = Duration::from_secs(1);
 
-/// Who asks for purges, as the actor of events.
-const PURGE: &str = "purge";
-
 /// Intents appended in one round.
 const AT_ONCE: usize = 256;
+
+/// Who asks for a purge, and what the lease is for.
+const PART: &str = "purge";
 
 /// What all share that purge: its one lease is that of its only partition.
 const ONLY: u32 = 0;
@@ -72,7 +72,7 @@ impl Purger {
     /// # Errors
     /// [`PurgeError`] for what cannot pass: the process should end.
     pub async fn run(self, store: Arc<dyn Store>, ids: Ids, stop: CancellationToken) -> Result<(), PurgeError> {
-        let keeper = Keeper::new(store, "purge", ids, self.board.clone(), Arc::new(|_| ()));
+        let keeper = Keeper::new(store, PART, ids, self.board.clone(), Arc::new(|_| ()));
         let purger = Arc::new(self);
         keeper.run(&stop, |_, keeper, stop| purger.clone().work(keeper, stop)).await
     }
@@ -144,11 +144,11 @@ impl Purger {
     async fn append(&self, due: Due) -> Result<(), Unavailable> {
         match due {
             Due::User { id, domain, name_index } => {
-                let intent = Intent::by_itself(EventType::UserPurge, format!("/domains/{domain}"), PURGE).about(&id);
+                let intent = Intent::by_itself(EventType::UserPurge, format!("/domains/{domain}"), PART).about(&id);
                 self.admission.submit(intent, &UserPurge { name_index }).await?;
             }
             Due::Domain { name } => {
-                let intent = Intent::by_itself(EventType::DomainPurge, format!("/domains/{name}"), PURGE).about(&name);
+                let intent = Intent::by_itself(EventType::DomainPurge, format!("/domains/{name}"), PART).about(&name);
                 self.admission.submit(intent, &Nothing {}).await?;
             }
         }

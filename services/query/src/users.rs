@@ -3,21 +3,20 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use admission::{Intent, PasswordError, Passwords, PersonSealer};
+use admission::{Draft, Intent, PasswordError, Passwords, PersonSealer};
 use api::{Access, Page, PageParameters, Problem, ProblemType, limit, read_json, read_query};
 use registration::command::Refusal;
 use registration::directory::{
-    DEFAULT_DOMAIN, Rename, Role, Scope, User, UserCreate, UserDelete, UserRow, UserSetPassword, UserState, UserUpdate,
-    normalise, said,
+    DEFAULT_DOMAIN, EmailUpdate, Rename, Role, Scope, User, UserCreate, UserDelete, UserRow, UserSetPassword,
+    UserState, UserUpdate, normalise,
 };
 use registration::event::{EventType, Nothing};
 use registration::quarantine::Violation;
 use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
-use uuid::Uuid;
 use vault::UnsealError;
 
 use crate::Query;
@@ -100,6 +99,11 @@ pub struct ListParameters {
     after: Option<String>,
     /// Wait until PARTITION:POSITION is projected, up to 5 seconds.
     min_position: Option<String>,
+}
+
+/// What is there is said, also null.
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 fn default_domain() -> String {
@@ -197,7 +201,7 @@ pub async fn update(
         Some(command) => done(&command, true)?,
         None => {
             let draft = query.admission.draft();
-            let sealer = query.sealer(&row, draft.id).await?;
+            let sealer = query.sealer(&row, draft).await?;
             let data = query.update_of(&row, &patch, &sealer)?;
             query.finish(once, intent(EventType::UserUpdate, &row, &access).drafted(draft), &data).await?
         }
@@ -270,9 +274,9 @@ pub async fn set_password(
             query.same_password(&row, password).await?;
         }
         None => {
-            let draft = query.admission.draft();
             let hash = query.passwords.hash(password).await.map_err(not_hashed)?;
-            let data = UserSetPassword { password: query.sealer(&row, draft.id).await?.password(&hash)? };
+            let draft = query.admission.draft();
+            let data = UserSetPassword { password: query.sealer(&row, draft).await?.password(&hash)? };
             query.finish(once, intent(EventType::UserSetPassword, &row, &access).drafted(draft), &data).await?;
         }
     }
@@ -323,7 +327,7 @@ impl Query {
             None => None,
         };
         let draft = self.admission.draft();
-        let sealer = self.admission.seal_new_person(draft.id).await?;
+        let sealer = self.admission.seal_new_person(draft).await?;
         let data = UserCreate {
             domain_id,
             roles: spec.roles.clone(),
@@ -345,13 +349,16 @@ impl Query {
             }
             _ => None,
         };
-        let email = patch.email.as_ref().map(|email| email.as_ref().map(|email| sealer.email(email)).transpose());
-        Ok(UserUpdate { rename, email: email.transpose()?, roles: patch.roles.clone() })
+        let email = match &patch.email {
+            Some(to) => Some(EmailUpdate { to: to.as_ref().map(|email| sealer.email(email)).transpose()? }),
+            None => None,
+        };
+        Ok(UserUpdate { rename, email, roles: patch.roles.clone() })
     }
 
     /// Seals for an event about a user. One who was purged meanwhile is not found, and gets no new key.
-    async fn sealer(&self, row: &UserRow, event: Uuid) -> Result<PersonSealer<'_>, Problem> {
-        self.admission.seal_person(row, event).await.map_err(|error| match error {
+    async fn sealer(&self, row: &UserRow, draft: Draft) -> Result<PersonSealer<'_>, Problem> {
+        self.admission.seal_person(row, draft).await.map_err(|error| match error {
             UnsealError::NoKey => Problem::not_found(),
             error => unopened(&error),
         })
@@ -431,7 +438,7 @@ fn email_violation(email: &str) -> Option<Violation> {
 
 fn roles_violation(roles: &[Role]) -> Option<Violation> {
     let fits = (1..=Role::ALL.len()).contains(&roles.len());
-    (!fits).then(|| violation("/roles", "must name at least one role, and none twice"))
+    (!fits).then(|| violation("/roles", "must name one or two roles"))
 }
 
 fn password_violation(password: &SecretString) -> Option<Violation> {

@@ -9,5 +9,6 @@ mod fleet;
 mod killed;
 mod one_or_many;
 mod outages;
+mod people;
 mod refused;
 mod topics;

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::client::SealedSecret;
@@ -87,12 +87,19 @@ pub struct UserUpdate {
     /// Another name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rename: Option<Rename>,
-    /// Another e-mail address, sealed; null for none.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "said")]
-    pub email: Option<Option<Sealed>>,
+    /// Another e-mail address, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<EmailUpdate>,
     /// What it may do from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<Role>>,
+}
+
+/// Another e-mail address for a user, or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EmailUpdate {
+    /// The address, sealed; null for none.
+    pub to: Option<Sealed>,
 }
 
 /// Another name for a user.
@@ -125,11 +132,6 @@ pub struct UserPurge {
 pub struct UserSetPassword {
     /// The password's argon2id hash, sealed.
     pub password: Sealed,
-}
-
-/// What is there is said, also null.
-pub fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 /// A user as changes tell of it: nothing personal.

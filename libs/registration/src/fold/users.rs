@@ -70,7 +70,7 @@ pub(super) fn update(rows: &mut Rows, placed: &Placed, update: &UserUpdate, chan
         fields.push("name".to_owned());
     }
     if let Some(email) = &update.email {
-        row.email = email.as_ref().map(|email| sealed(placed, email));
+        row.email = email.to.as_ref().map(|email| sealed(placed, email));
         fields.push("email".to_owned());
     }
     if let Some(roles) = update.roles.as_deref().map(sorted).filter(|roles| *roles != row.user.roles) {

@@ -46,7 +46,7 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
         }
         Body::UserUpdate(update) => {
             let (name, email) = (update.rename.as_ref().map(|rename| &rename.name), update.email.as_ref());
-            of_user(event, [("name", name), ("email", email.and_then(Option::as_ref))])
+            of_user(event, [("name", name), ("email", email.and_then(|email| email.to.as_ref()))])
         }
         Body::UserSetPassword(set) => of_user(event, [("password", Some(&set.password))]),
         Body::IslEvent(heard) => of_isl(event, "body", &heard.body, &heard.facts),

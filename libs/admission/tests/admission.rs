@@ -57,6 +57,8 @@ impl Hub {
             authorization_grant_type: None,
             redirect_uris: Vec::new(),
             allow,
+            jwt_key: None,
+            jwks_url: None,
         };
         let actor = Token {
             id: "t".to_owned(),

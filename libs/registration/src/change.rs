@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::directory::{Domain, Integration, User};
 use crate::fold::Placed;
+use crate::isl::{SourceDomain, SourceUser, SourceUserRow};
 use crate::row::{Kind, RowKey};
 
 /// The types of changes.
@@ -97,6 +98,8 @@ pub enum Data {
     Domain { domain: Domain },
     Integration { integration: Box<Integration> },
     User(Box<UserData>),
+    SourceDomain(Box<SourceDomainData>),
+    SourceUser(Box<SourceUserData>),
 }
 
 /// What a change says of a user: nothing personal, which stays sealed.
@@ -125,6 +128,24 @@ pub struct ClientData {
     /// Whether the notice's own list of departments disagreed with what was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<bool>,
+}
+
+/// What a change says of a domain of an ISL system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceDomainData {
+    /// The row after the change.
+    pub domain: SourceDomain,
+    #[serde(skip)]
+    tenant: String,
+}
+
+/// What a change says of a user of an ISL system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceUserData {
+    /// The row after the change.
+    pub user: SourceUser,
+    #[serde(skip)]
+    tenant: String,
 }
 
 /// What one event did to one row.
@@ -173,6 +194,8 @@ impl Change {
             Data::Client(data) => Some(&data.client.integration),
             Data::Domain { .. } | Data::User(_) => None,
             Data::Integration { integration } => Some(&integration.name),
+            Data::SourceDomain(data) => Some(&data.domain.integration),
+            Data::SourceUser(data) => Some(&data.user.integration),
         }
     }
 
@@ -180,6 +203,8 @@ impl Change {
     pub fn tenant(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.tenant),
+            Data::SourceDomain(data) => Some(&data.tenant),
+            Data::SourceUser(data) => Some(&data.tenant),
             Data::Domain { .. } | Data::Integration { .. } | Data::User(_) => None,
         }
     }
@@ -190,6 +215,8 @@ impl Change {
             Data::Client(data) => format!("/integrations/{}", data.client.integration),
             Data::Domain { domain } => format!("/domains/{}", domain.name),
             Data::Integration { integration } => format!("/integrations/{}", integration.name),
+            Data::SourceDomain(data) => format!("/integrations/{}", data.domain.integration),
+            Data::SourceUser(data) => format!("/integrations/{}", data.user.integration),
             Data::User(data) => format!("/domains/{}", data.user.domain),
         }
     }
@@ -230,6 +257,16 @@ impl Change {
     pub(crate) fn user_of(kind: ChangeType, user: &User, fields: Option<Vec<String>>) -> Self {
         let data = UserData { user: user.clone(), fields };
         Self { kind, row: RowKey::new(Kind::User, &user.id), data: Data::User(Box::new(data)) }
+    }
+
+    pub(crate) fn source_domain(kind: ChangeType, row: &RowKey, tenant: &str, domain: &SourceDomain) -> Self {
+        let data = SourceDomainData { domain: domain.clone(), tenant: tenant.to_owned() };
+        Self { kind, row: row.clone(), data: Data::SourceDomain(Box::new(data)) }
+    }
+
+    pub(crate) fn source_user(kind: ChangeType, row: &RowKey, user: &SourceUserRow) -> Self {
+        let data = SourceUserData { user: user.user.clone(), tenant: user.tenant.clone() };
+        Self { kind, row: row.clone(), data: Data::SourceUser(Box::new(data)) }
     }
 
     pub(crate) fn integration_of(kind: ChangeType, integration: &Integration) -> Self {

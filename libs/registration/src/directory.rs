@@ -264,6 +264,11 @@ impl Directory {
         Some(seen.map(|row| row.integration.name.clone()).collect())
     }
 
+    /// Whether the HTTP events that come in are kept with their sessions, as the settings of a domain say.
+    pub fn saves_into_sessions(&self, _domain: &str) -> bool {
+        false
+    }
+
     /// Every access token but those of domains that are gone, in the order of their making.
     pub fn tokens(&self) -> Vec<&TokenRow> {
         let mut found: Vec<_> = self

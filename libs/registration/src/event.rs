@@ -17,6 +17,7 @@ use crate::directory::{
     DomainCreate, DomainDelete, IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate,
     LedgerRestore, TokenCreate, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
+use crate::isl::{IslEvent, IslToken};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
 
 /// The largest ledger entry in bytes: the entry bundles of C2SP tlog-tiles prefix 16 bits of length.
@@ -147,11 +148,15 @@ pub enum EventType {
     QuarantineDismiss,
     /// Somebody is about to be shown the body of a quarantined notification.
     QuarantineReveal,
+    /// An HTTP event of an ISL system.
+    IslEvent,
+    /// A token of an ISL system's JWT webhook.
+    IslToken,
 }
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::LedgerCreate,
         Self::LedgerRestore,
         Self::DomainCreate,
@@ -176,6 +181,8 @@ impl EventType {
         Self::QuarantineRelease,
         Self::QuarantineDismiss,
         Self::QuarantineReveal,
+        Self::IslEvent,
+        Self::IslToken,
     ];
 
     /// The CloudEvents `type`.
@@ -205,6 +212,8 @@ impl EventType {
             Self::QuarantineRelease => "regledger.quarantine.release.v1",
             Self::QuarantineDismiss => "regledger.quarantine.dismiss.v1",
             Self::QuarantineReveal => "regledger.quarantine.reveal.v1",
+            Self::IslEvent => "regledger.isl.event.v1",
+            Self::IslToken => "regledger.isl.token.v1",
         }
     }
 
@@ -265,6 +274,8 @@ pub enum Body {
     QuarantineRelease(QuarantineRelease),
     QuarantineDismiss,
     QuarantineReveal(Reveal),
+    IslEvent(Box<IslEvent>),
+    IslToken(Box<IslToken>),
 }
 
 impl Event {
@@ -336,6 +347,8 @@ impl Body {
             EventType::QuarantineRelease => Self::QuarantineRelease(serde_json::from_str(data)?),
             EventType::QuarantineDismiss => Self::QuarantineDismiss,
             EventType::QuarantineReveal => Self::QuarantineReveal(serde_json::from_str(data)?),
+            EventType::IslEvent => Self::IslEvent(serde_json::from_str(data)?),
+            EventType::IslToken => Self::IslToken(serde_json::from_str(data)?),
         })
     }
 }

@@ -3,10 +3,12 @@
 mod clients;
 mod commands;
 mod domains;
+mod isl;
 mod messages;
 mod users;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::change::Change;
 use crate::client::client_id;
@@ -85,6 +87,8 @@ impl Placed {
             Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
                 self.is_repeatable().then(command).into_iter().collect()
             }
+            Body::IslEvent(event) => isl::rows_of_event(self, event),
+            Body::IslToken(token) => isl::rows_of_token(self, token),
             Body::QuarantineReceive(message) => vec![RowKey::new(Kind::Quarantined, &message.id)],
             Body::QuarantineRelease(_) | Body::QuarantineDismiss => {
                 vec![command(), subject(Kind::Quarantined)]
@@ -95,6 +99,10 @@ impl Placed {
     /// The domain that an event about a user names.
     fn domain(&self) -> RowKey {
         RowKey::new(Kind::Domain, domains::name(&self.event.attributes.source))
+    }
+
+    fn integration_id(&self) -> Uuid {
+        self.event.attributes.integration_id.unwrap_or_default()
     }
 
     /// Whether a registration was in quarantine until it was released.
@@ -125,6 +133,8 @@ pub fn fold(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
         // Who sees what is decided before it is shown; only that it was shown may have to be known again.
         Body::ClientReveal(_) | Body::QuarantineReveal(_) if !placed.is_repeatable() => Vec::new(),
         Body::QuarantineReceive(message) => messages::receive(rows, placed, message),
+        Body::IslEvent(event) => isl::hear(rows, placed, event),
+        Body::IslToken(token) => isl::believe(rows, placed, token),
         _ => commands::decide(rows, placed),
     }
 }

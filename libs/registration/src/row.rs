@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::client::ClientRow;
 use crate::command::Command;
 use crate::directory::{Domain, IntegrationRow, LedgerRow, TokenRow, UserName, UserRow};
+use crate::isl::{SessionRow, SourceDomainRow, SourceUserRow};
 use crate::quarantine::Quarantined;
 
 /// The kinds of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "each kind is the row of the same name")]
 pub enum Kind {
     Client,
@@ -23,6 +24,9 @@ pub enum Kind {
     Integration,
     Ledger,
     Quarantined,
+    Session,
+    SourceDomain,
+    SourceUser,
     Token,
     User,
     UserName,
@@ -38,6 +42,9 @@ impl Kind {
             Self::Integration => "integration",
             Self::Ledger => "ledger",
             Self::Quarantined => "quarantined",
+            Self::Session => "session",
+            Self::SourceDomain => "source_domain",
+            Self::SourceUser => "source_user",
             Self::Token => "token",
             Self::User => "user",
             Self::UserName => "username",
@@ -71,6 +78,9 @@ pub enum Row {
     Integration(Arc<IntegrationRow>),
     Ledger(LedgerRow),
     Quarantined(Box<Quarantined>),
+    Session(Box<SessionRow>),
+    SourceDomain(Box<SourceDomainRow>),
+    SourceUser(Box<SourceUserRow>),
     Token(Box<TokenRow>),
     User(Box<UserRow>),
     UserName(UserName),
@@ -116,6 +126,9 @@ impl Row {
             Self::Integration(row) => row.columns(),
             Self::Ledger(_) | Self::UserName(_) => Columns::default(),
             Self::Quarantined(row) => row.columns(),
+            Self::Session(row) => row.columns(),
+            Self::SourceDomain(row) => row.columns(),
+            Self::SourceUser(row) => row.columns(),
             Self::Token(row) => row.columns(),
             Self::User(row) => row.columns(),
         }
@@ -134,6 +147,9 @@ impl Row {
             Self::Integration(row) => serde_json::to_writer(&mut json, &**row),
             Self::Ledger(row) => serde_json::to_writer(&mut json, row),
             Self::Quarantined(row) => serde_json::to_writer(&mut json, row),
+            Self::Session(row) => serde_json::to_writer(&mut json, row),
+            Self::SourceDomain(row) => serde_json::to_writer(&mut json, row),
+            Self::SourceUser(row) => serde_json::to_writer(&mut json, row),
             Self::Token(row) => serde_json::to_writer(&mut json, row),
             Self::User(row) => serde_json::to_writer(&mut json, row),
             Self::UserName(row) => serde_json::to_writer(&mut json, row),
@@ -153,6 +169,9 @@ impl Row {
             Kind::Integration => Self::Integration(Arc::new(serde_json::from_slice(json)?)),
             Kind::Ledger => Self::Ledger(serde_json::from_slice(json)?),
             Kind::Quarantined => Self::Quarantined(serde_json::from_slice(json)?),
+            Kind::Session => Self::Session(serde_json::from_slice(json)?),
+            Kind::SourceDomain => Self::SourceDomain(serde_json::from_slice(json)?),
+            Kind::SourceUser => Self::SourceUser(serde_json::from_slice(json)?),
             Kind::Token => Self::Token(serde_json::from_slice(json)?),
             Kind::User => Self::User(serde_json::from_slice(json)?),
             Kind::UserName => Self::UserName(serde_json::from_slice(json)?),

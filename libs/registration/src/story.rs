@@ -1,7 +1,7 @@
 //! Stories: what the tests tell the fold, a line for each event.
 //!
 //! `notice [1,2] +3 key=k1` is a Provet notice that lists departments 1 and 2 and adds 3, with an
-//! Idempotency-Key. Each line becomes the bytes of a ledger entry, as intake would write them, and
+//! Idempotency-Key; `isl START session=s1 hash=h1` is an HTTP event of ISL, `jwt user_create ann jti=j1` a token. Each line becomes the bytes of a ledger entry, as intake would write them, and
 //! is read back from there.
 
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use crate::change::{Change, Data};
 use crate::client::{Client, ClientRow, client_id};
 use crate::command::{Outcome, row_key};
 use crate::event::{Attributes, Event, EventType, encode, encode_data};
+use crate::isl;
 use crate::{Envelope, Kind, Placed, Row, RowKey, Rows, Sealed, fold, notice};
 
 /// The id of the ledger of every story.
@@ -145,6 +146,7 @@ pub(crate) fn entry(position: u64, line: &str) -> Vec<u8> {
     let (kind, data) = words.command();
     let subject = match kind {
         EventType::ClientRetire | EventType::ClientReveal => words.client(),
+        EventType::IslEvent | EventType::IslToken => isl::tenant(words.integration(), Some(words.isl_domain())),
         _ => words.name().to_owned(),
     };
     let attributes = words.attributes(position, subject);
@@ -276,6 +278,13 @@ impl<'a> Words<'a> {
             "supersede" => (EventType::QuarantineRelease, released(true)),
             "dismiss" => (EventType::QuarantineDismiss, json!({})),
             "look" => (EventType::QuarantineReveal, reason),
+            "isl" => (EventType::IslEvent, self.isl_event()),
+            "jwt" => {
+                let until = self.second("until");
+                let data = json!({"domain_id": self.isl_domain(), "token": [self.value("jti")], "until": until,
+                    "facts": [self.fact(name)], "jwt": sealed(name)});
+                (EventType::IslToken, data)
+            }
             other => panic!("{other} is no verb of a story"),
         }
     }
@@ -307,6 +316,26 @@ impl<'a> Words<'a> {
 
     fn index_of(&self, name: &str) -> String {
         format!("{name} of {}", self.domain_id())
+    }
+
+    fn isl_domain(&self) -> &'a str {
+        self.value("domain").unwrap_or("7")
+    }
+
+    /// What happened in the directory of a source, to whom.
+    fn fact(&self, what: &str) -> Value {
+        let user = self.value("user").map(|user| json!({"id": user, "name": sealed(user)}));
+        json!({"what": what, "user": user})
+    }
+
+    fn isl_event(&self) -> Value {
+        let name = self.name();
+        let is_of_directory = name.starts_with("USER_") || name.starts_with("DOMAIN_");
+        let facts = Vec::from_iter(is_of_directory.then(|| self.fact(&name.to_lowercase())));
+        let hash = self.value("hash").unwrap_or("h0").split(',').collect::<Vec<_>>();
+        json!({"module": self.value("module").unwrap_or("ISL_LIGHT"), "event": name, "domain_id": self.isl_domain(),
+            "session_id": self.value("session"), "hash": hash, "facts": facts, "body": sealed(name),
+            "save": self.0.contains(&"save")})
     }
 
     /// The body of a hookup call.

@@ -15,6 +15,7 @@ pub mod purge;
 pub mod quarantine;
 pub mod release;
 pub mod reveal;
+pub mod sessions;
 pub mod stream;
 pub mod tokens;
 pub mod users;
@@ -27,6 +28,7 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig, to};
 use admission::{Admission, Passwords};
 use api::{Gate, resource};
+use delivery::egress::Egress;
 use jiff::{SignedDuration, Timestamp};
 use ledger::Ledger;
 use parking_lot::Mutex;
@@ -50,6 +52,8 @@ pub struct Query {
     pub passwords: Passwords,
     /// How long what is deleted in the directory can come back.
     pub retention: SignedDuration,
+    /// Makes outgoing calls, and says which may be made.
+    pub egress: Egress,
     /// The address under which the hub is reached from outside, if it was set.
     pub public_url: Option<String>,
     /// What this process is carrying out and does once at a time: commands by the hash of their Idempotency-Key, releases by
@@ -95,6 +99,7 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/quarantine/{id}/reveal", [(POST, to(reveal::quarantined))]))
             .service(resource("/v1/quarantine/{id}/release", [(POST, to(release::release))]))
             .service(resource("/v1/quarantine/{id}/dismiss", [(POST, to(quarantine::dismiss))]))
+            .service(resource("/v1/sessions/{id}", [(GET, to(sessions::show))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, client, config, domain, event, integration, quarantine, restore, shell, tail, token, user,
+    backup, client, config, domain, event, integration, quarantine, restore, session, shell, tail, token, user,
 };
 use crate::config::SettingFlags;
 use crate::demo::Demo;
@@ -88,6 +88,9 @@ pub enum Command {
     /// Notifications that could not be accepted
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Sessions of ISL systems
+    #[command(subcommand)]
+    Session(session::Session),
     /// Access tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -171,6 +174,8 @@ mod tests {
     #[case("regledger event explain 0:17")]
     #[case("regledger event replay events.ndjson --until 0:17 --check --output json")]
     #[case("regledger quarantine release q1")]
+    #[case("regledger session show s1 --integration acme-isl --domain-id 7 --module ISL_LIGHT")]
+    #[case("regledger integration create acme-isl --source isl --jwks-url https://isl.example/jwks")]
     #[case("regledger token create --scope clients:read,changes:read --expires 720h")]
     #[case("regledger token revoke t1")]
     #[case("regledger domain create acme")]

@@ -8,11 +8,13 @@ pub mod event;
 pub mod integration;
 pub mod quarantine;
 pub mod restore;
+pub mod session;
 pub mod shell;
 pub mod tail;
 pub mod token;
 pub mod user;
 
+mod from_file;
 pub mod moment;
 pub mod sealed;
 
@@ -42,6 +44,7 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Tail(tail) => tail::run(&tail, session).await,
         Command::Event(command) => event::run(command, session).await,
         Command::Quarantine(command) => quarantine::run(command, session).await,
+        Command::Session(command) => session::run(command, session).await,
         Command::Token(command) => token::run(command, session).await,
         Command::Config(command) => config::run(command, session),
         Command::Backup(backup) => backup::run(&backup, session),

@@ -46,6 +46,8 @@ pub struct Settings {
     pub kek: KekSource,
     /// The HTTP server.
     pub http: Http,
+    /// Outgoing calls.
+    pub egress: EgressSettings,
     /// What is logged, and how.
     pub log: Log,
     /// How many days what is deleted in the directory can come back.
@@ -69,6 +71,15 @@ pub struct Http {
     pub max_connections: usize,
     /// Wrong hookup keys answered for one address in a minute before 429; a right key is never limited.
     pub wrong_keys_per_minute: u32,
+}
+
+/// Outgoing calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EgressSettings {
+    /// Networks that may be called although they are not public.
+    pub allow: Vec<IpNet>,
+    /// A PEM file with certificates of authorities that are trusted besides the machine's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What is logged, and how.
@@ -134,6 +145,7 @@ impl Settings {
                 max_connections: values.get::<NonZeroUsize>("http.max_connections")?.get(),
                 wrong_keys_per_minute: values.get::<NonZeroU32>("http.wrong_keys_per_minute")?.get(),
             },
+            egress: EgressSettings { allow: values.get("egress.allow")?, ca_file: values.maybe("egress.ca_file")? },
             log: Log { format: values.get("log.format")?, level: values.get("log.level")? },
             directory_retention_days: values.get("directory.retention_days")?,
             disk_min_free_bytes: values.get("disk.min_free_bytes")?,

@@ -39,6 +39,7 @@ impl Route {
 struct World {
     admin: Client,
     hookup: String,
+    isl: String,
     made: AtomicU64,
 }
 
@@ -65,6 +66,16 @@ impl World {
         if text.contains("{token}") {
             let made = self.admin.post("/v1/tokens", &json!({"name": "t", "scopes": ["admin"]})).await;
             text = text.replace("{token}", made["id"].as_str().unwrap());
+        }
+        if text.contains("{session}") {
+            let form = format!("MODULE=ISL_LIGHT&EVENT=START&DOMAIN_ID=7&SESSIONID=s{number}");
+            self.admin.post_form(&self.isl, form).await;
+            let path = format!("/v1/sessions/s{number}");
+            acceptance::eventually("the session is projected", async || {
+                (self.admin.try_get(&path).await.0 == StatusCode::OK).then_some(())
+            })
+            .await;
+            text = text.replace("{session}", &format!("s{number}"));
         }
         if text.contains("{spare}") {
             self.admin.integration(&format!("spare-{number}")).await;
@@ -112,7 +123,7 @@ async fn holders(admin: &Client) -> Vec<(String, Option<String>, Holder)> {
     let limits = [
         ("another integration", json!({"integrations": ["other"]}), Holder::Elsewhere),
         ("another domain", json!({"domain": "elsewhere"}), Holder::Elsewhere),
-        ("this integration", json!({"integrations": ["acme-lab"]}), Holder::OwnIntegration),
+        ("this integration", json!({"integrations": ["acme-lab", "acme-isl"]}), Holder::OwnIntegration),
         ("this domain", json!({"domain": "default"}), Holder::OwnDomain),
     ];
     for (name, limit, holder) in limits {
@@ -128,8 +139,9 @@ async fn every_route_answers_every_kind_of_token_as_it_should() {
     let hookup = admin.integration("acme-lab").await;
     admin.integration("other").await;
     admin.post("/v1/domains", &json!({"name": "elsewhere"})).await;
+    let (isl, _) = admin.isl_integration("acme-isl", json!({})).await;
     let holders = holders(&admin).await;
-    let world = World { admin, hookup, made: AtomicU64::new(1) };
+    let world = World { admin, hookup, isl, made: AtomicU64::new(1) };
     let http = reqwest::Client::new();
     let mut wrong = Vec::new();
     for route in ROUTES {

@@ -7,6 +7,7 @@ use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::isl::{Language, issue};
 use crate::stream::{post, read_pages};
 
 /// A server, the document that it serves, and the operations whose answers were compared with it.
@@ -92,6 +93,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
             api.call("GET", path, &format!("{path}{query}"), none.clone()).await;
         }
     }
+    of_isl(&mut api).await;
     let reason = json!({"reason": "a test"});
     for (method, template, body) in [
         ("GET", "/v1/clients/{id}", &none),
@@ -164,6 +166,30 @@ async fn directory(api: &mut Documented) {
         api.call("GET", "/v1/domains/{name}", &path, Value::Null).await;
         api.call("DELETE", "/v1/domains/{name}", &path, Value::Null).await;
     }
+}
+
+async fn of_isl(api: &mut Documented) {
+    let claims = json!({"events": {"user_create": {"user": "ann", "domain_id": 7}}});
+    let issued = issue(Language::Python, json!({"good": {"claims": claims}}));
+    let spec =
+        json!({"name": "acme-isl", "source": "isl", "notify": {"kind": "hookup"}, "jwt_key": issued["public_key"]});
+    let made = api.call("POST", "/v1/integrations", "/v1/integrations", spec).await;
+    let url = |name: &str| made[name].as_str().unwrap().to_owned();
+    // the body of a form is no JSON, and neither is this one a form that is accepted
+    api.call("POST", "/isl/{integration}/{key}/events", &url("events_url"), json!("MODULE=a")).await;
+    let form = "MODULE=a&EVENT=START&DOMAIN_ID=7&SESSIONID=s1";
+    api.admin.post_form(&url("events_url"), form).await;
+    acceptance::eventually("the session is projected", async || {
+        (api.admin.try_get("/v1/sessions/s1").await.0 == 200).then_some(())
+    })
+    .await;
+    for path in ["/v1/sessions/s1", "/v1/sessions/s2", "/v1/sessions/s1?colour=blue"] {
+        api.call("GET", "/v1/sessions/{id}", path, Value::Null).await;
+    }
+    let template = "/isl/{integration}/{key}/jwt";
+    api.call("POST", template, &url("jwt_url"), json!({"jwt": issued["good"]})).await;
+    api.call("POST", template, &url("jwt_url"), json!({"jwt": "a.b.c"})).await;
+    api.call("POST", template, &url("jwt_url"), json!({})).await;
 }
 
 async fn quarantined(api: &mut Documented, id: &str, verb: &str) {

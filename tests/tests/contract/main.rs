@@ -11,6 +11,7 @@ mod domains;
 mod endings;
 mod events;
 mod hookup;
+mod isl;
 mod linters;
 mod many;
 mod operators;

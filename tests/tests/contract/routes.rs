@@ -56,6 +56,7 @@ pub const ROUTES: &[Route] = &[
     route(["POST", "/v1/quarantine/{message}/reveal"], "secrets:reveal", REASON, [200, 404, 200, 200]),
     route(["POST", "/v1/quarantine/{message}/release"], "admin", "", [422, 404, 422, 422]),
     route(["POST", "/v1/quarantine/{message}/dismiss"], "admin", "", [200, 404, 200, 200]),
+    route(["GET", "/v1/sessions/{session}"], "admin", "", [200, 404, 200, 200]),
     route(["GET", "/v1/tokens"], "admin", "", [200, 200, 200, 200]),
     route(["POST", "/v1/tokens"], "admin", TOKEN, [201, 403, 403, 403]),
     route(["GET", "/v1/tokens/{token}"], "admin", "", [200, 404, 404, 404]),
@@ -67,6 +68,8 @@ pub const ROUTES: &[Route] = &[
 /// Routes that take no token.
 pub const OPEN: &[(&str, &str)] = &[
     ("POST", "/hookup/{integration}/{key}"),
+    ("POST", "/isl/{integration}/{key}/events"),
+    ("POST", "/isl/{integration}/{key}/jwt"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

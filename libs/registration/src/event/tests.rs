@@ -7,7 +7,7 @@ use crate::change::CloudEvent;
 use crate::story::{Story, entry, second};
 
 /// A line for each type of event.
-const LINES: [(&str, EventType); 24] = [
+const LINES: [(&str, EventType); 26] = [
     ("genesis l1", EventType::LedgerCreate),
     ("restore e1 heads=[2]", EventType::LedgerRestore),
     ("domain b", EventType::DomainCreate),
@@ -32,6 +32,8 @@ const LINES: [(&str, EventType); 24] = [
     ("release q1", EventType::QuarantineRelease),
     ("dismiss q1", EventType::QuarantineDismiss),
     ("look q1", EventType::QuarantineReveal),
+    ("isl USER_CREATE user=ann session=s1 hash=h1 save", EventType::IslEvent),
+    ("jwt user_delete user=ann jti=j1 until=5", EventType::IslToken),
 ];
 
 /// An entry with one attribute replaced, or taken out.
@@ -160,7 +162,7 @@ fn a_registration_is_read_as_it_was_written() {
 
 #[test]
 fn an_unknown_type_is_named_so_that_the_executable_can_be_upgraded() {
-    for kind in ["regledger.client.retire.v2", "regledger.isl.event.v1", ""] {
+    for kind in ["regledger.client.retire.v2", "regledger.isl.dance.v1", ""] {
         let entry = altered("retire", "type", Some(json!(kind)));
         match Event::parse(&entry) {
             Err(EventError::UnknownType(found)) => assert_eq!(found, kind),
@@ -210,6 +212,8 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::ProvetRegistration => schema_for!(Registration),
         EventType::ClientReveal | EventType::QuarantineReveal => schema_for!(Reveal),
         EventType::QuarantineReceive => schema_for!(QuarantineReceive),
+        EventType::IslEvent => schema_for!(IslEvent),
+        EventType::IslToken => schema_for!(IslToken),
         EventType::QuarantineRelease => schema_for!(QuarantineRelease),
         EventType::DomainPurge
         | EventType::UserUndelete
@@ -246,6 +250,10 @@ fn every_change_is_as_its_schema_says() {
         "retire",
         "notice",
         "delete acme-lab",
+        "isl USER_CREATE user=ann hash=1",
+        "isl USER_DELETE user=ann hash=2",
+        "isl USER_UNDELETE user=ann hash=3",
+        "isl DOMAIN_DELETE hash=4",
     ] {
         let (placed, changes) = story.fold(line);
         for (change, ordinal) in changes.iter().zip(0..) {
@@ -255,5 +263,5 @@ fn every_change_is_as_its_schema_says() {
             count += 1;
         }
     }
-    assert_eq!(count, 14);
+    assert_eq!(count, 19);
 }

@@ -84,9 +84,12 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
         Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
             Outcome::Applied { id: placed.event.attributes.subject.clone() }
         }
-        Body::LedgerCreate(_) | Body::LedgerRestore(_) | Body::ProvetRegistration(_) | Body::QuarantineReceive(_) => {
-            Outcome::Refused { reason: Refusal::NotFound }
-        }
+        Body::LedgerCreate(_)
+        | Body::LedgerRestore(_)
+        | Body::ProvetRegistration(_)
+        | Body::QuarantineReceive(_)
+        | Body::IslEvent(_)
+        | Body::IslToken(_) => Outcome::Refused { reason: Refusal::NotFound },
     }
 }
 
@@ -135,6 +138,8 @@ fn create_integration(
         authorization_grant_type: spec.authorization_grant_type,
         redirect_uris: spec.redirect_uris,
         allow: spec.allow,
+        jwt_key: spec.jwt_key.filter(|key| !key.is_empty()),
+        jwks_url: spec.jwks_url.filter(|url| !url.is_empty()),
         created_time: placed.recorded_time,
         changed_time: placed.recorded_time,
     };
@@ -193,6 +198,19 @@ fn update_integration(integration: &mut Integration, update: &IntegrationUpdate)
     }
     if let Some(allow) = update.allow {
         integration.allow = allow;
+    }
+    update_verification(integration, update.jwt_key, update.jwks_url);
+}
+
+/// An empty text takes one away; each takes the place of the other.
+fn update_verification(integration: &mut Integration, key: Option<String>, url: Option<String>) {
+    if let Some(key) = key {
+        integration.jwt_key = Some(key).filter(|key| !key.is_empty());
+        integration.jwks_url.take_if(|_| integration.jwt_key.is_some());
+    }
+    if let Some(url) = url {
+        integration.jwks_url = Some(url).filter(|url| !url.is_empty());
+        integration.jwt_key.take_if(|_| integration.jwks_url.is_some());
     }
 }
 

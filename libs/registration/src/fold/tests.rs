@@ -4,6 +4,7 @@ use crate::story::{Story, named_id, place, second};
 mod commands;
 mod departments;
 mod domains;
+mod isl;
 mod messages;
 mod properties;
 mod registrations;

@@ -1,15 +1,19 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::story::Story;
+use crate::isl::{domain_key, session_key, user_key};
+use crate::story::{Story, named_id};
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 12] = [
     Kind::Client,
     Kind::Command,
     Kind::Domain,
     Kind::Integration,
     Kind::Ledger,
     Kind::Quarantined,
+    Kind::Session,
+    Kind::SourceDomain,
+    Kind::SourceUser,
     Kind::Token,
     Kind::User,
     Kind::UserName,
@@ -36,6 +40,10 @@ fn everything() -> Story {
         "receive q2",
         "user u1",
         "unuser u1",
+        "isl START session=s1 hash=1 save",
+        "isl USER_CREATE user=ann hash=2",
+        "isl MESSAGE domain=8 hash=3",
+        "jwt user_delete user=ann jti=j1 until=40",
     ] {
         story.tell(line);
     }
@@ -78,6 +86,9 @@ fn a_row_is_found_by_its_columns() {
     let client = story.client().id.clone();
     let retired = story.row("provet_id=8").client.id.clone();
     let place = |position| Columns { position, ..Columns::default() };
+    let acme = named_id("acme-lab");
+    let (integration, tenant) = (Some("acme-lab"), Some("isl:acme-lab/7"));
+    let of_source = |state, position| Columns { integration, tenant, state, ..place(position) };
     for (kind, id, expected) in [
         (
             Kind::Client,
@@ -118,6 +129,18 @@ fn a_row_is_found_by_its_columns() {
         (Kind::Token, "t2", Columns { state: Some("active"), ..place(13) }),
         (Kind::User, "u1", Columns { domain: Some("default"), state: Some("deleted"), ..place(17) }),
         (Kind::UserName, "ann of 00000000-0000-0000-0000-000000000000", Columns::default()),
+        (
+            Kind::Session,
+            &session_key(acme, Some("7"), "ISL_LIGHT", "s1").id,
+            Columns { integration: Some("acme-lab"), tenant: Some("s1"), state: Some("started"), ..place(17) },
+        ),
+        (Kind::SourceDomain, &domain_key(acme, Some("7")).id, of_source(Some("active"), 18)),
+        (
+            Kind::SourceDomain,
+            &domain_key(acme, Some("8")).id,
+            Columns { tenant: Some("isl:acme-lab/8"), ..of_source(None, 19) },
+        ),
+        (Kind::SourceUser, &user_key(acme, Some("7"), "ann").id, of_source(Some("deleted"), 18)),
     ] {
         let row = story.rows.get(&RowKey::new(kind, id)).unwrap();
         assert_eq!(row.columns(), expected, "{kind:?} {id}");

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use registration::event::Body;
+use registration::isl::Fact;
 use registration::{Envelope, Event, Sealed};
 use uuid::Uuid;
 use vault::{Context, Subject, UnsealError, Vault};
@@ -48,6 +49,8 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
             of_user(event, [("name", name), ("email", email.and_then(|email| email.to.as_ref()))])
         }
         Body::UserSetPassword(set) => of_user(event, [("password", Some(&set.password))]),
+        Body::IslEvent(heard) => of_isl(event, "body", &heard.body, &heard.facts),
+        Body::IslToken(token) => of_isl(event, "jwt", &token.jwt, &token.facts),
         _ => Vec::new(),
     }
 }
@@ -57,6 +60,16 @@ fn of_user<'a, const N: usize>(event: &Event, fields: [(&'static str, Option<&'a
     let there = fields.into_iter().filter_map(|(field, sealed)| Some((field, &sealed?.sealed)));
     let secret = |(field, envelope)| Secret { event: id, field, subject: Subject::User(user.clone()), envelope };
     there.map(secret).collect()
+}
+
+/// What came from an ISL system, and the names of the users that it is about.
+fn of_isl<'a>(event: &'a Event, field: &'static str, whole: &'a Sealed, facts: &'a [Fact]) -> Vec<Secret<'a>> {
+    let users = facts.iter().filter_map(|fact| fact.user.as_ref()).map(|user| ("user", &user.name));
+    let secret = |(field, sealed): (&'static str, &'a Sealed)| {
+        let subject = Subject::Tenant(event.attributes.subject.clone());
+        Secret { event: event.attributes.id, field, subject, envelope: &sealed.sealed }
+    };
+    [(field, whole)].into_iter().chain(users).map(secret).collect()
 }
 
 impl Secret<'_> {

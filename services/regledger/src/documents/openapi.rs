@@ -12,6 +12,8 @@ use super::{patterns, refusals};
 #[derive(OpenApi)]
 #[openapi(paths(
     intake::receive,
+    intake::receive_event,
+    intake::receive_token,
     query::clients::list,
     query::clients::show,
     query::clients::history,
@@ -36,6 +38,7 @@ use super::{patterns, refusals};
     query::integrations::update,
     query::integrations::remove,
     query::integrations::rotate_hookup,
+    query::sessions::show,
     query::tokens::list,
     query::tokens::create,
     query::tokens::show,

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
+use intake::IslTokenPosted;
 use query::changes::ChangesPage;
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
+use query::sessions::SessionShown;
 use query::tokens::TokenCreated;
 use query::users::{NamedUser, NewPassword, UserPatch, UserSpec};
 use registration::change::{ChangeType, CloudEvent};
@@ -18,6 +20,7 @@ use registration::directory::{
     UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
 use registration::event::{EventType, Nothing};
+use registration::isl::{IslEvent, IslToken};
 use registration::quarantine::{Message, QuarantineReceive, QuarantineRelease};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -104,6 +107,8 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
         EventType::UserSetPassword => root::<UserSetPassword>,
         EventType::ProvetRegistration => root::<Registration>,
         EventType::ClientReveal | EventType::QuarantineReveal => root::<Reveal>,
+        EventType::IslEvent => root::<IslEvent>,
+        EventType::IslToken => root::<IslToken>,
         EventType::QuarantineReceive => root::<QuarantineReceive>,
         EventType::QuarantineRelease => root::<QuarantineRelease>,
         EventType::DomainPurge
@@ -162,11 +167,12 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
     all.answer::<Domain>().answer::<NamedUser>().page::<Domain>("DomainPage").page::<NamedUser>("UserPage");
     all.request::<DomainSpec>().request::<UserSpec>().request::<UserPatch>().request::<NewPassword>();
+    all.answer::<SessionShown>();
     all.answer::<TokenCreated>().answer::<ChangesPage>();
     all.page::<Client>("ClientPage").page::<CloudEvent<'static>>("ChangePage").page::<Integration>("IntegrationPage");
     all.page::<Message>("MessagePage").page::<Token>("TokenPage");
     all.request::<IntegrationSpec>().request::<IntegrationUpdate>().request::<Rotate>();
-    all.request::<TokenSpec>().request::<Reveal>();
+    all.request::<TokenSpec>().request::<Reveal>().request::<IslTokenPosted>();
     all.finish(refinements)
 }
 

@@ -82,6 +82,7 @@ impl App {
                     stores.directory.clone(),
                     settings.http.trusted_proxies.clone(),
                     settings.http.wrong_keys_per_minute,
+                    stores.egress.clone(),
                     &stores.registry,
                 )
             })
@@ -182,6 +183,7 @@ fn query(
         feed: Arc::new(feed),
         passwords: Passwords::default(),
         retention: SignedDuration::from_hours(24 * i64::from(settings.directory_retention_days)),
+        egress: stores.egress.clone(),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),
         in_progress: Mutex::new(HashSet::new()),
     })

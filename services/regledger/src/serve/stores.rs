@@ -1,10 +1,12 @@
 //! The stores of a process: opened, checked against one another, and closed in order.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use admission::{Admission, Clock, DirectoryView};
 use anyhow::{Context, bail};
 use api::Reason;
+use delivery::egress::{Egress, Names, Settings as EgressOptions};
 use ledger::Ledger;
 use projection::Store;
 use prometheus::Registry;
@@ -26,6 +28,7 @@ pub(super) struct Stores {
     /// None where no role of the process needs it: intake works without.
     pub state: Option<Arc<dyn Store>>,
     pub admission: Admission,
+    pub egress: Egress,
     _lock: Option<DataDirLock>,
 }
 
@@ -33,6 +36,7 @@ impl Stores {
     /// Opens everything; what does not belong together is refused.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let lock = hold_data_dir(settings)?;
+        let egress = open_egress(settings)?;
         let (registry, clock) = (Registry::new(), Clock::system());
         let ledger = open_ledger(settings, &registry).await?;
         let keys = open_keys(settings, ledger.head(0).await?).await?;
@@ -61,7 +65,7 @@ impl Stores {
         }
         directory.ensure_admin_token(admin_token(&settings.admin_token_file)?, &clock).await?;
         let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
-        Ok(Self { registry, clock, ledger, directory, vault, state, admission, _lock: lock })
+        Ok(Self { registry, clock, ledger, directory, vault, state, admission, egress, _lock: lock })
     }
 
     /// The state store, for the roles that need it.
@@ -79,6 +83,14 @@ impl Stores {
         checks.extend(self.state.as_ref().map(|state| ("state", state.health())));
         checks
     }
+}
+
+/// The one client for outgoing calls.
+fn open_egress(settings: &Settings) -> anyhow::Result<Egress> {
+    let read = |file: &PathBuf| std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+    let roots = settings.egress.ca_file.as_ref().map(read).transpose()?;
+    let options = EgressOptions { allow: settings.egress.allow.clone(), roots, names: Names::system() };
+    Egress::new(options).context("cannot make outgoing calls")
 }
 
 /// Locks the data directory if something is kept there. Else processes share it, for the files of their credentials.

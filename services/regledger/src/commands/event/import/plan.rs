@@ -196,6 +196,11 @@ impl Spread {
                 let known = self.clients.get(&attributes.subject).copied();
                 Some(known.unwrap_or_else(|| partition_of_message(partitions, &attributes.subject)))
             }
+            Body::IslEvent(_) | Body::IslToken(_) => Some(partition_of_tenant(
+                partitions,
+                attributes.integration_id.unwrap_or_default(),
+                &attributes.subject,
+            )),
             Body::QuarantineReceive(_)
             | Body::QuarantineRelease(_)
             | Body::QuarantineDismiss

@@ -37,7 +37,7 @@ pub use ledger::AppendError;
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use partition::{partition_of_message, partition_of_tenant};
 pub use password::{PasswordError, Passwords};
-pub use person::{Person, PersonSealer};
+pub use person::{Person, PersonSealer, SignInError};
 pub use secret::{Capability, hash_of};
 
 /// The answer to a notification: it is durable, and where.

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use registration::client::SealedSecret;
-use registration::directory::{UserRow, normalise};
+use registration::directory::{UserRow, UserState, normalise};
 use registration::row::short_hash;
 use registration::{Envelope, Sealed};
 use secrecy::SecretString;
 use uuid::Uuid;
 use vault::{Context, DataKey, Subject, UnsealError};
 
-use crate::{Admission, Draft, Unavailable};
+use crate::{Admission, DirectoryView, Draft, PasswordError, Passwords, Unavailable};
 
 /// The fields of a user's events in whose places envelopes stand.
 const NAME: &str = "name";
@@ -30,6 +30,17 @@ impl fmt::Debug for Person {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Person(..)")
     }
+}
+
+/// Why nobody knows whether a user may sign in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// The password's hash does not open.
+    #[error("the hash of a password cannot be opened")]
+    Shut(#[from] UnsealError),
+    /// The password cannot be compared.
+    #[error("a password cannot be compared")]
+    Password(#[from] PasswordError),
 }
 
 /// Seals for one event about a user.
@@ -119,6 +130,34 @@ impl Admission {
     /// [`UnsealError`].
     pub async fn password_hash(&self, user: &UserRow) -> Result<Option<SecretString>, UnsealError> {
         Ok(self.open(user, PASSWORD, user.password.as_ref()).await?.map(SecretString::from))
+    }
+
+    /// The user who signs in with a name and a password in a domain, if it is one in use and the password is right. Whoever asks
+    /// learns nothing from how long it takes: a password is compared in any case.
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn sign_in(
+        &self,
+        directory: &DirectoryView,
+        passwords: &Passwords,
+        domain: &str,
+        name: &str,
+        password: SecretString,
+    ) -> Result<Option<UserRow>, SignInError> {
+        let user = self.user_of(directory, domain, name);
+        let hash = match &user {
+            Some(user) => self.password_hash(user).await?,
+            None => None,
+        };
+        let is_right = passwords.verify(hash, password).await?;
+        Ok(user.filter(|_| is_right))
+    }
+
+    fn user_of(&self, directory: &DirectoryView, domain: &str, name: &str) -> Option<UserRow> {
+        let directory = directory.read();
+        let index = self.name_index(directory.domain(domain)?.id, name)?;
+        directory.user_by_name(&index).filter(|row| row.user.state == UserState::Active).cloned()
     }
 
     async fn open(

@@ -183,6 +183,17 @@ async fn a_purge_destroys_the_key_also_if_the_process_died_in_between() {
     assert_eq!(admin.get(&id(&kept)).await["name"], "bob");
     assert_eq!(admin.send(Method::POST, &format!("{}/undelete", id(&made)), &json!({})).await.0, 404);
     user(&admin, json!({"name": "ANN"})).await;
+    let backup = server.data_dir.with_extension("backup");
+    let run = |arguments: &[&str]| {
+        let output = server.command(arguments).arg(&backup).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    };
+    run(&["backup"]);
+    let restored = server.data_dir.with_extension("restored");
+    let kek = server.data_dir.join("kek");
+    let options = ["--data-dir", restored.to_str().unwrap(), "restore", "--kek-file", kek.to_str().unwrap()];
+    let output = acceptance::regledger(&options).arg(&backup).output().unwrap();
+    assert!(output.status.success(), "a backup without the keys of who was purged is whole: {output:?}");
     let (_, data, _own) = server.stop();
     // as if the process had died before it destroyed the key
     key.put_back(&data);

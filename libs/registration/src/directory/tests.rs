@@ -289,7 +289,55 @@ fn a_specification_is_read_strictly_and_completed() {
     }
 }
 
+/// Lines of everything, at any time: a clock may be set back.
+fn any_lines() -> impl Strategy<Value = Vec<String>> {
+    let user = "(user|unuser|reuser|purge|password|rename) u[1-3] name=(ann|bob)( of=b made=[2-9])?( due=[1-9]0)?";
+    let other = "(notice|retire|receive q1|create c domain=b|delete c|token t1 domain=b|revoke t1)";
+    let line = prop_oneof![user, other, "(domain|undomain|purge-domain) b( due=[1-9]0)?"];
+    let timed = (line, prop::option::of(0..99_u8)).prop_map(|(line, at)| match at {
+        Some(at) => format!("{line} at={at}"),
+        None => line,
+    });
+    prop::collection::vec(timed, 0..50)
+}
+
+/// What was decided about users, domains and integrations, without times.
+fn decided(rows: &Rows) -> Vec<String> {
+    let kinds = [Kind::Domain, Kind::Integration, Kind::Token, Kind::User, Kind::UserName, Kind::Command];
+    let decided = kinds.into_iter().flat_map(|kind| rows.of(kind)).filter_map(|row| match row {
+        Row::Domain(domain) => Some(format!("{} {:?} {}", domain.name, domain.state, domain.id)),
+        Row::Integration(row) => Some(format!("{} {} {}", row.integration.name, row.deleted, row.domain_id)),
+        Row::Token(row) => Some(format!("{} {} {}", row.token.id, row.token.revoked_time.is_some(), row.domain_id)),
+        Row::User(row) => Some(format!("{} {:?} {:?}", row.user.id, row.user.state, row.name_index)),
+        Row::UserName(name) => Some(format!("{name:?}")),
+        _ => None,
+    });
+    let mut decided: Vec<_> = decided.collect();
+    decided.sort();
+    decided
+}
+
 proptest! {
+    /// Intake folds the directory alone, and a projector everything that is in its partition.
+    #[test]
+    fn the_directory_alone_decides_as_the_whole_partition_does(lines in any_lines()) {
+        let (mut directory, mut ledger_time) = (Directory::default(), Timestamp::MIN);
+        let mut whole = crate::story::Story::untold();
+        for (line, position) in BEGINNING.into_iter().chain(lines.iter().map(String::as_str)).zip(0..) {
+            whole.tell(line);
+            let entry = crate::story::entry(position, line);
+            let event = crate::Event::parse(&entry).unwrap();
+            let kind: Value = serde_json::from_slice(&entry).unwrap();
+            let kind = crate::event::EventType::ALL.into_iter().find(|known| kind["type"] == known.as_str()).unwrap();
+            if kind.is_directory() {
+                let placed = Placed::after(ledger_time, 0, position, event);
+                ledger_time = placed.recorded_time;
+                directory.apply(&placed);
+            }
+        }
+        prop_assert_eq!(decided(&directory.rows), decided(&whole.rows));
+    }
+
     #[test]
     fn nothing_without_violations_holds_a_control_character(
         name in ".{0,8}", owner in ".{0,8}", uri in ".{0,8}", domain in ".{0,8}", grant in ".{0,8}",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::DeliveryResult;
@@ -204,6 +204,10 @@ impl fmt::Debug for Connection {
 pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        told(facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         note(&error, reason);
     }
@@ -223,6 +227,11 @@ pub(crate) async fn blocking<T: Send + 'static>(
     ask: impl FnOnce() -> KafkaResult<T> + Send + 'static,
 ) -> KafkaResult<T> {
     spawn_blocking(ask).await.unwrap_or(Err(KafkaError::Canceled))
+}
+
+/// What librdkafka says by itself: what matters of it is told by whoever waits, once.
+pub(crate) fn told(facility: &str, message: &str) {
+    tracing::debug!(facility, message, "librdkafka says");
 }
 
 pub(crate) fn note(error: &KafkaError, reason: &str) {

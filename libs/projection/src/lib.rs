@@ -38,7 +38,7 @@ pub use contract::{Answer, Cursor, Store};
 pub use error::{Cause, CommitError, LeaseError, OpenError, StoreError};
 pub use keeper::{Ids, Keeper, Observe};
 pub use lease::{Claim, Claimed, Lease};
-pub use place::{MAX_ORDINAL, MAX_PARTITIONS, MAX_POSITION};
+pub use place::{MAX_ORDINAL, MAX_PARTITIONS, MAX_POSITION, pack as pack_change, unpack as unpack_change};
 pub use quarantine::{ListedMessage, MessageFilter};
 pub use registration::Place;
 pub use tenure::{LeaseChange, Partnership, Term};

@@ -27,7 +27,7 @@ pub(crate) fn unpack_place(packed: i64) -> Place {
 
 /// Partition, position and ordinal as one integer that is ordered as they are. What lies beyond the limits, as in a question
 /// for a place that no ledger reaches, becomes the last place within them.
-pub(crate) fn pack(partition: u32, position: u64, ordinal: u16) -> i64 {
+pub fn pack(partition: u32, position: u64, ordinal: u16) -> i64 {
     if partition >= MAX_PARTITIONS {
         return i64::MAX;
     }
@@ -36,7 +36,8 @@ pub(crate) fn pack(partition: u32, position: u64, ordinal: u16) -> i64 {
     (partition | position | u64::from(ordinal.min(MAX_ORDINAL))).cast_signed()
 }
 
-pub(crate) fn unpack(packed: i64) -> (u32, u64, u16) {
+/// The parts of what was [packed](pack).
+pub fn unpack(packed: i64) -> (u32, u64, u16) {
     let bits = packed.cast_unsigned();
     (
         (bits >> (POSITION_BITS + ORDINAL_BITS)) as u32,

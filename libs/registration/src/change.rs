@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::directory::{Domain, Integration, User};
+use crate::directory::{Domain, Integration, SettingChange, Subscription, User};
 use crate::fold::Placed;
 use crate::isl::{SourceDomain, SourceUser, SourceUserRow};
 use crate::row::{Kind, RowKey};
@@ -33,11 +33,17 @@ pub enum ChangeType {
     UserDeleted,
     UserUndeleted,
     UserPurged,
+    SettingChanged,
+    SubscriptionCreated,
+    SubscriptionUpdated,
+    SubscriptionDeleted,
+    SubscriptionPaused,
+    SubscriptionResumed,
 }
 
 impl ChangeType {
     /// Every type.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::ClientRegistered,
         Self::ClientUpdated,
         Self::ClientDepartmentsAdded,
@@ -56,6 +62,12 @@ impl ChangeType {
         Self::UserDeleted,
         Self::UserUndeleted,
         Self::UserPurged,
+        Self::SettingChanged,
+        Self::SubscriptionCreated,
+        Self::SubscriptionUpdated,
+        Self::SubscriptionDeleted,
+        Self::SubscriptionPaused,
+        Self::SubscriptionResumed,
     ];
 
     /// The CloudEvents `type`.
@@ -79,6 +91,12 @@ impl ChangeType {
             Self::UserDeleted => "regledger.user.deleted.v1",
             Self::UserUndeleted => "regledger.user.undeleted.v1",
             Self::UserPurged => "regledger.user.purged.v1",
+            Self::SettingChanged => "regledger.setting.changed.v1",
+            Self::SubscriptionCreated => "regledger.subscription.created.v1",
+            Self::SubscriptionUpdated => "regledger.subscription.updated.v1",
+            Self::SubscriptionDeleted => "regledger.subscription.deleted.v1",
+            Self::SubscriptionPaused => "regledger.subscription.paused.v1",
+            Self::SubscriptionResumed => "regledger.subscription.resumed.v1",
         }
     }
 
@@ -100,6 +118,8 @@ pub enum Data {
     User(Box<UserData>),
     SourceDomain(Box<SourceDomainData>),
     SourceUser(Box<SourceUserData>),
+    Setting { setting: Box<SettingChange> },
+    Subscription { subscription: Box<Subscription> },
 }
 
 /// What a change says of a user: nothing personal, which stays sealed.
@@ -192,7 +212,7 @@ impl Change {
     pub fn integration(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.integration),
-            Data::Domain { .. } | Data::User(_) => None,
+            Data::Domain { .. } | Data::Subscription { .. } | Data::Setting { .. } | Data::User(_) => None,
             Data::Integration { integration } => Some(&integration.name),
             Data::SourceDomain(data) => Some(&data.domain.integration),
             Data::SourceUser(data) => Some(&data.user.integration),
@@ -205,7 +225,11 @@ impl Change {
             Data::Client(data) => Some(&data.client.tenant),
             Data::SourceDomain(data) => Some(&data.tenant),
             Data::SourceUser(data) => Some(&data.tenant),
-            Data::Domain { .. } | Data::Integration { .. } | Data::User(_) => None,
+            Data::Domain { .. }
+            | Data::Integration { .. }
+            | Data::Subscription { .. }
+            | Data::Setting { .. }
+            | Data::User(_) => None,
         }
     }
 
@@ -217,6 +241,8 @@ impl Change {
             Data::Integration { integration } => format!("/integrations/{}", integration.name),
             Data::SourceDomain(data) => format!("/integrations/{}", data.domain.integration),
             Data::SourceUser(data) => format!("/integrations/{}", data.user.integration),
+            Data::Setting { .. } => format!("/settings/{}", self.row.id),
+            Data::Subscription { .. } => format!("/subscriptions/{}", self.row.id),
             Data::User(data) => format!("/domains/{}", data.user.domain),
         }
     }
@@ -274,6 +300,41 @@ impl Change {
             kind,
             row: RowKey::new(Kind::Integration, &integration.name),
             data: Data::Integration { integration: Box::new(integration.clone()) },
+        }
+    }
+
+    pub(crate) fn subscription(kind: ChangeType, subscription: &Subscription) -> Self {
+        Self {
+            kind,
+            row: RowKey::new(Kind::Subscription, &subscription.name),
+            data: Data::Subscription { subscription: Box::new(subscription.clone()) },
+        }
+    }
+}
+
+/// Whether a short type is the one that was asked for, or of that family (`client.*`).
+pub fn matches_type(asked: &str, kind: &str) -> bool {
+    match asked.strip_suffix(".*") {
+        Some(family) => kind.split_once('.').is_some_and(|(first, _)| first == family),
+        None => asked == kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_matches_its_types_only() {
+        let cases = [
+            ("client.*", "client.registered", true),
+            ("client.*", "clients.registered", false),
+            ("client.registered", "client.registered", true),
+            ("client.registered", "client.retired", false),
+            ("*", "client.registered", false),
+        ];
+        for (asked, kind, expected) in cases {
+            assert_eq!(matches_type(asked, kind), expected, "{asked} {kind}");
         }
     }
 }

@@ -51,6 +51,10 @@ pub enum Refusal {
     Outdated,
     /// There is no such row, or it is in no state in which the command makes sense.
     NotFound,
+    /// A subscription of which nobody knows how far it is: it must be said from where it goes on.
+    StartNeeded,
+    /// A URL for signed tokens was set while there is no key to sign them, or the key taken from under one.
+    KeyMissing,
     /// A released notification: newer notices of its client had come meanwhile.
     Superseded,
 }

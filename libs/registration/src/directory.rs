@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::change::{Change, ChangeType};
@@ -17,6 +19,8 @@ mod check;
 mod domain;
 mod integration;
 mod people;
+mod setting;
+mod subscription;
 mod token;
 mod user;
 mod user_name;
@@ -27,6 +31,16 @@ pub use self::integration::{
     Notify, PreviousKey, Source,
 };
 pub use self::people::Due;
+pub use self::setting::{
+    Definition, JWT_URL, PLACEHOLDERS, PRIVATE_KEY, PreviousPublicKey, SAVE_INTO_SESSIONS, SETTINGS, SetValue,
+    SettingChange, SettingRow, SettingSet, SettingType, SettingValue, definition, setting_key, settings_tenant,
+};
+pub(crate) use self::subscription::keys_of;
+pub use self::subscription::{
+    ChangeFilter, PauseReason, Paused, SealedKey, SealedTarget, Signature, Start, Subscription, SubscriptionCreate,
+    SubscriptionKey, SubscriptionKind, SubscriptionResume, SubscriptionRotateSecret, SubscriptionRow, SubscriptionSpec,
+    SubscriptionState, SubscriptionSuspend, SubscriptionUpdate, key_field,
+};
 pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
 pub use self::user::{
     EmailUpdate, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword, UserState,
@@ -289,8 +303,87 @@ impl Directory {
     }
 
     /// Whether the HTTP events that come in are kept with their sessions, as the settings of a domain say.
-    pub fn saves_into_sessions(&self, _domain: &str) -> bool {
-        false
+    pub fn saves_into_sessions(&self, domain: &str) -> bool {
+        self.is_on(SAVE_INTO_SESSIONS, Some(domain))
+    }
+
+    /// Whether a switch is on for a domain, or for the hub.
+    pub fn is_on(&self, key: &str, domain: Option<&str>) -> bool {
+        self.setting(key, domain).is_some_and(|row| row.value == Some(SetValue::Plain("yes".to_owned())))
+    }
+
+    /// What is set for a domain, else for the hub; none where neither is.
+    pub fn setting(&self, key: &str, domain: Option<&str>) -> Option<&SettingRow> {
+        let is_set = |row: &&SettingRow| row.value.is_some();
+        let own = domain.and_then(|domain| self.own_setting(key, Some(domain))).filter(is_set);
+        own.or_else(|| self.own_setting(key, None).filter(is_set))
+    }
+
+    /// What was set for just this domain, or just the hub, or taken back there.
+    pub fn own_setting(&self, key: &str, domain: Option<&str>) -> Option<&SettingRow> {
+        let Some(Row::Setting(row)) = self.rows.get(&setting_key(key, domain)) else {
+            return None;
+        };
+        Some(&**row).filter(|row| self.outlives(row))
+    }
+
+    /// Whether the domain of a setting is still the one that it was set for.
+    fn outlives(&self, row: &SettingRow) -> bool {
+        self.was_there(row.change.domain.as_deref(), row.changed_position)
+    }
+
+    /// Whether a domain, if there is one to ask for, is there since before a position, where it was named.
+    fn was_there(&self, domain: Option<&str>, position: u64) -> bool {
+        domain.is_none_or(|name| self.domain(name).is_some_and(|domain| domain.position <= position))
+    }
+
+    fn holds(&self, row: &SubscriptionRow) -> bool {
+        !row.deleted && self.was_there(row.subscription.domain.as_deref(), row.position)
+    }
+
+    /// The public keys (JWKs) that verify what is signed here, and what was signed a while ago.
+    pub fn public_keys(&self, now: Timestamp) -> Vec<&Value> {
+        let rows = self.rows.of(Kind::Setting).filter_map(|row| match row {
+            Row::Setting(row) if self.outlives(row) => Some(row),
+            _ => None,
+        });
+        let mut found: Vec<_> = rows
+            .flat_map(|row| {
+                let previous = row.previous.iter().filter(|previous| now < previous.until);
+                row.public_key().into_iter().chain(previous.map(|previous| &previous.key))
+            })
+            .collect();
+        found.sort_by_key(|key| key["kid"].as_str());
+        found.dedup();
+        found
+    }
+
+    /// A subscription that is not deleted, and neither is its domain, by its name or its id.
+    pub fn subscription(&self, name: &str) -> Option<&SubscriptionRow> {
+        if let Some(Row::Subscription(row)) = self.rows.get(&RowKey::new(Kind::Subscription, name)) {
+            return Some(&**row).filter(|row| self.holds(row));
+        }
+        let id: Uuid = name.parse().ok()?;
+        self.subscriptions().into_iter().find(|row| row.subscription.id == id)
+    }
+
+    /// The subscriptions that are not deleted, and neither are their domains, in the order of their making.
+    pub fn subscriptions(&self) -> Vec<&SubscriptionRow> {
+        let rows = self.rows.of(Kind::Subscription).filter_map(|row| match row {
+            Row::Subscription(row) if self.holds(row) => Some(&**row),
+            _ => None,
+        });
+        let mut found: Vec<_> = rows.collect();
+        found.sort_by_key(|row| row.position);
+        found
+    }
+
+    /// The domain of an integration, also of a deleted one.
+    pub fn domain_of(&self, integration: &str) -> Option<&str> {
+        match self.rows.get(&RowKey::new(Kind::Integration, integration)) {
+            Some(Row::Integration(row)) => Some(&row.integration.domain),
+            _ => None,
+        }
     }
 
     /// Every access token but those of domains that are gone, in the order of their making.

@@ -15,7 +15,8 @@ use uuid::Uuid;
 use crate::client::{Registration, Reveal};
 use crate::directory::{
     DomainCreate, DomainDelete, IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate,
-    LedgerRestore, TokenCreate, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
+    LedgerRestore, SettingSet, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
+    SubscriptionUpdate, TokenCreate, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
 use crate::isl::{IslEvent, IslToken};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
@@ -148,15 +149,31 @@ pub enum EventType {
     QuarantineDismiss,
     /// Somebody is about to be shown the body of a quarantined notification.
     QuarantineReveal,
+    /// A setting is to be set, or taken back.
+    SettingSet,
     /// An HTTP event of an ISL system.
     IslEvent,
     /// A token of an ISL system's JWT webhook.
     IslToken,
+    /// A subscription is to be made.
+    SubscriptionCreate,
+    /// Fields of a subscription are to be replaced.
+    SubscriptionUpdate,
+    /// A subscription is to be deleted.
+    SubscriptionDelete,
+    /// A subscription is to push nothing for a while.
+    SubscriptionPause,
+    /// A subscription is to go on.
+    SubscriptionResume,
+    /// A subscription gets new keys to sign with.
+    SubscriptionRotateSecret,
+    /// The hub itself pauses a subscription.
+    SubscriptionSuspend,
 }
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 34] = [
         Self::LedgerCreate,
         Self::LedgerRestore,
         Self::DomainCreate,
@@ -181,8 +198,16 @@ impl EventType {
         Self::QuarantineRelease,
         Self::QuarantineDismiss,
         Self::QuarantineReveal,
+        Self::SettingSet,
         Self::IslEvent,
         Self::IslToken,
+        Self::SubscriptionCreate,
+        Self::SubscriptionUpdate,
+        Self::SubscriptionDelete,
+        Self::SubscriptionPause,
+        Self::SubscriptionResume,
+        Self::SubscriptionRotateSecret,
+        Self::SubscriptionSuspend,
     ];
 
     /// The CloudEvents `type`.
@@ -212,8 +237,16 @@ impl EventType {
             Self::QuarantineRelease => "regledger.quarantine.release.v1",
             Self::QuarantineDismiss => "regledger.quarantine.dismiss.v1",
             Self::QuarantineReveal => "regledger.quarantine.reveal.v1",
+            Self::SettingSet => "regledger.setting.set.v1",
             Self::IslEvent => "regledger.isl.event.v1",
             Self::IslToken => "regledger.isl.token.v1",
+            Self::SubscriptionCreate => "regledger.subscription.create.v1",
+            Self::SubscriptionUpdate => "regledger.subscription.update.v1",
+            Self::SubscriptionDelete => "regledger.subscription.delete.v1",
+            Self::SubscriptionPause => "regledger.subscription.pause.v1",
+            Self::SubscriptionResume => "regledger.subscription.resume.v1",
+            Self::SubscriptionRotateSecret => "regledger.subscription.rotate_secret.v1",
+            Self::SubscriptionSuspend => "regledger.subscription.suspend.v1",
         }
     }
 
@@ -232,6 +265,14 @@ impl EventType {
                 | Self::IntegrationDelete
                 | Self::TokenCreate
                 | Self::TokenRevoke
+                | Self::SettingSet
+                | Self::SubscriptionCreate
+                | Self::SubscriptionUpdate
+                | Self::SubscriptionDelete
+                | Self::SubscriptionPause
+                | Self::SubscriptionResume
+                | Self::SubscriptionRotateSecret
+                | Self::SubscriptionSuspend
                 | Self::UserCreate
                 | Self::UserUpdate
                 | Self::UserDelete
@@ -274,8 +315,16 @@ pub enum Body {
     QuarantineRelease(QuarantineRelease),
     QuarantineDismiss,
     QuarantineReveal(Reveal),
+    SettingSet(Box<SettingSet>),
     IslEvent(Box<IslEvent>),
     IslToken(Box<IslToken>),
+    SubscriptionCreate(Box<SubscriptionCreate>),
+    SubscriptionUpdate(Box<SubscriptionUpdate>),
+    SubscriptionDelete,
+    SubscriptionPause,
+    SubscriptionResume(SubscriptionResume),
+    SubscriptionRotateSecret(Box<SubscriptionRotateSecret>),
+    SubscriptionSuspend(SubscriptionSuspend),
 }
 
 impl Event {
@@ -347,8 +396,16 @@ impl Body {
             EventType::QuarantineRelease => Self::QuarantineRelease(serde_json::from_str(data)?),
             EventType::QuarantineDismiss => Self::QuarantineDismiss,
             EventType::QuarantineReveal => Self::QuarantineReveal(serde_json::from_str(data)?),
+            EventType::SettingSet => Self::SettingSet(serde_json::from_str(data)?),
             EventType::IslEvent => Self::IslEvent(serde_json::from_str(data)?),
             EventType::IslToken => Self::IslToken(serde_json::from_str(data)?),
+            EventType::SubscriptionCreate => Self::SubscriptionCreate(serde_json::from_str(data)?),
+            EventType::SubscriptionUpdate => Self::SubscriptionUpdate(serde_json::from_str(data)?),
+            EventType::SubscriptionDelete => Self::SubscriptionDelete,
+            EventType::SubscriptionPause => Self::SubscriptionPause,
+            EventType::SubscriptionResume => Self::SubscriptionResume(serde_json::from_str(data)?),
+            EventType::SubscriptionRotateSecret => Self::SubscriptionRotateSecret(serde_json::from_str(data)?),
+            EventType::SubscriptionSuspend => Self::SubscriptionSuspend(serde_json::from_str(data)?),
         })
     }
 }

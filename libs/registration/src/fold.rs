@@ -5,6 +5,8 @@ mod commands;
 mod domains;
 mod isl;
 mod messages;
+mod settings;
+mod subscriptions;
 mod users;
 
 use jiff::Timestamp;
@@ -82,11 +84,23 @@ impl Placed {
             Body::UserPurge(purge) => {
                 vec![command(), subject(Kind::User), self.domain(), users::name_key(&purge.name_index)]
             }
+            Body::SubscriptionCreate(create) => {
+                let domain = create.subscription.domain.as_ref().map(|domain| RowKey::new(Kind::Domain, domain));
+                let subscription = RowKey::new(Kind::Subscription, &create.subscription.name);
+                [command(), subscription].into_iter().chain(domain).collect()
+            }
+            Body::SubscriptionUpdate(_)
+            | Body::SubscriptionDelete
+            | Body::SubscriptionPause
+            | Body::SubscriptionResume(_)
+            | Body::SubscriptionRotateSecret(_)
+            | Body::SubscriptionSuspend(_) => vec![command(), subject(Kind::Subscription)],
             Body::ProvetRegistration(_) => self.client.iter().cloned().chain(self.is_release().then(command)).collect(),
             Body::ClientRetire => vec![command(), subject(Kind::Client)],
             Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
                 self.is_repeatable().then(command).into_iter().collect()
             }
+            Body::SettingSet(set) => [command()].into_iter().chain(settings::rows_of(set)).collect(),
             Body::IslEvent(event) => isl::rows_of_event(self, event),
             Body::IslToken(token) => isl::rows_of_token(self, token),
             Body::QuarantineReceive(message) => vec![RowKey::new(Kind::Quarantined, &message.id)],

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientRow;
 use crate::command::Command;
-use crate::directory::{Domain, IntegrationRow, LedgerRow, TokenRow, UserName, UserRow};
+use crate::directory::{Domain, IntegrationRow, LedgerRow, SettingRow, SubscriptionRow, TokenRow, UserName, UserRow};
 use crate::isl::{SessionRow, SourceDomainRow, SourceUserRow};
 use crate::quarantine::Quarantined;
 
@@ -25,8 +25,10 @@ pub enum Kind {
     Ledger,
     Quarantined,
     Session,
+    Setting,
     SourceDomain,
     SourceUser,
+    Subscription,
     Token,
     User,
     UserName,
@@ -43,8 +45,10 @@ impl Kind {
             Self::Ledger => "ledger",
             Self::Quarantined => "quarantined",
             Self::Session => "session",
+            Self::Setting => "setting",
             Self::SourceDomain => "source_domain",
             Self::SourceUser => "source_user",
+            Self::Subscription => "subscription",
             Self::Token => "token",
             Self::User => "user",
             Self::UserName => "username",
@@ -79,8 +83,10 @@ pub enum Row {
     Ledger(LedgerRow),
     Quarantined(Box<Quarantined>),
     Session(Box<SessionRow>),
+    Setting(Box<SettingRow>),
     SourceDomain(Box<SourceDomainRow>),
     SourceUser(Box<SourceUserRow>),
+    Subscription(Box<SubscriptionRow>),
     Token(Box<TokenRow>),
     User(Box<UserRow>),
     UserName(UserName),
@@ -127,8 +133,10 @@ impl Row {
             Self::Ledger(_) | Self::UserName(_) => Columns::default(),
             Self::Quarantined(row) => row.columns(),
             Self::Session(row) => row.columns(),
+            Self::Setting(row) => row.columns(),
             Self::SourceDomain(row) => row.columns(),
             Self::SourceUser(row) => row.columns(),
+            Self::Subscription(row) => row.columns(),
             Self::Token(row) => row.columns(),
             Self::User(row) => row.columns(),
         }
@@ -147,9 +155,11 @@ impl Row {
             Self::Integration(row) => serde_json::to_writer(&mut json, &**row),
             Self::Ledger(row) => serde_json::to_writer(&mut json, row),
             Self::Quarantined(row) => serde_json::to_writer(&mut json, row),
+            Self::Setting(row) => serde_json::to_writer(&mut json, row),
             Self::Session(row) => serde_json::to_writer(&mut json, row),
             Self::SourceDomain(row) => serde_json::to_writer(&mut json, row),
             Self::SourceUser(row) => serde_json::to_writer(&mut json, row),
+            Self::Subscription(row) => serde_json::to_writer(&mut json, row),
             Self::Token(row) => serde_json::to_writer(&mut json, row),
             Self::User(row) => serde_json::to_writer(&mut json, row),
             Self::UserName(row) => serde_json::to_writer(&mut json, row),
@@ -169,9 +179,11 @@ impl Row {
             Kind::Integration => Self::Integration(Arc::new(serde_json::from_slice(json)?)),
             Kind::Ledger => Self::Ledger(serde_json::from_slice(json)?),
             Kind::Quarantined => Self::Quarantined(serde_json::from_slice(json)?),
+            Kind::Setting => Self::Setting(serde_json::from_slice(json)?),
             Kind::Session => Self::Session(serde_json::from_slice(json)?),
             Kind::SourceDomain => Self::SourceDomain(serde_json::from_slice(json)?),
             Kind::SourceUser => Self::SourceUser(serde_json::from_slice(json)?),
+            Kind::Subscription => Self::Subscription(serde_json::from_slice(json)?),
             Kind::Token => Self::Token(serde_json::from_slice(json)?),
             Kind::User => Self::User(serde_json::from_slice(json)?),
             Kind::UserName => Self::UserName(serde_json::from_slice(json)?),

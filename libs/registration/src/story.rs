@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::change::{Change, Data};
 use crate::client::{Client, ClientRow, client_id};
 use crate::command::{Outcome, row_key};
+use crate::directory::{PRIVATE_KEY, definition};
 use crate::event::{Attributes, Event, EventType, encode, encode_data};
 use crate::isl;
 use crate::{Envelope, Kind, Placed, Row, RowKey, Rows, Sealed, fold, notice};
@@ -268,6 +269,34 @@ impl<'a> Words<'a> {
             }
             "revoke" => (EventType::TokenRevoke, json!({})),
             "retire" => (EventType::ClientRetire, json!({})),
+            "subscribe" => {
+                let spec = json!({"name": name, "domain": domain, "kind": "webhook", "integrations": [], "tenants": [],
+                    "types": [], "signature": "v1"});
+                let start: Value = self.value("start").unwrap_or("[]").parse().unwrap();
+                let data = json!({"subscription": spec, "origin": "https://example.com", "target": sealed("u"),
+                    "keys": [{"key": sealed("k0")}], "start": start});
+                (EventType::SubscriptionCreate, data)
+            }
+            "refilter" => (EventType::SubscriptionUpdate, json!({"id": named_id(name), "types": ["client.*"]})),
+            "retarget" => {
+                let target = json!({"origin": "https://example.org", "target": sealed("u2")});
+                (EventType::SubscriptionUpdate, json!({"id": named_id(name), "target": target}))
+            }
+            "unsubscribe" => (EventType::SubscriptionDelete, json!({})),
+            "pause" => (EventType::SubscriptionPause, json!({})),
+            "resume" => {
+                let start: Option<Value> = self.value("start").map(|start| start.parse().unwrap());
+                (EventType::SubscriptionResume, json!({"start": start}))
+            }
+            "rekey" => {
+                let key = json!({"key": sealed("k1"), "public_key": self.value("public")});
+                let data = json!({"id": named_id(name), "signature": "v1", "keys": [key], "grace_until": self.second("until")});
+                (EventType::SubscriptionRotateSecret, data)
+            }
+            "suspend" => {
+                let revision: u64 = self.value("revision").unwrap().parse().unwrap();
+                (EventType::SubscriptionSuspend, json!({"reason": self.value("why"), "revision": revision}))
+            }
             "reveal" => (EventType::ClientReveal, reason),
             "receive" => {
                 let data = json!({"id": name, "body": sealed(name), "bytes": 17, "status": 422,
@@ -278,6 +307,7 @@ impl<'a> Words<'a> {
             "supersede" => (EventType::QuarantineRelease, released(true)),
             "dismiss" => (EventType::QuarantineDismiss, json!({})),
             "look" => (EventType::QuarantineReveal, reason),
+            "set" | "unset" => (EventType::SettingSet, self.setting()),
             "isl" => (EventType::IslEvent, self.isl_event()),
             "jwt" => {
                 let until = self.second("until");
@@ -316,6 +346,17 @@ impl<'a> Words<'a> {
 
     fn index_of(&self, name: &str) -> String {
         format!("{name} of {}", self.domain_id())
+    }
+
+    /// `set KEY VALUE`; what is secret is sealed, and a private key has a public half of its name.
+    fn setting(&self) -> Value {
+        let (key, value) = (self.name(), self.0.get(2).copied().unwrap_or_default());
+        let public_key = (key == PRIVATE_KEY).then(|| json!({"kid": value}));
+        let secret = json!({"secret": {"value": sealed(value), "summary": null, "public_key": public_key}});
+        let is_sealed = definition(key).is_some_and(|definition| definition.kind.is_sealed());
+        let value = if is_sealed { secret } else { json!({"plain": value}) };
+        let value = (self.verb() == "set").then_some(value);
+        json!({"key": key, "domain": self.value("domain"), "value": value, "overlap_until": self.second("until")})
     }
 
     fn isl_domain(&self) -> &'a str {

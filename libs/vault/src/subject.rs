@@ -7,6 +7,8 @@ use jiff::Timestamp;
 pub enum Subject {
     /// A tenant, `host/provet_id`. Its key lives until it is shredded.
     Tenant(String),
+    /// A subscription, by its id: where it leads, and the keys that sign.
+    Subscription(String),
     /// A quarantined message. It expires by its key.
     Quarantine {
         /// Id of the message.
@@ -24,6 +26,7 @@ impl Subject {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Tenant(_) => "tenant",
+            Self::Subscription(_) => "subscription",
             Self::Quarantine { .. } => "quarantine",
             Self::User(_) => "user",
         }
@@ -32,7 +35,7 @@ impl Subject {
     /// Which one of its kind.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Tenant(name) | Self::User(name) => name,
+            Self::Tenant(name) | Self::Subscription(name) | Self::User(name) => name,
             Self::Quarantine { id, .. } => id,
         }
     }
@@ -40,7 +43,7 @@ impl Subject {
     /// When its key is destroyed, in milliseconds since 1970; None if it does not expire.
     pub(crate) fn expires(&self) -> Option<i64> {
         match self {
-            Self::Tenant(_) | Self::User(_) => None,
+            Self::Tenant(_) | Self::Subscription(_) | Self::User(_) => None,
             Self::Quarantine { expires, .. } => Some(expires.as_millisecond()),
         }
     }

@@ -218,6 +218,12 @@ pub(crate) fn refused(reason: Refusal) -> Problem {
         Refusal::DefaultDomain => "The domain `default` cannot be deleted: what names no domain belongs to it.",
         Refusal::Outdated => "Another change was faster; look at what it is now, and ask again.",
         Refusal::Superseded => "Newer notices of its client have come.",
+        Refusal::StartNeeded => {
+            "It is not known how far the subscription was delivered; say `from`: now, or beginning."
+        }
+        Refusal::KeyMissing => {
+            "Nothing is sent unsigned: jwt_webhook.url needs jwt_webhook.private_key; set the key first, and take it back last."
+        }
     };
     Problem::new(ProblemType::Conflict, why)
 }

@@ -60,7 +60,7 @@ pub struct Rotate {
     pub grace_seconds: u32,
 }
 
-const MAX_GRACE_SECONDS: u32 = 30 * 86_400;
+pub(crate) const MAX_GRACE_SECONDS: u32 = 30 * 86_400;
 
 impl Rotate {
     fn violations(&self) -> Vec<Violation> {
@@ -74,13 +74,13 @@ impl Rotate {
 }
 
 /// JSON has one kind of numbers: 60.0 is as whole as 60.
-fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let number = Number::deserialize(deserializer)?;
     let whole = registration::json::integer(&number.to_string()).ok().and_then(|whole| u32::try_from(whole).ok());
     whole.ok_or_else(|| D::Error::custom("invalid value: another number, expected u32"))
 }
 
-fn a_day() -> u32 {
+pub(crate) fn a_day() -> u32 {
     86_400
 }
 

@@ -16,7 +16,9 @@ pub mod quarantine;
 pub mod release;
 pub mod reveal;
 pub mod sessions;
+pub mod settings;
 pub mod stream;
+pub mod subscriptions;
 pub mod tokens;
 pub mod users;
 mod wait;
@@ -99,7 +101,24 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/quarantine/{id}/reveal", [(POST, to(reveal::quarantined))]))
             .service(resource("/v1/quarantine/{id}/release", [(POST, to(release::release))]))
             .service(resource("/v1/quarantine/{id}/dismiss", [(POST, to(quarantine::dismiss))]))
+            .service(resource("/v1/settings", [(GET, to(settings::list))]))
+            .service(resource(
+                "/v1/settings/{key}",
+                [(GET, to(settings::show)), (PUT, to(settings::set)), (DELETE, to(settings::reset))],
+            ))
             .service(resource("/v1/sessions/{id}", [(GET, to(sessions::show))]))
+            .service(resource("/v1/subscriptions", [(GET, to(subscriptions::list)), (POST, to(subscriptions::create))]))
+            .service(resource(
+                "/v1/subscriptions/{id}",
+                [
+                    (GET, to(subscriptions::show)),
+                    (PATCH, to(subscriptions::update)),
+                    (DELETE, to(subscriptions::remove)),
+                ],
+            ))
+            .service(resource("/v1/subscriptions/{id}/pause", [(POST, to(subscriptions::pause))]))
+            .service(resource("/v1/subscriptions/{id}/resume", [(POST, to(subscriptions::resume))]))
+            .service(resource("/v1/subscriptions/{id}/rotate-secret", [(POST, to(subscriptions::rotate_secret))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, client, config, domain, event, integration, quarantine, restore, session, shell, tail, token, user,
+    backup, client, config, domain, event, integration, quarantine, restore, session, setting, shell, subscription,
+    tail, token, user,
 };
 use crate::config::SettingFlags;
 use crate::demo::Demo;
@@ -20,6 +21,7 @@ Examples:
   regledger client list --integration acme-lab            the client table
   regledger client list --as-of 2026-11-01T00:00:00Z      … as it was then
   regledger tail --from beginning                         follow every change
+  regledger subscription create acme --url https://…      have every change pushed
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -88,9 +90,15 @@ pub enum Command {
     /// Notifications that could not be accepted
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Settings of the hub and its domains, as on ISL's Integration page
+    #[command(subcommand)]
+    Setting(setting::Setting),
     /// Sessions of ISL systems
     #[command(subcommand)]
     Session(session::Session),
+    /// Subscriptions: where changes are pushed to, and which
+    #[command(subcommand)]
+    Subscription(subscription::Subscription),
     /// Access tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -174,6 +182,10 @@ mod tests {
     #[case("regledger event explain 0:17")]
     #[case("regledger event replay events.ndjson --until 0:17 --check --output json")]
     #[case("regledger quarantine release q1")]
+    #[case("regledger setting set jwt_webhook.url https://x.example/ --domain d")]
+    #[case("regledger setting get jwt_webhook.url")]
+    #[case("regledger setting list --domain d")]
+    #[case("regledger setting reset jwt_webhook.url")]
     #[case("regledger session show s1 --integration acme-isl --domain-id 7 --module ISL_LIGHT")]
     #[case("regledger integration create acme-isl --source isl --jwks-url https://isl.example/jwks")]
     #[case("regledger token create --scope clients:read,changes:read --expires 720h")]
@@ -187,6 +199,11 @@ mod tests {
     #[case("regledger user set-password --name ann --password-file f")]
     #[case("regledger user delete --domain acme --name ann")]
     #[case("regledger user undelete 0198")]
+    #[case("regledger subscription create acme --url https://h/x --type client.* --from beginning --signature both")]
+    #[case("regledger subscription create office --address office@h --integration acme-lab")]
+    #[case("regledger subscription update acme --url https://h/y")]
+    #[case("regledger subscription resume acme --from now")]
+    #[case("regledger subscription rotate-secret acme --grace 1h --signature v1a")]
     #[case("regledger config show --listen 127.0.0.1:1")]
     #[case("regledger backup DIR")]
     #[case("regledger restore DIR --replace")]
@@ -209,6 +226,9 @@ mod tests {
     #[case("regledger integration create acme --source fax")]
     #[case("regledger integration update acme")]
     #[case("regledger event import events.ndjson")]
+    #[case("regledger subscription create acme")]
+    #[case("regledger subscription create acme --url https://h/x --address office@h")]
+    #[case("regledger subscription update acme")]
     #[case("regledger token create")]
     #[case("regledger domain create")]
     #[case("regledger user create")]

@@ -9,7 +9,9 @@ pub mod integration;
 pub mod quarantine;
 pub mod restore;
 pub mod session;
+pub mod setting;
 pub mod shell;
+pub mod subscription;
 pub mod tail;
 pub mod token;
 pub mod user;
@@ -44,7 +46,9 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Tail(tail) => tail::run(&tail, session).await,
         Command::Event(command) => event::run(command, session).await,
         Command::Quarantine(command) => quarantine::run(command, session).await,
+        Command::Setting(command) => setting::run(command, session).await,
         Command::Session(command) => session::run(command, session).await,
+        Command::Subscription(command) => subscription::run(command, session).await,
         Command::Token(command) => token::run(command, session).await,
         Command::Config(command) => config::run(command, session),
         Command::Backup(backup) => backup::run(&backup, session),

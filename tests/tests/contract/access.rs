@@ -77,6 +77,12 @@ impl World {
             .await;
             text = text.replace("{session}", &format!("s{number}"));
         }
+        if text.contains("{subscription}") {
+            let name = format!("subscription-{number}");
+            let asked = json!({"name": name, "domain": "default", "url": "https://hooks.example.com/x"});
+            self.admin.post("/v1/subscriptions", &asked).await;
+            text = text.replace("{subscription}", &name);
+        }
         if text.contains("{spare}") {
             self.admin.integration(&format!("spare-{number}")).await;
             text = text.replace("{spare}", &format!("spare-{number}"));
@@ -95,6 +101,7 @@ impl World {
                 text = text.replace(place, id);
             }
         }
+        text = text.replace("{setting}", "webhook_events.user_create");
         text.replace("{integration}", "acme-lab").replace("{domain}", "default")
     }
 }

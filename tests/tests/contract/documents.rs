@@ -88,12 +88,14 @@ async fn every_answer_is_as_the_openapi_document_says() {
     api.admin.get(&format!("/v1/clients?min_position={place}")).await;
     let page = api.call("GET", "/v1/clients", "/v1/clients", none.clone()).await;
     let client = page["items"][0]["id"].as_str().unwrap().to_owned();
-    for path in ["/v1/clients", "/v1/integrations", "/v1/tokens", "/v1/quarantine", "/v1/changes"] {
+    for path in ["/v1/clients", "/v1/integrations", "/v1/subscriptions", "/v1/tokens", "/v1/quarantine", "/v1/changes"]
+    {
         for query in ["", "?limit=1", "?limit=0", "?after=x"] {
             api.call("GET", path, &format!("{path}{query}"), none.clone()).await;
         }
     }
     of_isl(&mut api).await;
+    of_settings(&mut api).await;
     let reason = json!({"reason": "a test"});
     for (method, template, body) in [
         ("GET", "/v1/clients/{id}", &none),
@@ -116,6 +118,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
     api.call("GET", "/v1/tokens/{id}", &token, none.clone()).await;
     api.call("DELETE", "/v1/tokens/{id}", &token, none.clone()).await;
     directory(&mut api).await;
+    subscribed(&mut api).await;
     let acme = "/v1/integrations/acme-lab";
     api.call("GET", "/v1/integrations/{name}", acme, none.clone()).await;
     api.call("PATCH", "/v1/integrations/{name}", acme, json!({"owner": "Ann"})).await;
@@ -168,6 +171,19 @@ async fn directory(api: &mut Documented) {
     }
 }
 
+async fn of_settings(api: &mut Documented) {
+    let (template, path) = ("/v1/settings/{key}", "/v1/settings/webhook_events.user_create");
+    api.call("GET", "/v1/settings", "/v1/settings?limit=2", Value::Null).await;
+    for value in [json!("yes"), json!("maybe"), json!(1)] {
+        api.call("PUT", template, path, json!({"value": value})).await;
+    }
+    api.call("PUT", template, "/v1/settings/jwt_webhook.url", json!({"value": "https://x.example/"})).await;
+    api.call("GET", template, path, Value::Null).await;
+    api.call("GET", template, "/v1/settings/unknown", Value::Null).await;
+    api.call("DELETE", template, path, Value::Null).await;
+    api.call("GET", "/.well-known/jwks.json", "/.well-known/jwks.json", Value::Null).await;
+}
+
 async fn of_isl(api: &mut Documented) {
     let claims = json!({"events": {"user_create": {"user": "ann", "domain_id": 7}}});
     let issued = issue(Language::Python, json!({"good": {"claims": claims}}));
@@ -202,6 +218,22 @@ async fn quarantined(api: &mut Documented, id: &str, verb: &str) {
     let reason = json!({"reason": "a test"});
     api.call("POST", "/v1/quarantine/{id}/reveal", &format!("{path}/reveal"), reason).await;
     api.call("POST", &format!("/v1/quarantine/{{id}}/{verb}"), &format!("{path}/{verb}"), Value::Null).await;
+}
+
+async fn subscribed(api: &mut Documented) {
+    let (template, path) = ("/v1/subscriptions/{id}", "/v1/subscriptions/acme");
+    let asked = json!({"name": "acme", "url": "https://hooks.example.com/x", "signature": "both"});
+    api.call("POST", "/v1/subscriptions", "/v1/subscriptions", asked).await;
+    let mails = json!({"name": "office", "address": "office@example.com"});
+    api.call("POST", "/v1/subscriptions", "/v1/subscriptions", mails).await;
+    api.call("POST", "/v1/subscriptions", "/v1/subscriptions", json!({"name": "acme"})).await;
+    api.call("GET", "/v1/subscriptions", "/v1/subscriptions", Value::Null).await;
+    api.call("GET", template, path, Value::Null).await;
+    api.call("PATCH", template, path, json!({"types": ["client.*"]})).await;
+    for verb in ["pause", "resume", "rotate-secret"] {
+        api.call("POST", &format!("{template}/{verb}"), &format!("{path}/{verb}"), json!({})).await;
+    }
+    api.call("DELETE", template, path, Value::Null).await;
 }
 
 async fn released(api: &mut Documented, hookup: &str) {

@@ -2,11 +2,16 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use acceptance::search::{Search, canary, escaped};
 use acceptance::{Client, Options, Server, eventually, node, python};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::stream::read_pages;
 
@@ -317,4 +322,117 @@ async fn how_tokens_are_verified_is_checked_when_it_is_configured() {
     assert_eq!((integration.get("jwt_key"), &integration["jwks_url"]), (None, &jwks["jwks_url"]));
     let integration = admin.send(Method::PATCH, path, &json!({"jwks_url": ""})).await.1;
     assert_eq!(integration.get("jwks_url"), None);
+}
+
+/// Serves what it holds as a JWK set, and counts how often it is asked.
+struct JwkSet {
+    url: String,
+    document: Arc<Mutex<Option<String>>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl JwkSet {
+    async fn serve() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks", listener.local_addr().unwrap());
+        let (document, asked) = (Arc::new(Mutex::new(None::<String>)), Arc::new(AtomicUsize::new(0)));
+        let (held, count) = (document.clone(), asked.clone());
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head).await;
+                count.fetch_add(1, Ordering::SeqCst);
+                let held = held.lock().unwrap().clone();
+                let (status, body) = held.map_or(("503 Away", String::new()), |document| ("200 OK", document));
+                let length = body.len();
+                let answer =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        Self { url, document, asked }
+    }
+
+    fn hold(&self, jwks: &Value) {
+        *self.document.lock().unwrap() = Some(jwks.to_string());
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_verified_by_a_jwk_set_that_is_fetched_and_kept() {
+    let jwks = JwkSet::serve().await;
+    let options = Options { arguments: &["--egress-allow", "127.0.0.0/8"], ..Options::default() };
+    let server = Server::start_with(&options);
+    let admin = server.admin();
+    let (_, url) = admin.isl_integration("acme-isl", json!({"jwks_url": jwks.url})).await;
+    let issued = issue(
+        Language::Python,
+        json!({
+            "one": claims("user_create", "ann", json!({"jti": "1"})),
+            "two": claims("user_create", "bob", json!({"jti": "2"})),
+            "of another key": {"claims": about("user_create", "mallory"), "key": "other"},
+        }),
+    );
+    let (status, problem) = post_token(&admin, &url, &issued["one"]).await;
+    assert_eq!(status, 503, "nobody knows whether it is to be believed: {problem}");
+    // a set that could not be fetched is not asked for with each token
+    assert_eq!(post_token(&admin, &url, &issued["one"]).await.0, 503);
+    assert_eq!(jwks.asked.load(Ordering::SeqCst), 1);
+
+    jwks.hold(&issued["jwks"]);
+    let other = JwkSet::serve().await;
+    other.hold(&issued["jwks"]);
+    admin.send(Method::PATCH, "/v1/integrations/acme-isl", &json!({"jwks_url": other.url})).await;
+    for name in ["one", "two", "one"] {
+        assert_eq!(post_token(&admin, &url, &issued[name]).await.0, 200, "{name}");
+    }
+    assert_eq!(post_token(&admin, &url, &issued["of another key"]).await.0, 401);
+    assert_eq!(other.asked.load(Ordering::SeqCst), 1, "the set is kept");
+}
+
+#[tokio::test]
+async fn what_is_personal_in_a_message_is_in_no_file_and_no_line() {
+    let dir = TempDir::new().unwrap();
+    let options = Options { arguments: &["--log-level", "trace"], ..Options::default() };
+    let mut server = Server::start_in(&dir.path().join("data"), &options);
+    let admin = server.admin();
+    let places = ["user-nick", "code", "message", "user", "unknown-name", "unknown-value", "poison", "large", "claim"];
+    let mut search = Search::of(places.map(canary));
+    let encoded = |place: &str| canary(place).bytes().map(escaped).collect::<String>();
+    let issued = issue(
+        Language::Python,
+        json!({"one": {"claims": {"events": {"user_create": {"user_id": canary("claim"), "domain_id": 7, "email": canary("claim")}}}}}),
+    );
+    let (events, jwt) = admin.isl_integration("acme-isl", json!({"jwt_key": issued["public_key"]})).await;
+    let keeps = json!({"value": "yes"});
+    admin.send(Method::PUT, "/v1/settings/http_events.save_into_sessions", &keeps).await;
+    let [nick, code, text, user] = ["user-nick", "code", "message", "user"].map(encoded);
+    let about = "MODULE=ISL_LIGHT&DOMAIN_ID=7&SESSIONID=s1";
+    let (name, value, poison) = (encoded("unknown-name"), encoded("unknown-value"), encoded("poison"));
+    for form in [
+        format!("{about}&EVENT=CODE&USER_NICK={nick}&CODE={code}&MESSAGE={text}"),
+        format!("{about}&EVENT=JOIN&{name}={value}"),
+        format!("MODULE=CP&DOMAIN_ID=7&EVENT=USER+CREATE&CPUSER_ID={user}&EMAIL={user}"),
+        format!("EVENT={poison}&DOMAIN_ID=%00"),
+        format!("{about}&EVENT=MESSAGE&MESSAGE={}{}", encoded("large"), "x".repeat(50_000)),
+    ] {
+        acknowledged(&admin, &events, form).await;
+    }
+    assert_eq!(post_token(&admin, &jwt, &issued["one"]).await.0, 200);
+    assert_eq!(changes(&admin, 3).await.len(), 3);
+    for path in ["/v1/events?limit=1000", "/v1/changes?limit=1000", "/v1/quarantine", "/v1/integrations", "/metrics"] {
+        search.text(path, admin.get(path).await.to_string());
+    }
+    let shown = eventually("the session", async || {
+        let (_, session) = admin.try_get("/v1/sessions/s1").await;
+        (session["events"].as_array()?.len() == 2).then_some(session)
+    })
+    .await;
+    assert!(shown.to_string().contains("USER_NICK"), "who asks for it sees it: {shown}");
+    let log = server.whole_log();
+    assert!(log.contains("TRACE"), "the log is at level trace");
+    search.text("the log", log);
+    search.files(dir.path());
+    search.found_nothing();
 }

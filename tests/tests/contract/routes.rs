@@ -24,6 +24,7 @@ const fn route(call: [&'static str; 2], scope: &'static str, body: &'static str,
 
 const SPEC: &str = r#"{"name":"{fresh}","source":"provet","notify":{"kind":"hookup"}}"#;
 const TOKEN: &str = r#"{"name":"t","scopes":["clients:read"]}"#;
+const SUBSCRIPTION: &str = r#"{"name":"{fresh}","url":"https://hooks.example.com/x"}"#;
 const REASON: &str = r#"{"reason":"a test"}"#;
 
 pub const ROUTES: &[Route] = &[
@@ -56,7 +57,19 @@ pub const ROUTES: &[Route] = &[
     route(["POST", "/v1/quarantine/{message}/reveal"], "secrets:reveal", REASON, [200, 404, 200, 200]),
     route(["POST", "/v1/quarantine/{message}/release"], "admin", "", [422, 404, 422, 422]),
     route(["POST", "/v1/quarantine/{message}/dismiss"], "admin", "", [200, 404, 200, 200]),
+    route(["GET", "/v1/settings"], "admin", "", [200, 403, 403, 200]),
+    route(["GET", "/v1/settings/{setting}"], "admin", "", [200, 403, 403, 200]),
+    route(["PUT", "/v1/settings/{setting}"], "admin", r#"{"value":"no"}"#, [200, 403, 403, 200]),
+    route(["DELETE", "/v1/settings/{setting}"], "admin", "", [204, 403, 403, 204]),
     route(["GET", "/v1/sessions/{session}"], "admin", "", [200, 404, 200, 200]),
+    route(["GET", "/v1/subscriptions"], "admin", "", [200, 200, 200, 200]),
+    route(["POST", "/v1/subscriptions"], "admin", SUBSCRIPTION, [201, 403, 403, 201]),
+    route(["GET", "/v1/subscriptions/{subscription}"], "admin", "", [200, 404, 404, 200]),
+    route(["PATCH", "/v1/subscriptions/{subscription}"], "admin", r#"{"types":[]}"#, [200, 404, 404, 200]),
+    route(["POST", "/v1/subscriptions/{subscription}/pause"], "admin", "", [200, 404, 404, 200]),
+    route(["POST", "/v1/subscriptions/{subscription}/resume"], "admin", "", [200, 404, 404, 200]),
+    route(["POST", "/v1/subscriptions/{subscription}/rotate-secret"], "admin", "", [200, 404, 404, 200]),
+    route(["DELETE", "/v1/subscriptions/{subscription}"], "admin", "", [204, 404, 404, 204]),
     route(["GET", "/v1/tokens"], "admin", "", [200, 200, 200, 200]),
     route(["POST", "/v1/tokens"], "admin", TOKEN, [201, 403, 403, 403]),
     route(["GET", "/v1/tokens/{token}"], "admin", "", [200, 404, 404, 404]),
@@ -76,4 +89,5 @@ pub const OPEN: &[(&str, &str)] = &[
     ("GET", "/openapi.json"),
     ("GET", "/asyncapi.json"),
     ("GET", "/schemas/{name}"),
+    ("GET", "/.well-known/jwks.json"),
 ];

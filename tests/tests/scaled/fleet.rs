@@ -123,9 +123,9 @@ impl Process {
         self.server.admin()
     }
 
-    /// A hookup URL, as it is reached at this process.
+    /// The URL of an integration, as it is reached at this process.
     pub fn reached(&self, hookup: &str) -> String {
-        let path = hookup.find("/hookup/").unwrap();
+        let path = hookup.find("/hookup/").or_else(|| hookup.find("/isl/")).unwrap();
         format!("{}{}", self.server.url, &hookup[path..])
     }
 

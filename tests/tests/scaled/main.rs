@@ -6,6 +6,7 @@ mod canary;
 mod configuration;
 mod first_start;
 mod fleet;
+mod isl;
 mod killed;
 mod one_or_many;
 mod outages;

@@ -66,7 +66,15 @@ fn an_integration_is_found_until_it_is_deleted() {
 
 #[test]
 fn what_a_deleted_domain_owns_is_hidden_and_another_of_its_name_owns_nothing_of_it() {
-    let owns = ["domain b", "create c domain=b", "token t1 domain=b", "user u1 of=b made=2", "user u2 name=bob"];
+    let owns = [
+        "domain b",
+        "create c domain=b",
+        "token t1 domain=b",
+        "user u1 of=b made=2",
+        "user u2 name=bob",
+        "subscribe s1 domain=b",
+        "set webhook_events.user_create yes domain=b",
+    ];
     let unlimited: Token = token(json!({}));
     let limited: Token = token(json!({"integrations": ["c"]}));
     assert_eq!(directory(&owns).seen_by(&unlimited), None);
@@ -89,6 +97,9 @@ fn what_a_deleted_domain_owns_is_hidden_and_another_of_its_name_owns_nothing_of_
         assert_eq!(directory.token_by_hash("hash of t1").is_some(), is_there, "{lines:?}");
         assert_eq!(directory.tokens().len(), usize::from(is_there), "{lines:?}");
         assert_eq!(directory.user("u1").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.subscription("s1").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.subscriptions().len(), usize::from(is_there), "{lines:?}");
+        assert_eq!(directory.is_on("webhook_events.user_create", Some("b")), is_there, "{lines:?}");
         let names: Vec<_> = directory.users().iter().map(|row| row.user.id.clone()).collect();
         assert_eq!(names, if is_there { vec!["u1", "u2"] } else { vec!["u2"] }, "{lines:?}");
     }
@@ -355,5 +366,47 @@ proptest! {
             let text = [name, owner, uri, domain, grant].concat();
             prop_assert!(!text.contains(char::is_control), "{:?}", text);
         }
+    }
+}
+
+#[test]
+fn a_domain_has_its_own_setting_or_the_hubs() {
+    let key = "http_events.save_into_sessions";
+    for (lines, hub, default) in [
+        (&[][..], false, false),
+        (&["set http_events.save_into_sessions yes"], true, true),
+        (&["set http_events.save_into_sessions yes domain=default"], false, true),
+        (
+            &["set http_events.save_into_sessions yes", "set http_events.save_into_sessions no domain=default"],
+            true,
+            false,
+        ),
+        (
+            &[
+                "set http_events.save_into_sessions yes",
+                "set http_events.save_into_sessions no domain=default",
+                "unset http_events.save_into_sessions domain=default",
+            ],
+            true,
+            true,
+        ),
+    ] {
+        let directory = directory(lines);
+        assert_eq!((directory.is_on(key, None), directory.is_on(key, Some("default"))), (hub, default), "{lines:?}");
+        assert_eq!(directory.saves_into_sessions("default"), default, "{lines:?}");
+    }
+}
+
+#[test]
+fn the_public_keys_of_all_settings_are_known_each_once() {
+    let directory = directory(&[
+        "set jwt_webhook.private_key k1",
+        "set jwt_webhook.private_key k2 until=50 at=10",
+        "set jwt_webhook.private_key k3 domain=default",
+        "set jwt_webhook.private_key k3 domain=default until=50 at=20",
+    ]);
+    for (now, expected) in [(49, &["k1", "k2", "k3"][..]), (50, &["k2", "k3"])] {
+        let found: Vec<_> = directory.public_keys(second(now)).iter().map(|key| key["kid"].as_str().unwrap()).collect();
+        assert_eq!(found, expected, "at {now}");
     }
 }

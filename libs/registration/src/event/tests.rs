@@ -7,7 +7,7 @@ use crate::change::CloudEvent;
 use crate::story::{Story, entry, second};
 
 /// A line for each type of event.
-const LINES: [(&str, EventType); 26] = [
+const LINES: [(&str, EventType); 34] = [
     ("genesis l1", EventType::LedgerCreate),
     ("restore e1 heads=[2]", EventType::LedgerRestore),
     ("domain b", EventType::DomainCreate),
@@ -32,8 +32,16 @@ const LINES: [(&str, EventType); 26] = [
     ("release q1", EventType::QuarantineRelease),
     ("dismiss q1", EventType::QuarantineDismiss),
     ("look q1", EventType::QuarantineReveal),
+    ("set jwt_webhook.private_key k1 until=9", EventType::SettingSet),
     ("isl USER_CREATE user=ann session=s1 hash=h1 save", EventType::IslEvent),
     ("jwt user_delete user=ann jti=j1 until=5", EventType::IslToken),
+    ("subscribe s", EventType::SubscriptionCreate),
+    ("retarget s", EventType::SubscriptionUpdate),
+    ("unsubscribe s", EventType::SubscriptionDelete),
+    ("pause s", EventType::SubscriptionPause),
+    ("resume s start=[7]", EventType::SubscriptionResume),
+    ("rekey s until=9", EventType::SubscriptionRotateSecret),
+    ("suspend s why=gone revision=7", EventType::SubscriptionSuspend),
 ];
 
 /// An entry with one attribute replaced, or taken out.
@@ -107,7 +115,8 @@ fn every_type_is_written_and_read_as_itself() {
 fn only_what_belongs_to_partition_0_is_of_the_directory() {
     for kind in EventType::ALL {
         let noun = kind.as_str().split('.').nth(1);
-        let expected = matches!(noun, Some("ledger" | "domain" | "integration" | "token" | "user"));
+        let expected =
+            matches!(noun, Some("ledger" | "domain" | "integration" | "token" | "user" | "subscription" | "setting"));
         assert_eq!(kind.is_directory(), expected, "{kind:?}");
     }
 }
@@ -212,10 +221,18 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::ProvetRegistration => schema_for!(Registration),
         EventType::ClientReveal | EventType::QuarantineReveal => schema_for!(Reveal),
         EventType::QuarantineReceive => schema_for!(QuarantineReceive),
+        EventType::SettingSet => schema_for!(SettingSet),
         EventType::IslEvent => schema_for!(IslEvent),
         EventType::IslToken => schema_for!(IslToken),
         EventType::QuarantineRelease => schema_for!(QuarantineRelease),
-        EventType::DomainPurge
+        EventType::SubscriptionCreate => schema_for!(SubscriptionCreate),
+        EventType::SubscriptionUpdate => schema_for!(SubscriptionUpdate),
+        EventType::SubscriptionResume => schema_for!(SubscriptionResume),
+        EventType::SubscriptionRotateSecret => schema_for!(SubscriptionRotateSecret),
+        EventType::SubscriptionSuspend => schema_for!(SubscriptionSuspend),
+        EventType::SubscriptionDelete
+        | EventType::SubscriptionPause
+        | EventType::DomainPurge
         | EventType::UserUndelete
         | EventType::IntegrationDelete
         | EventType::TokenRevoke
@@ -254,6 +271,11 @@ fn every_change_is_as_its_schema_says() {
         "isl USER_DELETE user=ann hash=2",
         "isl USER_UNDELETE user=ann hash=3",
         "isl DOMAIN_DELETE hash=4",
+        "set webhook_events.user_create yes",
+        "unset webhook_events.user_create",
+        "subscribe s",
+        "rekey s until=900 public=whpk_a",
+        "pause s",
     ] {
         let (placed, changes) = story.fold(line);
         for (change, ordinal) in changes.iter().zip(0..) {
@@ -263,5 +285,5 @@ fn every_change_is_as_its_schema_says() {
             count += 1;
         }
     }
-    assert_eq!(count, 19);
+    assert_eq!(count, 24);
 }

@@ -10,7 +10,7 @@ use crate::directory::{
     LedgerCreate, LedgerRestore, LedgerRow, PreviousKey, Token, TokenCreate, TokenRow,
 };
 use crate::event::Body;
-use crate::fold::{Placed, clients, domains, messages, users};
+use crate::fold::{Placed, clients, domains, messages, settings, subscriptions, users};
 use crate::quarantine::QuarantineState;
 use crate::row::{Kind, Row, RowKey, Rows};
 
@@ -48,6 +48,9 @@ pub(super) fn leave(rows: &mut Rows, placed: &Placed, outcome: Outcome) {
 }
 
 fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Outcome {
+    if let Some(outcome) = subscriptions::carry_out(rows, placed, changes) {
+        return outcome;
+    }
     let key = |kind| RowKey::new(kind, &placed.event.attributes.subject);
     match &placed.event.body {
         Body::DomainCreate(create) => domains::create(rows, placed, create, changes),
@@ -68,6 +71,7 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
             row.deleted = true;
         }),
         Body::TokenCreate(create) => create_token(rows, placed, create),
+        Body::SettingSet(set) => settings::set(rows, placed, set, changes),
         Body::TokenRevoke => revoke_token(rows, placed, &key(Kind::Token)),
         Body::UserCreate(create) => users::create(rows, placed, create, changes),
         Body::UserUpdate(update) => users::update(rows, placed, update, changes),
@@ -84,7 +88,15 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
         Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
             Outcome::Applied { id: placed.event.attributes.subject.clone() }
         }
-        Body::LedgerCreate(_)
+        // Those of subscriptions were decided above; the others are no commands.
+        Body::SubscriptionCreate(_)
+        | Body::SubscriptionUpdate(_)
+        | Body::SubscriptionDelete
+        | Body::SubscriptionPause
+        | Body::SubscriptionResume(_)
+        | Body::SubscriptionRotateSecret(_)
+        | Body::SubscriptionSuspend(_)
+        | Body::LedgerCreate(_)
         | Body::LedgerRestore(_)
         | Body::ProvetRegistration(_)
         | Body::QuarantineReceive(_)

@@ -9,6 +9,8 @@ mod messages;
 mod properties;
 mod registrations;
 mod repetitions;
+mod settings;
+mod subscriptions;
 mod users;
 
 #[test]

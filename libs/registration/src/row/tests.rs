@@ -4,7 +4,7 @@ use super::*;
 use crate::isl::{domain_key, session_key, user_key};
 use crate::story::{Story, named_id};
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     Kind::Client,
     Kind::Command,
     Kind::Domain,
@@ -12,8 +12,10 @@ const KINDS: [Kind; 12] = [
     Kind::Ledger,
     Kind::Quarantined,
     Kind::Session,
+    Kind::Setting,
     Kind::SourceDomain,
     Kind::SourceUser,
+    Kind::Subscription,
     Kind::Token,
     Kind::User,
     Kind::UserName,
@@ -40,10 +42,20 @@ fn everything() -> Story {
         "receive q2",
         "user u1",
         "unuser u1",
+        "subscribe s1 domain=default",
+        "rekey s1 until=900",
+        "pause s1",
+        "subscribe s2",
+        "unsubscribe s2",
         "isl START session=s1 hash=1 save",
         "isl USER_CREATE user=ann hash=2",
         "isl MESSAGE domain=8 hash=3",
         "jwt user_delete user=ann jti=j1 until=40",
+        "set webhook_events.user_create yes domain=default",
+        "set jwt_webhook.private_key k1",
+        "set jwt_webhook.private_key k2 until=90",
+        "set jwt_webhook.claims {}",
+        "unset jwt_webhook.claims",
     ] {
         story.tell(line);
     }
@@ -125,6 +137,8 @@ fn a_row_is_found_by_its_columns() {
         ),
         (Kind::Ledger, "", Columns::default()),
         (Kind::Quarantined, "q1", Columns { integration: Some("acme-lab"), state: Some("dismissed"), ..place(14) }),
+        (Kind::Subscription, "s1", Columns { domain: Some("default"), state: Some("paused"), ..place(17) }),
+        (Kind::Subscription, "s2", Columns { state: Some("deleted"), ..place(20) }),
         (Kind::Token, "t1", Columns { domain: Some("default"), state: Some("revoked"), ..place(11) }),
         (Kind::Token, "t2", Columns { state: Some("active"), ..place(13) }),
         (Kind::User, "u1", Columns { domain: Some("default"), state: Some("deleted"), ..place(17) }),
@@ -132,15 +146,21 @@ fn a_row_is_found_by_its_columns() {
         (
             Kind::Session,
             &session_key(acme, Some("7"), "ISL_LIGHT", "s1").id,
-            Columns { integration: Some("acme-lab"), tenant: Some("s1"), state: Some("started"), ..place(17) },
+            Columns { integration: Some("acme-lab"), tenant: Some("s1"), state: Some("started"), ..place(22) },
         ),
-        (Kind::SourceDomain, &domain_key(acme, Some("7")).id, of_source(Some("active"), 18)),
+        (
+            Kind::Setting,
+            "webhook_events.user_create@default",
+            Columns { domain: Some("default"), state: Some("set"), ..place(26) },
+        ),
+        (Kind::Setting, "jwt_webhook.claims", Columns { state: Some("unset"), ..place(29) }),
+        (Kind::SourceDomain, &domain_key(acme, Some("7")).id, of_source(Some("active"), 23)),
         (
             Kind::SourceDomain,
             &domain_key(acme, Some("8")).id,
-            Columns { tenant: Some("isl:acme-lab/8"), ..of_source(None, 19) },
+            Columns { tenant: Some("isl:acme-lab/8"), ..of_source(None, 24) },
         ),
-        (Kind::SourceUser, &user_key(acme, Some("7"), "ann").id, of_source(Some("deleted"), 18)),
+        (Kind::SourceUser, &user_key(acme, Some("7"), "ann").id, of_source(Some("deleted"), 23)),
     ] {
         let row = story.rows.get(&RowKey::new(kind, id)).unwrap();
         assert_eq!(row.columns(), expected, "{kind:?} {id}");

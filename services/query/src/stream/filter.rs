@@ -2,6 +2,7 @@
 
 use api::{Access, Problem};
 use projection::StoredChange;
+use registration::change::matches_type;
 use registration::directory::{Directory, Token};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -104,31 +105,5 @@ impl Subjects {
     fn domain_id(&self) -> Option<Uuid> {
         let user = self.user.as_ref().map(|user| user.domain_id);
         user.or(self.domain.as_ref().map(|domain| domain.id))
-    }
-}
-
-fn matches_type(asked: &str, kind: &str) -> bool {
-    match asked.strip_suffix(".*") {
-        Some(family) => kind.split_once('.').is_some_and(|(first, _)| first == family),
-        None => asked == kind,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_family_matches_its_types_only() {
-        let cases = [
-            ("client.*", "client.registered", true),
-            ("client.*", "clients.registered", false),
-            ("client.registered", "client.registered", true),
-            ("client.registered", "client.retired", false),
-            ("*", "client.registered", false),
-        ];
-        for (asked, kind, expected) in cases {
-            assert_eq!(matches_type(asked, kind), expected, "{asked} {kind}");
-        }
     }
 }

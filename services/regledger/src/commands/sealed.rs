@@ -1,6 +1,8 @@
 //! The secrets of an event, for those who check that they open.
 
 use jiff::Timestamp;
+use registration::directory::{SealedKey, SealedTarget, key_field};
+use registration::directory::{SettingSet, SettingValue, settings_tenant};
 use registration::event::Body;
 use registration::isl::Fact;
 use registration::{Envelope, Event, Sealed};
@@ -49,8 +51,22 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
             of_user(event, [("name", name), ("email", email.and_then(|email| email.to.as_ref()))])
         }
         Body::UserSetPassword(set) => of_user(event, [("password", Some(&set.password))]),
+        Body::SettingSet(set) => of_setting(id, set),
         Body::IslEvent(heard) => of_isl(event, "body", &heard.body, &heard.facts),
         Body::IslToken(token) => of_isl(event, "jwt", &token.jwt, &token.facts),
+        Body::SubscriptionCreate(create) => of_subscription(id, id, Some(&create.target), &create.keys),
+        Body::SubscriptionUpdate(update) => of_subscription(id, update.id, update.target.as_ref(), &[]),
+        Body::SubscriptionRotateSecret(rotate) => of_subscription(id, rotate.id, None, &rotate.keys),
+        _ => Vec::new(),
+    }
+}
+
+fn of_setting(event: Uuid, set: &SettingSet) -> Vec<Secret<'_>> {
+    match &set.value {
+        Some(SettingValue::Secret { value, .. }) => {
+            let subject = Subject::Tenant(settings_tenant(set.domain.as_deref()));
+            vec![Secret { event, field: "value", subject, envelope: &value.sealed }]
+        }
         _ => Vec::new(),
     }
 }
@@ -70,6 +86,19 @@ fn of_isl<'a>(event: &'a Event, field: &'static str, whole: &'a Sealed, facts: &
         Secret { event: event.attributes.id, field, subject, envelope: &sealed.sealed }
     };
     [(field, whole)].into_iter().chain(users).map(secret).collect()
+}
+
+fn of_subscription<'a>(
+    event: Uuid,
+    subscription: Uuid,
+    target: Option<&'a SealedTarget>,
+    keys: &'a [SealedKey],
+) -> Vec<Secret<'a>> {
+    let subject = || Subject::Subscription(subscription.to_string());
+    let secret = |field, envelope| Secret { event, field, subject: subject(), envelope };
+    let target = target.map(|target| secret("target", &target.target.sealed));
+    let keys = keys.iter().map(|key| secret(key_field(key.public_key.is_some()), &key.key.sealed));
+    target.into_iter().chain(keys).collect()
 }
 
 impl Secret<'_> {

@@ -1,6 +1,6 @@
 //! JSON Schemas from the code's types: of ledger entries, and of what we are asked, answer and send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
@@ -10,14 +10,20 @@ use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
 use query::sessions::SessionShown;
+use query::settings::{SettingRequest, SettingShown};
+use query::subscriptions::{
+    KeysRotated, SubscriptionChange, SubscriptionCreated, SubscriptionRequest, SubscriptionResumption,
+    SubscriptionRotation, SubscriptionShown,
+};
 use query::tokens::TokenCreated;
 use query::users::{NamedUser, NewPassword, UserPatch, UserSpec};
 use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Registration, Reveal};
 use registration::directory::{
     Domain, DomainCreate, DomainDelete, DomainSpec, Integration, IntegrationCreate, IntegrationRotateHookup,
-    IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, Token, TokenCreate, TokenSpec, UserCreate,
-    UserDelete, UserPurge, UserSetPassword, UserUpdate,
+    IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, SettingSet, SubscriptionCreate,
+    SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, Token, TokenCreate,
+    TokenSpec, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
 use registration::event::{EventType, Nothing};
 use registration::isl::{IslEvent, IslToken};
@@ -42,6 +48,13 @@ impl Refinements {
         match name {
             "CloudEvent" => {
                 schema["properties"]["type"]["enum"] = json!(ChangeType::ALL.map(ChangeType::cloud_event_type));
+            }
+            "SubscriptionRequest" | "SubscriptionChange" => {
+                let types = ChangeType::ALL.map(ChangeType::short);
+                let families: BTreeSet<_> = types.iter().filter_map(|kind| kind.split_once('.')).collect();
+                let families = families.into_iter().map(|(family, _)| format!("{family}.*"));
+                let all: BTreeSet<_> = types.into_iter().map(str::to_owned).chain(families).collect();
+                schema["properties"]["types"]["items"]["enum"] = json!(all);
             }
             "Problem" => {
                 let kind = &mut schema["properties"]["type"];
@@ -107,11 +120,19 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
         EventType::UserSetPassword => root::<UserSetPassword>,
         EventType::ProvetRegistration => root::<Registration>,
         EventType::ClientReveal | EventType::QuarantineReveal => root::<Reveal>,
+        EventType::SettingSet => root::<SettingSet>,
         EventType::IslEvent => root::<IslEvent>,
         EventType::IslToken => root::<IslToken>,
         EventType::QuarantineReceive => root::<QuarantineReceive>,
         EventType::QuarantineRelease => root::<QuarantineRelease>,
-        EventType::DomainPurge
+        EventType::SubscriptionCreate => root::<SubscriptionCreate>,
+        EventType::SubscriptionUpdate => root::<SubscriptionUpdate>,
+        EventType::SubscriptionResume => root::<SubscriptionResume>,
+        EventType::SubscriptionRotateSecret => root::<SubscriptionRotateSecret>,
+        EventType::SubscriptionSuspend => root::<SubscriptionSuspend>,
+        EventType::SubscriptionDelete
+        | EventType::SubscriptionPause
+        | EventType::DomainPurge
         | EventType::UserUndelete
         | EventType::IntegrationDelete
         | EventType::TokenRevoke
@@ -167,12 +188,14 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
     all.answer::<Domain>().answer::<NamedUser>().page::<Domain>("DomainPage").page::<NamedUser>("UserPage");
     all.request::<DomainSpec>().request::<UserSpec>().request::<UserPatch>().request::<NewPassword>();
-    all.answer::<SessionShown>();
-    all.answer::<TokenCreated>().answer::<ChangesPage>();
+    all.answer::<SessionShown>().answer::<SettingShown>().page::<SettingShown>("SettingPage");
+    all.answer::<TokenCreated>().answer::<ChangesPage>().answer::<SubscriptionCreated>().answer::<KeysRotated>();
     all.page::<Client>("ClientPage").page::<CloudEvent<'static>>("ChangePage").page::<Integration>("IntegrationPage");
-    all.page::<Message>("MessagePage").page::<Token>("TokenPage");
+    all.page::<Message>("MessagePage").page::<Token>("TokenPage").page::<SubscriptionShown>("SubscriptionPage");
     all.request::<IntegrationSpec>().request::<IntegrationUpdate>().request::<Rotate>();
-    all.request::<TokenSpec>().request::<Reveal>().request::<IslTokenPosted>();
+    all.request::<IslTokenPosted>().request::<SettingRequest>();
+    all.request::<TokenSpec>().request::<Reveal>().request::<SubscriptionRequest>().request::<SubscriptionChange>();
+    all.request::<SubscriptionRotation>().request::<SubscriptionResumption>();
     all.finish(refinements)
 }
 

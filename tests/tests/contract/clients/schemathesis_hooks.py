@@ -17,6 +17,10 @@ def before_call(context, case, kwargs):
     if isinstance(place, str) and re.fullmatch("[0-9]{1,9}:[0-9]{1,18}", place):
         # others are waited for, and answered 504 in the end
         case.query["min_position"] = "0:0"
+    body = case.body if isinstance(case.body, dict) else {}
+    if isinstance(body.get("url"), str) and re.match("https?:", body["url"], re.IGNORECASE):
+        # what else is a URL that may be called is told by RFC 3986 and by the guard
+        body["url"] = "https://hooks.example.com/"
     if case.path.startswith("/v1/users") and isinstance(case.body, dict):
         name = case.body.get("name")
         if isinstance(name, str) and re.fullmatch(r"[^\u0000- \u007f-\u00a0/\\]{1,255}", name):

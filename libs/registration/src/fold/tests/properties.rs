@@ -60,6 +60,8 @@ fn command() -> impl Strategy<Value = String> {
         "isl (JOIN|STOP|(USER_CREATE|USER_DELETE) user=(ann|bob)|DOMAIN_DELETE)( session=s[12])?( save)? hash=[1-9]"
             .prop_map(|line| (line, "i")),
         "jwt (user_create|user_delete) user=(ann|bob) jti=[1-9]( until=[1-9])?".prop_map(|line| (line, "i")),
+        "(set|unset) (jwt_webhook.(url|private_key)|http_events.save_into_sessions) (yes|no)( domain=(default|nowhere))?"
+            .prop_map(|line| (line, "d")),
         "(token|revoke) t[12]".prop_map(|line| (line, "d")),
         "(genesis l[12]|restore e[12] heads=\\[[1-9]\\])".prop_map(|line| (line, "d")),
     ];

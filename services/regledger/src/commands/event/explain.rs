@@ -60,6 +60,7 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
             integration(attributes.source.rsplit('/').next().unwrap_or_default())
         }
+        Body::SettingSet(_) => directory(json!({"type": "setting.*"})),
         Body::IslEvent(_) | Body::IslToken(_) => directory(json!({"tenant": attributes.subject})),
         Body::LedgerCreate(_) | Body::DomainCreate(_) | Body::DomainDelete(_) => directory(json!({"type": "domain.*"})),
         Body::UserCreate(_)
@@ -68,6 +69,13 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         | Body::UserUndelete
         | Body::UserPurge(_)
         | Body::UserSetPassword(_) => directory(json!({"type": "user.*"})),
+        Body::SubscriptionCreate(_)
+        | Body::SubscriptionUpdate(_)
+        | Body::SubscriptionDelete
+        | Body::SubscriptionPause
+        | Body::SubscriptionResume(_)
+        | Body::SubscriptionRotateSecret(_)
+        | Body::SubscriptionSuspend(_) => directory(json!({"type": "subscription.*"})),
         Body::LedgerRestore(_)
         | Body::DomainPurge
         | Body::TokenCreate(_)

@@ -177,7 +177,15 @@ impl Spread {
             | Body::IntegrationRotateHookup(_)
             | Body::IntegrationDelete
             | Body::TokenCreate(_)
+            | Body::SettingSet(_)
             | Body::TokenRevoke
+            | Body::SubscriptionCreate(_)
+            | Body::SubscriptionUpdate(_)
+            | Body::SubscriptionDelete
+            | Body::SubscriptionPause
+            | Body::SubscriptionResume(_)
+            | Body::SubscriptionRotateSecret(_)
+            | Body::SubscriptionSuspend(_)
             | Body::UserCreate(_)
             | Body::UserUpdate(_)
             | Body::UserDelete(_)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::change::{Change, ChangeType};
 use crate::event::Body;
 use crate::fold::{Placed, fold};
 use crate::place::Place;
@@ -147,6 +148,10 @@ impl LedgerRow {
 pub struct Directory {
     rows: Rows,
     tokens: HashMap<String, RowKey>,
+    /// What was made of some kinds, in that order: most rows are of commands.
+    made: HashMap<Kind, Vec<RowKey>>,
+    /// Whether a domain was ever deleted.
+    has_lost_domains: bool,
     /// Ids of users that there are not: purged, or asked for in vain.
     forgotten: Vec<String>,
 }
@@ -163,12 +168,31 @@ impl Directory {
             (Body::UserPurge(_), false) => self.forgotten.push(id.clone()),
             _ => {}
         }
+        for change in &changes {
+            self.note(change);
+        }
         for (key, row) in self.rows.written() {
             if let Row::Token(row) = row {
                 self.tokens.insert(row.token_hash.clone(), key.clone());
             }
         }
         self.rows.settle();
+    }
+
+    fn note(&mut self, change: &Change) {
+        match change.kind {
+            ChangeType::DomainCreated => {
+                let domains = self.made.entry(Kind::Domain).or_default();
+                // One of its name may have been there before.
+                domains.retain(|key| *key != change.row);
+                domains.push(change.row.clone());
+            }
+            ChangeType::IntegrationCreated | ChangeType::UserCreated => {
+                self.made.entry(change.row.kind).or_default().push(change.row.clone());
+            }
+            ChangeType::DomainDeleted => self.has_lost_domains = true,
+            _ => {}
+        }
     }
 
     /// Id of the ledger; none before the genesis was read.
@@ -194,16 +218,22 @@ impl Directory {
 
     /// Every name of a domain with what had it last, in the order of their making.
     pub fn domains(&self) -> Vec<&Domain> {
-        let mut found: Vec<_> = self
-            .rows
-            .of(Kind::Domain)
-            .filter_map(|row| match row {
-                Row::Domain(domain) => Some(domain),
-                _ => None,
-            })
-            .collect();
-        found.sort_by_key(|domain| domain.position);
-        found
+        let domains = self.made(Kind::Domain).filter_map(|row| match row {
+            Row::Domain(domain) => Some(domain),
+            _ => None,
+        });
+        domains.collect()
+    }
+
+    /// The rows of a kind, in the order of their making.
+    fn made(&self, kind: Kind) -> impl Iterator<Item = &Row> {
+        self.made.get(&kind).into_iter().flatten().filter_map(|key| self.rows.get(key))
+    }
+
+    /// Whether what was made at a position, for a domain of that name, belongs to the one that has the name now, and is there
+    /// with it.
+    pub fn holds(&self, domain: &str, position: u64) -> bool {
+        self.domain(domain).is_some_and(|domain| domain.position < position)
     }
 
     /// Whether what belongs to a domain is there: it is not if the domain was deleted, also if there is another of its name.
@@ -235,16 +265,16 @@ impl Directory {
 
     /// The integrations that are not deleted, and neither are their domains, in the order of their making.
     pub fn integrations(&self) -> Vec<&IntegrationRow> {
-        let mut found: Vec<_> = self
-            .rows
-            .of(Kind::Integration)
-            .filter_map(|row| match row {
-                Row::Integration(row) if !row.deleted && self.owns(row) => Some(&**row),
-                _ => None,
-            })
-            .collect();
-        found.sort_by_key(|row| row.position);
-        found
+        let there = self.any_integrations().filter(|row| !row.deleted && self.owns(row));
+        there.map(|row| &**row).collect()
+    }
+
+    /// Every integration that there ever was.
+    fn any_integrations(&self) -> impl Iterator<Item = &Arc<IntegrationRow>> {
+        self.made(Kind::Integration).filter_map(|row| match row {
+            Row::Integration(row) => Some(row),
+            _ => None,
+        })
     }
 
     /// Whether a token sees an integration, also a deleted one; none if there never was one of that name.
@@ -263,18 +293,12 @@ impl Directory {
         }
     }
 
-    /// Names of the integrations that a token sees, also deleted ones; none if it sees all, and none of them is hidden.
+    /// Names of the integrations that a token sees, also deleted ones; none if it sees all, and no domain was ever deleted.
     pub fn seen_by(&self, token: &Token) -> Option<Vec<String>> {
-        let all = || {
-            self.rows.of(Kind::Integration).filter_map(|row| match row {
-                Row::Integration(row) => Some(row),
-                _ => None,
-            })
-        };
-        if token.is_unrestricted() && all().all(|row| self.owns(row)) {
+        if token.is_unrestricted() && !self.has_lost_domains {
             return None;
         }
-        let seen = all().filter(|row| token.sees(&row.integration) && self.owns(row));
+        let seen = self.any_integrations().filter(|row| token.sees(&row.integration) && self.owns(row));
         Some(seen.map(|row| row.integration.name.clone()).collect())
     }
 

@@ -22,6 +22,11 @@ fn with(field: &str, value: Value) -> Value {
     spec
 }
 
+/// A server that purges what is deleted as soon as it can.
+fn forgetful() -> Server {
+    Server::start_with(&Options { arguments: &["--directory-retention-days", "0"], ..Options::default() })
+}
+
 async fn user(admin: &Client, spec: Value) -> Value {
     admin.post("/v1/users", &spec).await
 }
@@ -199,6 +204,33 @@ async fn a_purge_destroys_the_key_also_if_the_process_died_in_between() {
     key.put_back(&data);
     let server = Server::start_in(&data, &Options::default());
     eventually("its key is gone again", async || (!has_key(&server, &kids[0].1)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_destroyed_yet_is_told_and_destroyed_later() {
+    let server = forgetful();
+    let admin = server.admin();
+    let made = user(&admin, json!({"name": "ann"})).await;
+    let kid = kids(&admin).await.remove(0).1;
+    // somebody copies the key store: what stands in its log cannot be taken away meanwhile
+    let reader = Connection::open(server.data_dir.join("keys.db")).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count: i64 = reader.query_row("SELECT count(*) FROM data_key", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1);
+    admin.send(Method::DELETE, &id(&made), &json!({})).await;
+    let reason = eventually("it says what is in the way", async || {
+        let ready = admin.try_get("/readyz").await.1;
+        let check = ready["checks"].as_array()?.iter().find(|check| check["name"] == "purge")?.clone();
+        check["reason"].as_str().map(str::to_owned)
+    })
+    .await;
+    assert!(reason.contains("write-ahead log"), "{reason}");
+    let purged = admin.get(&id(&made)).await;
+    assert_eq!((&purged["state"], &purged["name"]), (&json!("purged"), &Value::Null), "nobody reads it any more");
+    assert!(has_key(&server, &kid), "but its bytes are there");
+    drop(reader);
+    eventually("the bytes are gone", async || (!has_key(&server, &kid)).then_some(())).await;
+    eventually("it is ready again", async || admin.try_get("/readyz").await.0.is_success().then_some(())).await;
 }
 
 /// A wrapped key, as it is kept.

@@ -44,9 +44,7 @@ impl Directory {
     /// The users whose domains are there, in the order of their making.
     pub fn users(&self) -> Vec<&UserRow> {
         let there = |row: &&UserRow| self.is_there(&row.user.domain, row.user.domain_id);
-        let mut found: Vec<_> = self.all_users().filter(there).collect();
-        found.sort_by_key(|row| row.position);
-        found
+        self.all_users().filter(there).collect()
     }
 
     /// What may be purged at a time: deleted users, all users of deleted domains, and then these domains.
@@ -68,7 +66,7 @@ impl Directory {
     }
 
     fn all_users(&self) -> impl Iterator<Item = &UserRow> {
-        self.rows.of(Kind::User).filter_map(|row| match row {
+        self.made(Kind::User).filter_map(|row| match row {
             Row::User(row) => Some(&**row),
             _ => None,
         })

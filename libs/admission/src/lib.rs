@@ -11,6 +11,8 @@ mod draft;
 mod isl;
 mod notice;
 mod partition;
+mod password;
+mod person;
 mod secret;
 
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub use isl::Whole;
 pub use ledger::AppendError;
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use partition::{partition_of_message, partition_of_tenant};
+pub use password::{PasswordError, Passwords};
+pub use person::{Person, PersonSealer, SignInError};
 pub use secret::{Capability, hash_of};
 
 /// The answer to a notification: it is durable, and where.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::directory::{Domain, Integration, SettingChange, Subscription};
+use crate::directory::{Domain, Integration, SettingChange, Subscription, User};
 use crate::fold::Placed;
 use crate::isl::{SourceDomain, SourceUser, SourceUserRow};
 use crate::row::{Kind, RowKey};
@@ -29,8 +29,10 @@ pub enum ChangeType {
     IntegrationHookupRotated,
     IntegrationDeleted,
     UserCreated,
+    UserUpdated,
     UserDeleted,
     UserUndeleted,
+    UserPurged,
     SettingChanged,
     SubscriptionCreated,
     SubscriptionUpdated,
@@ -41,7 +43,7 @@ pub enum ChangeType {
 
 impl ChangeType {
     /// Every type.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::ClientRegistered,
         Self::ClientUpdated,
         Self::ClientDepartmentsAdded,
@@ -56,8 +58,10 @@ impl ChangeType {
         Self::IntegrationHookupRotated,
         Self::IntegrationDeleted,
         Self::UserCreated,
+        Self::UserUpdated,
         Self::UserDeleted,
         Self::UserUndeleted,
+        Self::UserPurged,
         Self::SettingChanged,
         Self::SubscriptionCreated,
         Self::SubscriptionUpdated,
@@ -83,8 +87,10 @@ impl ChangeType {
             Self::IntegrationHookupRotated => "regledger.integration.hookup_rotated.v1",
             Self::IntegrationDeleted => "regledger.integration.deleted.v1",
             Self::UserCreated => "regledger.user.created.v1",
+            Self::UserUpdated => "regledger.user.updated.v1",
             Self::UserDeleted => "regledger.user.deleted.v1",
             Self::UserUndeleted => "regledger.user.undeleted.v1",
+            Self::UserPurged => "regledger.user.purged.v1",
             Self::SettingChanged => "regledger.setting.changed.v1",
             Self::SubscriptionCreated => "regledger.subscription.created.v1",
             Self::SubscriptionUpdated => "regledger.subscription.updated.v1",
@@ -109,10 +115,21 @@ pub enum Data {
     Client(ClientData),
     Domain { domain: Domain },
     Integration { integration: Box<Integration> },
+    User(Box<UserData>),
     SourceDomain(Box<SourceDomainData>),
     SourceUser(Box<SourceUserData>),
     Setting { setting: Box<SettingChange> },
     Subscription { subscription: Box<Subscription> },
+}
+
+/// What a change says of a user: nothing personal, which stays sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UserData {
+    /// The row after the change.
+    pub user: User,
+    /// `user.updated`: names of the fields that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
 }
 
 /// What a change says of a client.
@@ -195,7 +212,7 @@ impl Change {
     pub fn integration(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.integration),
-            Data::Domain { .. } | Data::Subscription { .. } | Data::Setting { .. } => None,
+            Data::Domain { .. } | Data::Subscription { .. } | Data::Setting { .. } | Data::User(_) => None,
             Data::Integration { integration } => Some(&integration.name),
             Data::SourceDomain(data) => Some(&data.domain.integration),
             Data::SourceUser(data) => Some(&data.user.integration),
@@ -208,7 +225,25 @@ impl Change {
             Data::Client(data) => Some(&data.client.tenant),
             Data::SourceDomain(data) => Some(&data.tenant),
             Data::SourceUser(data) => Some(&data.tenant),
-            Data::Domain { .. } | Data::Integration { .. } | Data::Subscription { .. } | Data::Setting { .. } => None,
+            Data::Domain { .. }
+            | Data::Integration { .. }
+            | Data::Subscription { .. }
+            | Data::Setting { .. }
+            | Data::User(_) => None,
+        }
+    }
+
+    /// What the change is about, as a path.
+    fn source(&self) -> String {
+        match &self.data {
+            Data::Client(data) => format!("/integrations/{}", data.client.integration),
+            Data::Domain { domain } => format!("/domains/{}", domain.name),
+            Data::Integration { integration } => format!("/integrations/{}", integration.name),
+            Data::SourceDomain(data) => format!("/integrations/{}", data.domain.integration),
+            Data::SourceUser(data) => format!("/integrations/{}", data.user.integration),
+            Data::Setting { .. } => format!("/settings/{}", self.row.id),
+            Data::Subscription { .. } => format!("/subscriptions/{}", self.row.id),
+            Data::User(data) => format!("/domains/{}", data.user.domain),
         }
     }
 
@@ -230,18 +265,6 @@ impl Change {
         }
     }
 
-    fn source(&self) -> String {
-        match &self.data {
-            Data::Client(data) => format!("/integrations/{}", data.client.integration),
-            Data::Integration { integration } => format!("/integrations/{}", integration.name),
-            Data::Domain { .. } => format!("/domains/{}", self.row.id),
-            Data::Subscription { .. } => format!("/subscriptions/{}", self.row.id),
-            Data::SourceDomain(data) => format!("/integrations/{}", data.domain.integration),
-            Data::Setting { .. } => format!("/settings/{}", self.row.id),
-            Data::SourceUser(data) => format!("/integrations/{}", data.user.integration),
-        }
-    }
-
     pub(crate) fn client(kind: ChangeType, client: &Arc<Client>) -> Self {
         Self::client_with(kind, client, |_| ())
     }
@@ -250,6 +273,16 @@ impl Change {
         let mut data = ClientData { client: client.clone(), fields: None, departments: None, drift: None };
         fill(&mut data);
         Self { kind, row: RowKey::new(Kind::Client, &client.id), data: Data::Client(data) }
+    }
+
+    pub(crate) fn domain_of(kind: ChangeType, domain: &Domain) -> Self {
+        let row = RowKey::new(Kind::Domain, &domain.name);
+        Self { kind, row, data: Data::Domain { domain: domain.clone() } }
+    }
+
+    pub(crate) fn user_of(kind: ChangeType, user: &User, fields: Option<Vec<String>>) -> Self {
+        let data = UserData { user: user.clone(), fields };
+        Self { kind, row: RowKey::new(Kind::User, &user.id), data: Data::User(Box::new(data)) }
     }
 
     pub(crate) fn source_domain(kind: ChangeType, row: &RowKey, tenant: &str, domain: &SourceDomain) -> Self {

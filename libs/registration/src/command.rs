@@ -45,6 +45,10 @@ pub enum Refusal {
     NameTaken,
     /// There is no such domain.
     DomainNotFound,
+    /// The domain exists from the start and stays.
+    DefaultDomain,
+    /// Another command was faster, and the row is no longer what this one went by.
+    Outdated,
     /// There is no such row, or it is in no state in which the command makes sense.
     NotFound,
     /// A subscription of which nobody knows how far it is: it must be said from where it goes on.

@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
 use crate::directory::{
-    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, SettingSet,
-    SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate,
-    TokenCreate,
+    DomainCreate, DomainDelete, IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate,
+    LedgerRestore, SettingSet, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
+    SubscriptionUpdate, TokenCreate, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
 use crate::isl::{IslEvent, IslToken};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
@@ -105,6 +105,12 @@ pub enum EventType {
     LedgerCreate,
     /// The ledger was restored from a backup: a new era begins.
     LedgerRestore,
+    /// A domain is to be made.
+    DomainCreate,
+    /// A domain is to be deleted, with all that it owns.
+    DomainDelete,
+    /// The name of a deleted domain is to be free.
+    DomainPurge,
     /// An integration is to be made.
     IntegrationCreate,
     /// Fields of an integration are to be replaced.
@@ -117,6 +123,18 @@ pub enum EventType {
     TokenCreate,
     /// An access token is to be revoked.
     TokenRevoke,
+    /// A user is to be made.
+    UserCreate,
+    /// Fields of a user are to be replaced.
+    UserUpdate,
+    /// A user is to be deleted, and can come back for a while.
+    UserDelete,
+    /// A deleted user is to come back.
+    UserUndelete,
+    /// The time of a deleted user is over.
+    UserPurge,
+    /// A user gets another password.
+    UserSetPassword,
     /// A Provet registration notice.
     ProvetRegistration,
     /// A client is to be retired.
@@ -155,15 +173,24 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 34] = [
         Self::LedgerCreate,
         Self::LedgerRestore,
+        Self::DomainCreate,
+        Self::DomainDelete,
+        Self::DomainPurge,
         Self::IntegrationCreate,
         Self::IntegrationUpdate,
         Self::IntegrationRotateHookup,
         Self::IntegrationDelete,
         Self::TokenCreate,
         Self::TokenRevoke,
+        Self::UserCreate,
+        Self::UserUpdate,
+        Self::UserDelete,
+        Self::UserUndelete,
+        Self::UserPurge,
+        Self::UserSetPassword,
         Self::ProvetRegistration,
         Self::ClientRetire,
         Self::ClientReveal,
@@ -188,12 +215,21 @@ impl EventType {
         match self {
             Self::LedgerCreate => "regledger.ledger.create.v1",
             Self::LedgerRestore => "regledger.ledger.restore.v1",
+            Self::DomainCreate => "regledger.domain.create.v1",
+            Self::DomainDelete => "regledger.domain.delete.v1",
+            Self::DomainPurge => "regledger.domain.purge.v1",
             Self::IntegrationCreate => "regledger.integration.create.v1",
             Self::IntegrationUpdate => "regledger.integration.update.v1",
             Self::IntegrationRotateHookup => "regledger.integration.rotate_hookup.v1",
             Self::IntegrationDelete => "regledger.integration.delete.v1",
             Self::TokenCreate => "regledger.token.create.v1",
             Self::TokenRevoke => "regledger.token.revoke.v1",
+            Self::UserCreate => "regledger.user.create.v1",
+            Self::UserUpdate => "regledger.user.update.v1",
+            Self::UserDelete => "regledger.user.delete.v1",
+            Self::UserUndelete => "regledger.user.undelete.v1",
+            Self::UserPurge => "regledger.user.purge.v1",
+            Self::UserSetPassword => "regledger.user.set_password.v1",
             Self::ProvetRegistration => "regledger.provet.registration.v1",
             Self::ClientRetire => "regledger.client.retire.v1",
             Self::ClientReveal => "regledger.client.reveal.v1",
@@ -220,6 +256,9 @@ impl EventType {
             self,
             Self::LedgerCreate
                 | Self::LedgerRestore
+                | Self::DomainCreate
+                | Self::DomainDelete
+                | Self::DomainPurge
                 | Self::IntegrationCreate
                 | Self::IntegrationUpdate
                 | Self::IntegrationRotateHookup
@@ -234,6 +273,12 @@ impl EventType {
                 | Self::SubscriptionResume
                 | Self::SubscriptionRotateSecret
                 | Self::SubscriptionSuspend
+                | Self::UserCreate
+                | Self::UserUpdate
+                | Self::UserDelete
+                | Self::UserUndelete
+                | Self::UserPurge
+                | Self::UserSetPassword
         )
     }
 }
@@ -248,12 +293,21 @@ pub struct Nothing {}
 pub enum Body {
     LedgerCreate(LedgerCreate),
     LedgerRestore(LedgerRestore),
+    DomainCreate(DomainCreate),
+    DomainDelete(DomainDelete),
+    DomainPurge,
     IntegrationCreate(IntegrationCreate),
     IntegrationUpdate(IntegrationUpdate),
     IntegrationRotateHookup(IntegrationRotateHookup),
     IntegrationDelete,
     TokenCreate(TokenCreate),
     TokenRevoke,
+    UserCreate(Box<UserCreate>),
+    UserUpdate(Box<UserUpdate>),
+    UserDelete(UserDelete),
+    UserUndelete,
+    UserPurge(UserPurge),
+    UserSetPassword(UserSetPassword),
     ProvetRegistration(Box<Registration>),
     ClientRetire,
     ClientReveal(Reveal),
@@ -320,12 +374,21 @@ impl Body {
         Ok(match kind {
             EventType::LedgerCreate => Self::LedgerCreate(serde_json::from_str(data)?),
             EventType::LedgerRestore => Self::LedgerRestore(serde_json::from_str(data)?),
+            EventType::DomainCreate => Self::DomainCreate(serde_json::from_str(data)?),
+            EventType::DomainDelete => Self::DomainDelete(serde_json::from_str(data)?),
+            EventType::DomainPurge => Self::DomainPurge,
             EventType::IntegrationCreate => Self::IntegrationCreate(serde_json::from_str(data)?),
             EventType::IntegrationUpdate => Self::IntegrationUpdate(serde_json::from_str(data)?),
             EventType::IntegrationRotateHookup => Self::IntegrationRotateHookup(serde_json::from_str(data)?),
             EventType::IntegrationDelete => Self::IntegrationDelete,
             EventType::TokenCreate => Self::TokenCreate(serde_json::from_str(data)?),
             EventType::TokenRevoke => Self::TokenRevoke,
+            EventType::UserCreate => Self::UserCreate(serde_json::from_str(data)?),
+            EventType::UserUpdate => Self::UserUpdate(serde_json::from_str(data)?),
+            EventType::UserDelete => Self::UserDelete(serde_json::from_str(data)?),
+            EventType::UserUndelete => Self::UserUndelete,
+            EventType::UserPurge => Self::UserPurge(serde_json::from_str(data)?),
+            EventType::UserSetPassword => Self::UserSetPassword(serde_json::from_str(data)?),
             EventType::ProvetRegistration => Self::ProvetRegistration(serde_json::from_str(data)?),
             EventType::ClientRetire => Self::ClientRetire,
             EventType::ClientReveal => Self::ClientReveal(serde_json::from_str(data)?),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientRow;
 use crate::command::Command;
-use crate::directory::{Domain, IntegrationRow, LedgerRow, SettingRow, SubscriptionRow, TokenRow};
+use crate::directory::{Domain, IntegrationRow, LedgerRow, SettingRow, SubscriptionRow, TokenRow, UserName, UserRow};
 use crate::isl::{SessionRow, SourceDomainRow, SourceUserRow};
 use crate::quarantine::Quarantined;
 
@@ -30,6 +30,8 @@ pub enum Kind {
     SourceUser,
     Subscription,
     Token,
+    User,
+    UserName,
 }
 
 impl Kind {
@@ -48,6 +50,8 @@ impl Kind {
             Self::SourceUser => "source_user",
             Self::Subscription => "subscription",
             Self::Token => "token",
+            Self::User => "user",
+            Self::UserName => "user_name",
         }
     }
 }
@@ -84,6 +88,8 @@ pub enum Row {
     SourceUser(Box<SourceUserRow>),
     Subscription(Box<SubscriptionRow>),
     Token(Box<TokenRow>),
+    User(Box<UserRow>),
+    UserName(UserName),
 }
 
 /// What the JSON of nearly every row has room in, in bytes.
@@ -124,7 +130,7 @@ impl Row {
             Self::Command(row) => row.columns(),
             Self::Domain(row) => row.columns(),
             Self::Integration(row) => row.columns(),
-            Self::Ledger(_) => Columns::default(),
+            Self::Ledger(_) | Self::UserName(_) => Columns::default(),
             Self::Quarantined(row) => row.columns(),
             Self::Session(row) => row.columns(),
             Self::Setting(row) => row.columns(),
@@ -132,6 +138,7 @@ impl Row {
             Self::SourceUser(row) => row.columns(),
             Self::Subscription(row) => row.columns(),
             Self::Token(row) => row.columns(),
+            Self::User(row) => row.columns(),
         }
     }
 
@@ -154,6 +161,8 @@ impl Row {
             Self::SourceUser(row) => serde_json::to_writer(&mut json, row),
             Self::Subscription(row) => serde_json::to_writer(&mut json, row),
             Self::Token(row) => serde_json::to_writer(&mut json, row),
+            Self::User(row) => serde_json::to_writer(&mut json, row),
+            Self::UserName(row) => serde_json::to_writer(&mut json, row),
         }?;
         Ok(json)
     }
@@ -176,6 +185,8 @@ impl Row {
             Kind::SourceUser => Self::SourceUser(serde_json::from_slice(json)?),
             Kind::Subscription => Self::Subscription(serde_json::from_slice(json)?),
             Kind::Token => Self::Token(serde_json::from_slice(json)?),
+            Kind::User => Self::User(serde_json::from_slice(json)?),
+            Kind::UserName => Self::UserName(serde_json::from_slice(json)?),
         })
     }
 }

@@ -202,7 +202,7 @@ impl<'a> Words<'a> {
     fn attributes(&self, position: u64, subject: String) -> Attributes {
         Attributes {
             id: Uuid::from_u64_pair(1, position),
-            source: format!("/integrations/{}", self.integration()),
+            source: self.source(),
             subject,
             time: self.second("at").unwrap_or_else(|| second(position.cast_signed())),
             recorded_time: self.second("released"),
@@ -236,6 +236,32 @@ impl<'a> Words<'a> {
                 (EventType::IntegrationRotateHookup, data)
             }
             "delete" => (EventType::IntegrationDelete, json!({})),
+            "domain" => (EventType::DomainCreate, json!({"domain": {"name": name}})),
+            "undomain" => (EventType::DomainDelete, json!({"purge_after": self.purge_after()})),
+            "purge-domain" => (EventType::DomainPurge, json!({})),
+            "user" => {
+                let data = json!({"domain_id": self.domain_id(), "roles": ["member"], "name": sealed("n"),
+                    "name_index": self.name_index(), "password": sealed("p")});
+                (EventType::UserCreate, data)
+            }
+            "rename" => {
+                let from = self.value("from").unwrap_or("ann");
+                let rename = json!({"from_index": self.index_of(from), "name_index": self.name_index(),
+                    "name": sealed("n")});
+                (EventType::UserUpdate, json!({"rename": rename}))
+            }
+            "email" => {
+                let email = self.value("to").map(sealed);
+                (EventType::UserUpdate, json!({"email": {"to": email}}))
+            }
+            "roles" => {
+                let roles: Vec<&str> = self.value("to").unwrap().split(',').collect();
+                (EventType::UserUpdate, json!({"roles": roles}))
+            }
+            "password" => (EventType::UserSetPassword, json!({"password": sealed("p")})),
+            "unuser" => (EventType::UserDelete, json!({"purge_after": self.purge_after()})),
+            "reuser" => (EventType::UserUndelete, json!({})),
+            "purge" => (EventType::UserPurge, json!({"name_index": self.name_index()})),
             "token" => {
                 let spec = json!({"name": "t", "scopes": ["admin"], "domain": domain});
                 let data = json!({"token": spec, "token_hash": format!("hash of {name}")});
@@ -291,6 +317,35 @@ impl<'a> Words<'a> {
             }
             other => panic!("{other} is no verb of a story"),
         }
+    }
+
+    /// When what is deleted may be purged: at `due=`.
+    fn purge_after(&self) -> Timestamp {
+        self.second("due").unwrap_or_else(|| second(100))
+    }
+
+    /// Where an event is from: a domain if it is about a user, which is in `default` unless the line says `of=`.
+    fn source(&self) -> String {
+        match self.verb() {
+            "user" | "rename" | "email" | "roles" | "password" | "unuser" | "reuser" | "purge" => {
+                format!("/domains/{}", self.value("of").unwrap_or("default"))
+            }
+            _ => format!("/integrations/{}", self.integration()),
+        }
+    }
+
+    /// Id of the domain of a user: that of the event that made it, at position `made=`; nil for `default`.
+    fn domain_id(&self) -> Uuid {
+        let made = self.value("made").map(|position| position.parse().unwrap());
+        made.map_or(Uuid::nil(), |position| Uuid::from_u64_pair(1, position))
+    }
+
+    fn name_index(&self) -> String {
+        self.index_of(self.value("name").unwrap_or("ann"))
+    }
+
+    fn index_of(&self, name: &str) -> String {
+        format!("{name} of {}", self.domain_id())
     }
 
     /// `set KEY VALUE`; what is secret is sealed, and a private key has a public half of its name.
@@ -363,6 +418,9 @@ impl<'a> Words<'a> {
 /// A change in a few words: `departments_added [3] drift`, `integration.created`.
 fn describe(change: &Change) -> String {
     let mut words = vec![change.kind.short().trim_start_matches("client.").to_owned()];
+    if let Data::User(data) = &change.data {
+        words.extend(data.fields.as_ref().map(|fields| fields.join(" ")));
+    }
     if let Data::Client(data) = &change.data {
         words.extend(data.fields.as_ref().map(|fields| fields.join(" ")));
         words.extend(data.departments.as_ref().map(|ids| json!(ids).to_string()));

@@ -8,9 +8,11 @@ pub mod changes;
 pub mod clients;
 mod commands;
 pub mod deliveries;
+pub mod domains;
 pub mod events;
 pub mod integrations;
 mod once;
+pub mod purge;
 pub mod quarantine;
 pub mod release;
 pub mod reveal;
@@ -19,6 +21,7 @@ pub mod settings;
 pub mod stream;
 pub mod subscriptions;
 pub mod tokens;
+pub mod users;
 mod wait;
 
 use std::collections::HashSet;
@@ -26,9 +29,10 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig, to};
-use admission::Admission;
+use admission::{Admission, Passwords};
 use api::{Gate, resource};
 use delivery::egress::Egress;
+use jiff::{SignedDuration, Timestamp};
 use ledger::Ledger;
 use outbox::Outbox;
 use parking_lot::Mutex;
@@ -50,6 +54,10 @@ pub struct Query {
     pub feed: Arc<Feed>,
     /// How far subscriptions are.
     pub outbox: Arc<dyn Outbox>,
+    /// Hashes the passwords of users.
+    pub passwords: Passwords,
+    /// How long what is deleted in the directory can come back.
+    pub retention: SignedDuration,
     /// Makes outgoing calls, and says which may be made.
     pub egress: Egress,
     /// The address under which the hub is reached from outside, if it was set.
@@ -77,6 +85,15 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/clients/{id}/retire", [(POST, to(clients::retire))]))
             .service(resource("/v1/changes", [(GET, to(changes::follow))]))
             .service(resource("/v1/events", [(GET, to(events::read))]))
+            .service(resource("/v1/domains", [(GET, to(domains::list)), (POST, to(domains::create))]))
+            .service(resource("/v1/domains/{name}", [(GET, to(domains::show)), (DELETE, to(domains::remove))]))
+            .service(resource("/v1/users", [(GET, to(users::list)), (POST, to(users::create))]))
+            .service(resource(
+                "/v1/users/{id}",
+                [(GET, to(users::show)), (PATCH, to(users::update)), (DELETE, to(users::remove))],
+            ))
+            .service(resource("/v1/users/{id}/undelete", [(POST, to(users::undelete))]))
+            .service(resource("/v1/users/{id}/password", [(PUT, to(users::set_password))]))
             .service(resource("/v1/integrations", [(GET, to(integrations::list)), (POST, to(integrations::create))]))
             .service(resource(
                 "/v1/integrations/{name}",
@@ -114,5 +131,12 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/deliveries/{id}/replay", [(POST, to(deliveries::replay_one))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
+    }
+}
+
+impl Query {
+    /// From when on what is deleted now may be purged.
+    fn purge_after(&self) -> Timestamp {
+        self.admission.now().saturating_add(self.retention).unwrap_or(Timestamp::MAX)
     }
 }

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod client;
 pub mod config;
 pub mod delivery;
+pub mod domain;
 pub mod event;
 pub mod integration;
 pub mod listen;
@@ -15,6 +16,7 @@ pub mod shell;
 pub mod subscription;
 pub mod tail;
 pub mod token;
+pub mod user;
 
 mod from_file;
 pub mod moment;
@@ -39,6 +41,8 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Demo(demo) => demo::run(&demo).await,
         Command::Serve(arguments) => serve::run(&session.settings(&arguments.settings)?).await,
         Command::Simulate(simulate) => simulate::run(&simulate, session).await,
+        Command::Domain(command) => domain::run(command, session).await,
+        Command::User(command) => user::run(command, session).await,
         Command::Integration(command) => integration::run(command, session).await,
         Command::Client(command) => client::run(command, session).await,
         Command::Tail(tail) => tail::run(&tail, session).await,

@@ -87,8 +87,22 @@ impl World {
             self.admin.integration(&format!("spare-{number}")).await;
             text = text.replace("{spare}", &format!("spare-{number}"));
         }
+        if text.contains("{vain}") {
+            self.admin.post("/v1/domains", &json!({"name": format!("vain-{number}")})).await;
+            text = text.replace("{vain}", &format!("vain-{number}"));
+        }
+        for (place, is_deleted) in [("{user}", false), ("{gone}", true)] {
+            if text.contains(place) {
+                let made = self.admin.post("/v1/users", &json!({"name": format!("user-{number}")})).await;
+                let id = made["id"].as_str().unwrap();
+                if is_deleted {
+                    self.admin.send(Method::DELETE, &format!("/v1/users/{id}"), &json!({})).await;
+                }
+                text = text.replace(place, id);
+            }
+        }
         text = text.replace("{setting}", "webhook_events.user_create");
-        text.replace("{integration}", "acme-lab")
+        text.replace("{integration}", "acme-lab").replace("{domain}", "default")
     }
 }
 
@@ -115,6 +129,7 @@ async fn holders(admin: &Client) -> Vec<(String, Option<String>, Holder)> {
     }
     let limits = [
         ("another integration", json!({"integrations": ["other"]}), Holder::Elsewhere),
+        ("another domain", json!({"domain": "elsewhere"}), Holder::Elsewhere),
         ("this integration", json!({"integrations": ["acme-lab", "acme-isl"]}), Holder::OwnIntegration),
         ("this domain", json!({"domain": "default"}), Holder::OwnDomain),
     ];
@@ -130,6 +145,7 @@ async fn every_route_answers_every_kind_of_token_as_it_should() {
     let admin = server.admin();
     let hookup = admin.integration("acme-lab").await;
     admin.integration("other").await;
+    admin.post("/v1/domains", &json!({"name": "elsewhere"})).await;
     let (isl, _) = admin.isl_integration("acme-isl", json!({})).await;
     let holders = holders(&admin).await;
     let world = World { admin, hookup, isl, made: AtomicU64::new(1) };

@@ -119,6 +119,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
     let token = format!("/v1/tokens/{}", token["id"].as_str().unwrap());
     api.call("GET", "/v1/tokens/{id}", &token, none.clone()).await;
     api.call("DELETE", "/v1/tokens/{id}", &token, none.clone()).await;
+    directory(&mut api).await;
     subscribed(&mut api).await;
     let acme = "/v1/integrations/acme-lab";
     api.call("GET", "/v1/integrations/{name}", acme, none.clone()).await;
@@ -136,6 +137,40 @@ async fn every_answer_is_as_the_openapi_document_says() {
         operations.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
     });
     assert_eq!(api.compared, all.collect(), "each operation was compared with a success");
+}
+
+async fn directory(api: &mut Documented) {
+    let domain = json!({"name": "acme"});
+    for body in [&domain, &domain, &json!({"name": "-"}), &json!({})] {
+        api.call("POST", "/v1/domains", "/v1/domains", body.clone()).await;
+    }
+    let spec = json!({"domain": "acme", "name": "Ann", "email": "ann@example.com", "password": "a test of it"});
+    let made = api.call("POST", "/v1/users", "/v1/users", spec.clone()).await;
+    api.call("POST", "/v1/users", "/v1/users", spec).await;
+    api.call("POST", "/v1/users", "/v1/users", json!({"name": "a b"})).await;
+    let id = made["id"].as_str().unwrap();
+    for id in [id, "unknown"] {
+        for (method, template, body) in [
+            ("GET", "/v1/users/{id}", Value::Null),
+            ("PATCH", "/v1/users/{id}", json!({"email": null, "roles": ["admin"]})),
+            ("PUT", "/v1/users/{id}/password", json!({"password": "another test"})),
+            ("PUT", "/v1/users/{id}/password", json!({"password": "short"})),
+            ("DELETE", "/v1/users/{id}", Value::Null),
+            ("POST", "/v1/users/{id}/undelete", Value::Null),
+        ] {
+            api.call(method, template, &template.replace("{id}", id), body).await;
+        }
+    }
+    for path in ["/v1/domains", "/v1/users"] {
+        for query in ["", "?limit=1", "?limit=0", "?after=x"] {
+            api.call("GET", path, &format!("{path}{query}"), Value::Null).await;
+        }
+    }
+    for name in ["acme", "default", "unknown"] {
+        let path = format!("/v1/domains/{name}");
+        api.call("GET", "/v1/domains/{name}", &path, Value::Null).await;
+        api.call("DELETE", "/v1/domains/{name}", &path, Value::Null).await;
+    }
 }
 
 async fn of_settings(api: &mut Documented) {
@@ -242,6 +277,14 @@ async fn events_and_changes_are_as_their_schemas_say() {
     admin.post("/v1/integrations/acme-lab/rotate-hookup", &json!({})).await;
     admin.send(Method::PATCH, "/v1/integrations/acme-lab", &json!({"owner": "Ann"})).await;
     admin.send(Method::DELETE, "/v1/integrations/acme-lab", &json!({})).await;
+    admin.post("/v1/domains", &json!({"name": "acme"})).await;
+    let user = json!({"domain": "acme", "name": "ann", "email": "a@b", "password": "a test of it"});
+    let user = format!("/v1/users/{}", admin.post("/v1/users", &user).await["id"].as_str().unwrap());
+    admin.send(Method::PATCH, &user, &json!({"email": null, "name": "Ann"})).await;
+    admin.send(Method::PUT, &format!("{user}/password"), &json!({"password": "another test"})).await;
+    admin.send(Method::DELETE, &user, &json!({})).await;
+    admin.post(&format!("{user}/undelete"), &json!({})).await;
+    admin.send(Method::DELETE, "/v1/domains/acme", &json!({})).await;
     let events = admin.request(Method::GET, "/v1/events").send().await.unwrap().text().await.unwrap();
     for line in events.lines() {
         let event: Value = serde_json::from_str(line).unwrap();
@@ -250,7 +293,7 @@ async fn events_and_changes_are_as_their_schemas_say() {
     }
     let schema = admin.get("/schemas/change.schema.json").await;
     let changes = read_pages(&admin, "/v1/changes").await;
-    assert_eq!(changes.len(), 8, "{changes:?}");
+    assert_eq!(changes.len(), 15, "{changes:?}");
     for change in changes {
         assert!(jsonschema::draft202012::is_valid(&schema, &change), "{change}");
     }

@@ -11,5 +11,6 @@ mod isl;
 mod killed;
 mod one_or_many;
 mod outages;
+mod people;
 mod refused;
 mod topics;

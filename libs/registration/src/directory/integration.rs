@@ -177,6 +177,9 @@ pub struct IntegrationRow {
     pub previous_key: Option<PreviousKey>,
     /// Whether it was deleted; its name stays reserved.
     pub deleted: bool,
+    /// Id of the domain that owns it.
+    #[serde(default)]
+    pub domain_id: Uuid,
     /// Where it was made.
     pub position: u64,
 }

@@ -7,15 +7,24 @@ use crate::change::CloudEvent;
 use crate::story::{Story, entry, second};
 
 /// A line for each type of event.
-const LINES: [(&str, EventType); 25] = [
+const LINES: [(&str, EventType); 34] = [
     ("genesis l1", EventType::LedgerCreate),
     ("restore e1 heads=[2]", EventType::LedgerRestore),
+    ("domain b", EventType::DomainCreate),
+    ("undomain b", EventType::DomainDelete),
+    ("purge-domain b", EventType::DomainPurge),
     ("create b", EventType::IntegrationCreate),
     ("update b owner=x", EventType::IntegrationUpdate),
     ("rotate b hash=h", EventType::IntegrationRotateHookup),
     ("delete b", EventType::IntegrationDelete),
     ("token t1", EventType::TokenCreate),
     ("revoke t1", EventType::TokenRevoke),
+    ("user u1", EventType::UserCreate),
+    ("email u1", EventType::UserUpdate),
+    ("unuser u1", EventType::UserDelete),
+    ("reuser u1", EventType::UserUndelete),
+    ("purge u1", EventType::UserPurge),
+    ("password u1", EventType::UserSetPassword),
     ("notice", EventType::ProvetRegistration),
     ("retire", EventType::ClientRetire),
     ("reveal", EventType::ClientReveal),
@@ -106,7 +115,8 @@ fn every_type_is_written_and_read_as_itself() {
 fn only_what_belongs_to_partition_0_is_of_the_directory() {
     for kind in EventType::ALL {
         let noun = kind.as_str().split('.').nth(1);
-        let expected = matches!(noun, Some("ledger" | "integration" | "token" | "subscription" | "setting"));
+        let expected =
+            matches!(noun, Some("ledger" | "domain" | "integration" | "token" | "user" | "subscription" | "setting"));
         assert_eq!(kind.is_directory(), expected, "{kind:?}");
     }
 }
@@ -197,6 +207,13 @@ fn schema(kind: EventType) -> schemars::Schema {
     match kind {
         EventType::LedgerCreate => schema_for!(LedgerCreate),
         EventType::LedgerRestore => schema_for!(LedgerRestore),
+        EventType::DomainCreate => schema_for!(DomainCreate),
+        EventType::DomainDelete => schema_for!(DomainDelete),
+        EventType::UserCreate => schema_for!(UserCreate),
+        EventType::UserUpdate => schema_for!(UserUpdate),
+        EventType::UserDelete => schema_for!(UserDelete),
+        EventType::UserPurge => schema_for!(UserPurge),
+        EventType::UserSetPassword => schema_for!(UserSetPassword),
         EventType::IntegrationCreate => schema_for!(IntegrationCreate),
         EventType::IntegrationUpdate => schema_for!(IntegrationUpdate),
         EventType::IntegrationRotateHookup => schema_for!(IntegrationRotateHookup),
@@ -215,6 +232,8 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::SubscriptionSuspend => schema_for!(SubscriptionSuspend),
         EventType::SubscriptionDelete
         | EventType::SubscriptionPause
+        | EventType::DomainPurge
+        | EventType::UserUndelete
         | EventType::IntegrationDelete
         | EventType::TokenRevoke
         | EventType::ClientRetire

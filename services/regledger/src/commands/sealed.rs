@@ -38,6 +38,19 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
             let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
             vec![Secret { event: id, field: "body", subject, envelope: &message.body.sealed }]
         }
+        Body::UserCreate(create) => {
+            let fields = [
+                ("name", Some(&create.name)),
+                ("email", create.email.as_ref()),
+                ("password", create.password.as_ref()),
+            ];
+            of_user(event, fields)
+        }
+        Body::UserUpdate(update) => {
+            let (name, email) = (update.rename.as_ref().map(|rename| &rename.name), update.email.as_ref());
+            of_user(event, [("name", name), ("email", email.and_then(|email| email.to.as_ref()))])
+        }
+        Body::UserSetPassword(set) => of_user(event, [("password", Some(&set.password))]),
         Body::SettingSet(set) => of_setting(id, set),
         Body::IslEvent(heard) => of_isl(event, "body", &heard.body, &heard.facts),
         Body::IslToken(token) => of_isl(event, "jwt", &token.jwt, &token.facts),
@@ -56,6 +69,13 @@ fn of_setting(event: Uuid, set: &SettingSet) -> Vec<Secret<'_>> {
         }
         _ => Vec::new(),
     }
+}
+
+fn of_user<'a, const N: usize>(event: &Event, fields: [(&'static str, Option<&'a Sealed>); N]) -> Vec<Secret<'a>> {
+    let (id, user) = (event.attributes.id, &event.attributes.subject);
+    let there = fields.into_iter().filter_map(|(field, sealed)| Some((field, &sealed?.sealed)));
+    let secret = |(field, envelope)| Secret { event: id, field, subject: Subject::User(user.clone()), envelope };
+    there.map(secret).collect()
 }
 
 /// What came from an ISL system, and the names of the users that it is about.
@@ -89,6 +109,14 @@ impl Secret<'_> {
     pub async fn open(&self, vault: &Vault) -> Result<(), UnsealError> {
         let context = Context { event: self.event, field: self.field };
         vault.open_envelope(&self.subject, &context, self.envelope).await.map(drop)
+    }
+
+    /// Id of the user that it is about, if it is about one.
+    pub fn user(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::User(id) => Some(id),
+            _ => None,
+        }
     }
 
     /// Whether its time is over, so that its key is gone, as it should be.

@@ -18,12 +18,14 @@ use query::subscriptions::{
     SubscriptionRotation, SubscriptionShown,
 };
 use query::tokens::TokenCreated;
+use query::users::{NamedUser, NewPassword, UserPatch, UserSpec};
 use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Registration, Reveal};
 use registration::directory::{
-    Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationSpec, IntegrationUpdate, LedgerCreate,
-    LedgerRestore, SettingSet, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
-    SubscriptionUpdate, Token, TokenCreate, TokenSpec,
+    Domain, DomainCreate, DomainDelete, DomainSpec, Integration, IntegrationCreate, IntegrationRotateHookup,
+    IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, SettingSet, SubscriptionCreate,
+    SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, Token, TokenCreate,
+    TokenSpec, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
 use registration::event::{EventType, Nothing};
 use registration::isl::{IslEvent, IslToken};
@@ -107,10 +109,17 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
     let root = match kind {
         EventType::LedgerCreate => root::<LedgerCreate>,
         EventType::LedgerRestore => root::<LedgerRestore>,
+        EventType::DomainCreate => root::<DomainCreate>,
+        EventType::DomainDelete => root::<DomainDelete>,
         EventType::IntegrationCreate => root::<IntegrationCreate>,
         EventType::IntegrationUpdate => root::<IntegrationUpdate>,
         EventType::IntegrationRotateHookup => root::<IntegrationRotateHookup>,
         EventType::TokenCreate => root::<TokenCreate>,
+        EventType::UserCreate => root::<UserCreate>,
+        EventType::UserUpdate => root::<UserUpdate>,
+        EventType::UserDelete => root::<UserDelete>,
+        EventType::UserPurge => root::<UserPurge>,
+        EventType::UserSetPassword => root::<UserSetPassword>,
         EventType::ProvetRegistration => root::<Registration>,
         EventType::ClientReveal | EventType::QuarantineReveal => root::<Reveal>,
         EventType::SettingSet => root::<SettingSet>,
@@ -125,6 +134,8 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
         EventType::SubscriptionSuspend => root::<SubscriptionSuspend>,
         EventType::SubscriptionDelete
         | EventType::SubscriptionPause
+        | EventType::DomainPurge
+        | EventType::UserUndelete
         | EventType::IntegrationDelete
         | EventType::TokenRevoke
         | EventType::ClientRetire
@@ -177,6 +188,8 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     let mut all = Components::new(notice);
     all.answer::<Readiness>().answer::<ProblemBody>().answer::<Receipt>().answer::<Credentials>();
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
+    all.answer::<Domain>().answer::<NamedUser>().page::<Domain>("DomainPage").page::<NamedUser>("UserPage");
+    all.request::<DomainSpec>().request::<UserSpec>().request::<UserPatch>().request::<NewPassword>();
     all.answer::<SessionShown>().answer::<SettingShown>().page::<SettingShown>("SettingPage");
     all.answer::<TokenCreated>().answer::<ChangesPage>().answer::<SubscriptionCreated>().answer::<KeysRotated>();
     all.answer::<TokenCreated>()

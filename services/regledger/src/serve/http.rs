@@ -15,10 +15,11 @@ use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
-use admission::{Clock, DirectoryView};
+use admission::{Clock, DirectoryView, Passwords};
 use anyhow::Context;
 use api::{Gate, Health, Observer, Problem, Reason};
 use intake::Intake;
+use jiff::SignedDuration;
 use parking_lot::Mutex;
 use prometheus::TextEncoder;
 use query::Query;
@@ -192,6 +193,8 @@ fn query(
         admission: stores.admission.clone(),
         feed: Arc::new(feed),
         outbox: stores.outbox()?.clone(),
+        passwords: Passwords::default(),
+        retention: SignedDuration::from_hours(24 * i64::from(settings.directory_retention_days)),
         egress: stores.egress.clone(),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),
         in_progress: Mutex::new(HashSet::new()),

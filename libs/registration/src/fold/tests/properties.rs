@@ -53,6 +53,10 @@ fn command() -> impl Strategy<Value = String> {
         "(create|update|delete) (acme-lab|b|c)( owner=[xy])?".prop_map(|line| (line, "d")),
         "create (b|c) domain=(default|nowhere)".prop_map(|line| (line, "d")),
         "rotate (acme-lab|b|c) hash=h[12]".prop_map(|line| (line, "d")),
+        "(domain|undomain|purge-domain) b( at=9[0-9])?".prop_map(|line| (line, "d")),
+        "create d domain=b".prop_map(|line| (line, "d")),
+        "(user|unuser|reuser|purge|password) u[12] name=(ann|bob)( due=[1-9]0)?".prop_map(|line| (line, "d")),
+        "(rename|email) u[12] name=(ann|bob)".prop_map(|line| (line, "d")),
         "isl (JOIN|STOP|(USER_CREATE|USER_DELETE) user=(ann|bob)|DOMAIN_DELETE)( session=s[12])?( save)? hash=[1-9]"
             .prop_map(|line| (line, "i")),
         "jwt (user_create|user_delete) user=(ann|bob) jti=[1-9]( until=[1-9])?".prop_map(|line| (line, "i")),

@@ -62,7 +62,13 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         }
         Body::SettingSet(_) => directory(json!({"type": "setting.*"})),
         Body::IslEvent(_) | Body::IslToken(_) => directory(json!({"tenant": attributes.subject})),
-        Body::LedgerCreate(_) => directory(json!({"type": "domain.*"})),
+        Body::LedgerCreate(_) | Body::DomainCreate(_) | Body::DomainDelete(_) => directory(json!({"type": "domain.*"})),
+        Body::UserCreate(_)
+        | Body::UserUpdate(_)
+        | Body::UserDelete(_)
+        | Body::UserUndelete
+        | Body::UserPurge(_)
+        | Body::UserSetPassword(_) => directory(json!({"type": "user.*"})),
         Body::SubscriptionCreate(_)
         | Body::SubscriptionUpdate(_)
         | Body::SubscriptionDelete
@@ -71,6 +77,7 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         | Body::SubscriptionRotateSecret(_)
         | Body::SubscriptionSuspend(_) => directory(json!({"type": "subscription.*"})),
         Body::LedgerRestore(_)
+        | Body::DomainPurge
         | Body::TokenCreate(_)
         | Body::TokenRevoke
         | Body::ClientReveal(_)

@@ -169,6 +169,9 @@ impl Spread {
         match &event.body {
             Body::LedgerCreate(_)
             | Body::LedgerRestore(_)
+            | Body::DomainCreate(_)
+            | Body::DomainDelete(_)
+            | Body::DomainPurge
             | Body::IntegrationCreate(_)
             | Body::IntegrationUpdate(_)
             | Body::IntegrationRotateHookup(_)
@@ -182,7 +185,13 @@ impl Spread {
             | Body::SubscriptionPause
             | Body::SubscriptionResume(_)
             | Body::SubscriptionRotateSecret(_)
-            | Body::SubscriptionSuspend(_) => None,
+            | Body::SubscriptionSuspend(_)
+            | Body::UserCreate(_)
+            | Body::UserUpdate(_)
+            | Body::UserDelete(_)
+            | Body::UserUndelete
+            | Body::UserPurge(_)
+            | Body::UserSetPassword(_) => None,
             Body::ProvetRegistration(notice) => {
                 let integration = attributes.integration_id.unwrap_or_default();
                 let partition = partition_of_tenant(partitions, integration, &attributes.subject);

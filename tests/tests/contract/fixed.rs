@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use acceptance::{Client, Options, Received, Receiver, Reply, Server, eventually, notice};
 use reqwest::{Method, Url};
@@ -158,4 +159,60 @@ async fn http_events_that_are_not_strict_are_tried_once_and_block_nothing() {
     let metrics = admin.get("/metrics").await.to_string();
     let failed = r#"regledger_delivery_attempts_total{outcome=\"failed\",subscription=\"domain-http-events\"}"#;
     assert!(metrics.contains(failed), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_external_webapi_is_told_what_becomes_of_the_hubs_users_until_it_says_so() {
+    let replies = [
+        Reply::status(500),
+        Reply { body: "fine".to_owned(), ..Reply::status(200) },
+        Reply { delay: Duration::from_secs(3), ..Reply::status(200) },
+        Reply { body: r#"{"result": {"code": 0}}"#.to_owned(), ..Reply::status(200) },
+    ];
+    let replies = Mutex::new(replies.into_iter());
+    let receiver = Receiver::answering(move |_| {
+        let last = || Reply { body: "<response><result>0</result></response>".to_owned(), ..Reply::status(200) };
+        replies.lock().unwrap().next().unwrap_or_else(last)
+    })
+    .await;
+    let (server, name) = (serve(), "quoted \"}, {{name}} \\");
+    let admin = server.admin();
+    for (key, value) in [
+        ("external_webapi.service_account_url", receiver.url.as_str()),
+        ("external_webapi.timeout_seconds", "1"),
+        (
+            "external_webapi.notification_parameters",
+            r#""userName": {{name}}, "userDomain": {{domain}}, "what": {{event}}"#,
+        ),
+        ("external_webapi.notification", "yes"),
+    ] {
+        set(&admin, key, value).await;
+    }
+    let user = json!({"domain": "default", "name": name.replace([' ', '\\'], "_"), "email": "ann@acme.example"});
+    let made = admin.post("/v1/users", &user).await;
+    let id = made["id"].as_str().unwrap();
+    let (status, answer) = admin.send(Method::DELETE, &format!("/v1/users/{id}"), &json!({})).await;
+    assert!(status.is_success(), "{answer}");
+    let received = receiver.wait(5).await;
+    let forms: Vec<_> = received.iter().map(form).collect();
+    assert!(forms[..4].iter().all(|form| *form == forms[0]), "the same at every attempt: {forms:?}");
+    assert_eq!(forms[0]["method"], "account/notification/1");
+    let parameters = |index: usize| serde_json::from_str::<Value>(&forms[index]["parameters"]).unwrap();
+    let expected = |what: &str| json!({"userName": user["name"], "userDomain": "default", "what": what});
+    assert_eq!((parameters(0), parameters(4)), (expected("user.created"), expected("user.deleted")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_the_hub_are_told_as_isl_writes_them() {
+    let (server, receiver) = (serve(), Receiver::start().await);
+    let admin = server.admin();
+    set(&admin, "jwt_webhook.private_key", &ed25519()).await;
+    set(&admin, "webhook_events.user_create", "yes").await;
+    set(&admin, "jwt_webhook.url", &receiver.url).await;
+    admin.post("/v1/users", &json!({"domain": "default", "name": "Ann", "email": "ann@acme.example"})).await;
+    let claims = claims_of(&receiver.wait(1).await[0]);
+    let event = &claims["events"]["urn:regledger:event:user.created"];
+    assert_eq!((&event["user_id"], &event["email"]), (&json!("\\\\default\\Ann"), &json!("ann@acme.example")));
+    let changes = admin.get("/v1/changes?type=user.*").await.to_string();
+    assert!(!changes.contains("Ann") && !changes.contains("ann@"), "{changes}");
 }

@@ -329,16 +329,11 @@ impl Directory {
 
     /// Whether the domain of a setting is still the one that it was set for.
     fn outlives(&self, row: &SettingRow) -> bool {
-        self.was_there(row.change.domain.as_deref(), row.changed_position)
+        row.change.domain.as_ref().is_none_or(|domain| self.holds(domain, row.changed_position))
     }
 
-    /// Whether a domain, if there is one to ask for, is there since before a position, where it was named.
-    fn was_there(&self, domain: Option<&str>, position: u64) -> bool {
-        domain.is_none_or(|name| self.domain(name).is_some_and(|domain| domain.position <= position))
-    }
-
-    fn holds(&self, row: &SubscriptionRow) -> bool {
-        !row.deleted && self.was_there(row.subscription.domain.as_deref(), row.position)
+    fn has(&self, row: &SubscriptionRow) -> bool {
+        !row.deleted && row.subscription.domain.as_ref().is_none_or(|domain| self.holds(domain, row.position))
     }
 
     /// The public keys (JWKs) that verify what is signed here, and what was signed a while ago.
@@ -361,7 +356,7 @@ impl Directory {
     /// A subscription that is not deleted, and neither is its domain, by its name or its id.
     pub fn subscription(&self, name: &str) -> Option<&SubscriptionRow> {
         if let Some(Row::Subscription(row)) = self.rows.get(&RowKey::new(Kind::Subscription, name)) {
-            return Some(&**row).filter(|row| self.holds(row));
+            return Some(&**row).filter(|row| self.has(row));
         }
         let id: Uuid = name.parse().ok()?;
         self.subscriptions().into_iter().find(|row| row.subscription.id == id)
@@ -370,7 +365,7 @@ impl Directory {
     /// The subscriptions that are not deleted, and neither are their domains, in the order of their making.
     pub fn subscriptions(&self) -> Vec<&SubscriptionRow> {
         let rows = self.rows.of(Kind::Subscription).filter_map(|row| match row {
-            Row::Subscription(row) if self.holds(row) => Some(&**row),
+            Row::Subscription(row) if self.has(row) => Some(&**row),
             _ => None,
         });
         let mut found: Vec<_> = rows.collect();

@@ -192,7 +192,7 @@ pub async fn set(
 /// Takes a setting of a domain back, which then has the hub's, or one of the hub, which then is as if it was never set.
 ///
 /// # Errors
-/// 400, 401, 403, 404, 409 if it is a key that a URL needs, 422, 503, 504.
+/// 400, 401, 403, 404, 409 if it is a key that a URL needs, or no domain has one of its own, 503, 504.
 #[utoipa::path(delete, path = "/v1/settings/{key}", tag = "settings", operation_id = "resetSetting",
     security(("bearer" = ["admin"])),
     params(("key" = String, Path, description = "Name of the setting"), SettingParameters,
@@ -204,7 +204,9 @@ pub async fn reset(request: HttpRequest, query: Data<Query>, key: Path<String>) 
     let asked: SettingParameters = read_query(&request)?;
     query.wait_for(asked.min_position.as_deref()).await?;
     let domain = of_domain(&access, asked.domain)?;
-    refuse(scoped(definition, domain.as_deref()))?;
+    if !scoped(definition, domain.as_deref()).is_empty() {
+        return Err(Problem::new(ProblemType::Conflict, "There is one for the whole hub; leave `domain` out."));
+    }
     let set = query.set_of(definition, domain.clone(), None);
     let intent = intent(definition, domain.as_deref(), &access);
     query.carry_out(&request, &access, intent, &json!([domain, null]), &set).await?;

@@ -1,6 +1,7 @@
 //! `/v1/subscriptions`: where changes are pushed to, and which.
 
 mod request;
+pub mod trial;
 
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -306,6 +307,14 @@ impl Query {
         let directory = self.gate.directory().read();
         let found = directory.subscription(name).filter(|row| is_seen(access, &row.subscription));
         found.cloned().ok_or_else(Problem::not_found)
+    }
+
+    /// The subscriptions that the caller sees, with their names.
+    pub(crate) fn seen_subscriptions(&self, access: &Access) -> Vec<(Uuid, String)> {
+        let directory = self.gate.directory().read();
+        let rows = directory.subscriptions().into_iter().map(|row| &row.subscription);
+        let seen = rows.filter(|subscription| is_seen(access, subscription));
+        seen.map(|subscription| (subscription.id, subscription.name.clone())).collect()
     }
 
     /// What its administrators see of a subscription.

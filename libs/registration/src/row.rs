@@ -51,7 +51,7 @@ impl Kind {
             Self::Subscription => "subscription",
             Self::Token => "token",
             Self::User => "user",
-            Self::UserName => "username",
+            Self::UserName => "user_name",
         }
     }
 }

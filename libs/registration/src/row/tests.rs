@@ -137,8 +137,8 @@ fn a_row_is_found_by_its_columns() {
         ),
         (Kind::Ledger, "", Columns::default()),
         (Kind::Quarantined, "q1", Columns { integration: Some("acme-lab"), state: Some("dismissed"), ..place(14) }),
-        (Kind::Subscription, "s1", Columns { domain: Some("default"), state: Some("paused"), ..place(17) }),
-        (Kind::Subscription, "s2", Columns { state: Some("deleted"), ..place(20) }),
+        (Kind::Subscription, "s1", Columns { domain: Some("default"), state: Some("paused"), ..place(19) }),
+        (Kind::Subscription, "s2", Columns { state: Some("deleted"), ..place(22) }),
         (Kind::Token, "t1", Columns { domain: Some("default"), state: Some("revoked"), ..place(11) }),
         (Kind::Token, "t2", Columns { state: Some("active"), ..place(13) }),
         (Kind::User, "u1", Columns { domain: Some("default"), state: Some("deleted"), ..place(17) }),
@@ -146,21 +146,21 @@ fn a_row_is_found_by_its_columns() {
         (
             Kind::Session,
             &session_key(acme, Some("7"), "ISL_LIGHT", "s1").id,
-            Columns { integration: Some("acme-lab"), tenant: Some("s1"), state: Some("started"), ..place(22) },
+            Columns { integration: Some("acme-lab"), tenant: Some("s1"), state: Some("started"), ..place(24) },
         ),
         (
             Kind::Setting,
             "webhook_events.user_create@default",
-            Columns { domain: Some("default"), state: Some("set"), ..place(26) },
+            Columns { domain: Some("default"), state: Some("set"), ..place(28) },
         ),
-        (Kind::Setting, "jwt_webhook.claims", Columns { state: Some("unset"), ..place(29) }),
-        (Kind::SourceDomain, &domain_key(acme, Some("7")).id, of_source(Some("active"), 23)),
+        (Kind::Setting, "jwt_webhook.claims", Columns { state: Some("unset"), ..place(31) }),
+        (Kind::SourceDomain, &domain_key(acme, Some("7")).id, of_source(Some("active"), 25)),
         (
             Kind::SourceDomain,
             &domain_key(acme, Some("8")).id,
-            Columns { tenant: Some("isl:acme-lab/8"), ..of_source(None, 24) },
+            Columns { tenant: Some("isl:acme-lab/8"), ..of_source(None, 26) },
         ),
-        (Kind::SourceUser, &user_key(acme, Some("7"), "ann").id, of_source(Some("deleted"), 23)),
+        (Kind::SourceUser, &user_key(acme, Some("7"), "ann").id, of_source(Some("deleted"), 25)),
     ] {
         let row = story.rows.get(&RowKey::new(kind, id)).unwrap();
         assert_eq!(row.columns(), expected, "{kind:?} {id}");

@@ -230,12 +230,6 @@ impl Directory {
         self.made.get(&kind).into_iter().flatten().filter_map(|key| self.rows.get(key))
     }
 
-    /// Whether what was made at a position, for a domain of that name, belongs to the one that has the name now, and is there
-    /// with it.
-    pub fn holds(&self, domain: &str, position: u64) -> bool {
-        self.domain(domain).is_some_and(|domain| domain.position < position)
-    }
-
     /// Whether what belongs to a domain is there: it is not if the domain was deleted, also if there is another of its name.
     fn is_there(&self, domain: &str, id: Uuid) -> bool {
         self.domain(domain).is_some_and(|domain| domain.id == id)

@@ -230,6 +230,12 @@ impl Directory {
         self.made.get(&kind).into_iter().flatten().filter_map(|key| self.rows.get(key))
     }
 
+    /// Whether what was made at a position, for a domain of that name, belongs to the one that has the name now, and is there
+    /// with it.
+    fn holds(&self, domain: &str, position: u64) -> bool {
+        self.domain(domain).is_some_and(|domain| domain.position < position)
+    }
+
     /// Whether what belongs to a domain is there: it is not if the domain was deleted, also if there is another of its name.
     fn is_there(&self, domain: &str, id: Uuid) -> bool {
         self.domain(domain).is_some_and(|domain| domain.id == id)
@@ -319,6 +325,14 @@ impl Directory {
             return None;
         };
         Some(&**row).filter(|row| self.outlives(row))
+    }
+
+    /// Everything that is set, for the hub or for a domain.
+    pub fn settings(&self) -> impl Iterator<Item = &SettingRow> {
+        self.rows.of(Kind::Setting).filter_map(|row| match row {
+            Row::Setting(row) if row.value.is_some() && self.outlives(row) => Some(&**row),
+            _ => None,
+        })
     }
 
     /// Whether the domain of a setting is still the one that it was set for.

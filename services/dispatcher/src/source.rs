@@ -7,6 +7,7 @@ use registration::directory::{ChangeFilter, Directory};
 use serde::Deserialize;
 
 use crate::DispatcherError;
+use crate::fixed::Fixed;
 use crate::lanes::Item;
 
 /// Which changes a subscription wants.
@@ -16,10 +17,15 @@ pub struct Wanted {
     pub domain: Option<String>,
     /// Which of them.
     pub filter: ChangeFilter,
+    /// What is configured by settings.
+    pub(crate) fixed: Option<Fixed>,
 }
 
 impl Wanted {
     pub(crate) fn wants(&self, change: &StoredChange, directory: &Directory) -> bool {
+        if let Some(fixed) = &self.fixed {
+            return fixed.wants(change, directory);
+        }
         let of_domain = |domain: &String| {
             change.integration.as_deref().is_some_and(|name| directory.domain_of(name) == Some(domain.as_str()))
         };

@@ -232,7 +232,7 @@ impl Directory {
 
     /// Whether what was made at a position, for a domain of that name, belongs to the one that has the name now, and is there
     /// with it.
-    pub fn holds(&self, domain: &str, position: u64) -> bool {
+    fn holds(&self, domain: &str, position: u64) -> bool {
         self.domain(domain).is_some_and(|domain| domain.position < position)
     }
 

@@ -52,12 +52,12 @@ pub struct Query {
     pub admission: Admission,
     /// Feeds the change streams.
     pub feed: Arc<Feed>,
-    /// How far subscriptions are.
-    pub outbox: Arc<dyn Outbox>,
     /// Hashes the passwords of users.
     pub passwords: Passwords,
     /// How long what is deleted in the directory can come back.
     pub retention: SignedDuration,
+    /// How far subscriptions are.
+    pub outbox: Arc<dyn Outbox>,
     /// Makes outgoing calls, and says which may be made.
     pub egress: Egress,
     /// The address under which the hub is reached from outside, if it was set.

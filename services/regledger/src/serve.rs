@@ -144,6 +144,20 @@ fn start_projector(
     Ok(status)
 }
 
+/// Ends for good what was deleted in the directory, whenever the lease of it is ours.
+fn start_purger(
+    stores: &Stores,
+    roles: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<api::Reason> {
+    let purger = query::purge::Purger::new(stores.admission.clone(), stores.directory.clone());
+    let status = purger.status();
+    let (store, clock, stop) = (stores.state()?.clone(), stores.clock.clone(), stop.clone());
+    let ids = std::sync::Arc::new(move || clock.new_id());
+    roles.spawn(async move { purger.run(store, ids, stop).await.context("purging died") });
+    Ok(status)
+}
+
 fn start_dispatcher(
     settings: &Settings,
     stores: &Stores,
@@ -168,20 +182,6 @@ fn start_dispatcher(
     let dispatcher = dispatcher.prepare(&stores.registry)?;
     let (status, stop) = (dispatcher.status(), stop.clone());
     roles.spawn(async move { dispatcher.run(stop).await.context("the dispatcher died") });
-    Ok(status)
-}
-
-/// Ends for good what was deleted in the directory, whenever the lease of it is ours.
-fn start_purger(
-    stores: &Stores,
-    roles: &mut JoinSet<anyhow::Result<()>>,
-    stop: &CancellationToken,
-) -> anyhow::Result<api::Reason> {
-    let purger = query::purge::Purger::new(stores.admission.clone(), stores.directory.clone());
-    let status = purger.status();
-    let (store, clock, stop) = (stores.state()?.clone(), stores.clock.clone(), stop.clone());
-    let ids = std::sync::Arc::new(move || clock.new_id());
-    roles.spawn(async move { purger.run(store, ids, stop).await.context("purging died") });
     Ok(status)
 }
 

@@ -16,6 +16,7 @@ enum Holder {
     Nobody,
     OneScope(&'static str),
     Elsewhere,
+    OtherDomain,
     OwnIntegration,
     OwnDomain,
 }
@@ -29,6 +30,9 @@ impl Route {
                 if *scope == self.scope || is_covered { self.all } else { 403 }
             }
             Holder::Elsewhere => self.elsewhere,
+            // of settings everybody has their own
+            Holder::OtherDomain if self.path.starts_with("/v1/settings") => self.domain,
+            Holder::OtherDomain => self.elsewhere,
             Holder::OwnIntegration => self.integration,
             Holder::OwnDomain => self.domain,
         }
@@ -129,7 +133,7 @@ async fn holders(admin: &Client) -> Vec<(String, Option<String>, Holder)> {
     }
     let limits = [
         ("another integration", json!({"integrations": ["other"]}), Holder::Elsewhere),
-        ("another domain", json!({"domain": "elsewhere"}), Holder::Elsewhere),
+        ("another domain", json!({"domain": "elsewhere"}), Holder::OtherDomain),
         ("this integration", json!({"integrations": ["acme-lab", "acme-isl"]}), Holder::OwnIntegration),
         ("this domain", json!({"domain": "default"}), Holder::OwnDomain),
     ];

@@ -177,8 +177,8 @@ fn pattern(operation: &str, parameter: &str) -> Option<&'static str> {
         (_, "Idempotency-Key") => patterns::KEY,
         (_, "min_position") | ("listClients" | "listQuarantine", "after") => patterns::PLACE,
         (
-            "listDomains" | "listIntegrations" | "listTokens" | "listSubscriptions" | "listUsers" | "listSettings"
-            | "listDeliveries",
+            "listDomains" | "listIntegrations" | "listTokens" | "listSubscriptions" | "listSettings" | "listDeliveries"
+            | "listUsers",
             "after",
         ) => patterns::POSITION,
         ("getClientHistory", "after") => patterns::CHANGE,

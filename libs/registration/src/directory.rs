@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::change::{Change, ChangeType};
+use crate::change::{Change, ChangeType, domain_id_of};
 use crate::event::Body;
 use crate::fold::{Placed, fold};
 use crate::place::Place;
@@ -372,11 +372,17 @@ impl Directory {
         found
     }
 
-    /// The domain of an integration, also of a deleted one.
+    /// The domain of an integration, also of a deleted one; none if it is hidden, since its domain was deleted.
     pub fn domain_of(&self, integration: &str) -> Option<&str> {
-        match self.rows.get(&RowKey::new(Kind::Integration, integration)) {
-            Some(Row::Integration(row)) => Some(&row.integration.domain),
-            _ => None,
+        self.any_integration(integration).map(|row| &*row.integration.domain)
+    }
+
+    /// Whether a change belongs to the domain that has a name now: one of an integration, or of the domain itself and its users,
+    /// which is told by the change's own body. An earlier domain of that name was another one.
+    pub fn concerns(&self, domain: &str, integration: Option<&str>, change: &[u8]) -> bool {
+        match integration {
+            Some(name) => self.domain_of(name) == Some(domain),
+            None => self.domain(domain).is_some_and(|own| domain_id_of(change) == Some(own.id)),
         }
     }
 

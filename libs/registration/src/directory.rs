@@ -181,11 +181,11 @@ impl Directory {
 
     fn note(&mut self, change: &Change) {
         match change.kind {
-            ChangeType::DomainCreated => {
-                let domains = self.made.entry(Kind::Domain).or_default();
+            ChangeType::DomainCreated | ChangeType::SubscriptionCreated => {
+                let made = self.made.entry(change.row.kind).or_default();
                 // One of its name may have been there before.
-                domains.retain(|key| *key != change.row);
-                domains.push(change.row.clone());
+                made.retain(|key| *key != change.row);
+                made.push(change.row.clone());
             }
             ChangeType::IntegrationCreated | ChangeType::UserCreated => {
                 self.made.entry(change.row.kind).or_default().push(change.row.clone());
@@ -363,13 +363,11 @@ impl Directory {
 
     /// The subscriptions that are not deleted, and neither are their domains, in the order of their making.
     pub fn subscriptions(&self) -> Vec<&SubscriptionRow> {
-        let rows = self.rows.of(Kind::Subscription).filter_map(|row| match row {
+        let there = self.made(Kind::Subscription).filter_map(|row| match row {
             Row::Subscription(row) if self.holds(row) => Some(&**row),
             _ => None,
         });
-        let mut found: Vec<_> = rows.collect();
-        found.sort_by_key(|row| row.position);
-        found
+        there.collect()
     }
 
     /// The domain of an integration, also of a deleted one; none if it is hidden, since its domain was deleted.

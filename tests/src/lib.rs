@@ -9,6 +9,7 @@ pub mod load;
 mod postgres;
 mod process;
 mod proxy;
+mod receiver;
 pub mod search;
 pub mod sse;
 mod tools;
@@ -18,6 +19,7 @@ pub use kafka::{Credentials, Kafka};
 pub use postgres::Postgres;
 pub use process::{Options, Server, executable, free_address, regledger};
 pub use proxy::{Mishap, Proxy};
+pub use receiver::{Received, Receiver, Reply};
 pub use tools::{kafka_libraries, node, python, repository, tool};
 
 use std::time::Duration;

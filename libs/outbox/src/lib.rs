@@ -12,9 +12,13 @@
 mod contract;
 mod delivery;
 mod error;
+#[cfg(feature = "postgres")]
+mod postgres_schema;
 mod sqlite_file;
 
 pub use contract::{Answer, Birth, Outbox, Settlement, Taken};
 pub use delivery::{At, Attempt, Delivery, DeliveryFilter, DeliveryState, Held, Listed};
 pub use error::{Cause, OpenError, OutboxError};
+#[cfg(feature = "postgres")]
+pub use postgres_schema::PostgresOutbox;
 pub use sqlite_file::SqliteOutbox;

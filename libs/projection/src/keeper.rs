@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::board::explain;
 use crate::tenure::Tenure;
-use crate::{Board, Claim, Claimed, Lease, LeaseChange, LeaseError, Partnership, Store};
+use crate::{Board, Claim, Claimed, Lease, LeaseChange, LeaseError, Partnership, Store, Vouched};
 
 /// How long a lease lasts: after a holder was killed, others take over its partitions a little later.
 const TTL: Duration = Duration::from_secs(5);
@@ -40,6 +41,7 @@ pub struct Keeper {
     wake: Arc<Notify>,
     /// The lease that says that we live: nobody else claims it.
     living: Lease,
+    vouched: Vouched,
     partitions: Vec<Partnership>,
 }
 
@@ -49,15 +51,16 @@ impl Keeper {
     pub fn new(store: Arc<dyn Store>, role: &'static str, ids: Ids, board: Arc<Board>, observe: Observe) -> Self {
         let holder: Arc<str> = ids().to_string().into();
         let living = Lease { name: format!("{}{holder}", living(role)).into(), epoch: ids() };
-        let wake = Arc::new(Notify::new());
+        let (wake, vouched) = (Arc::new(Notify::new()), Vouched::default());
         let partnership = || Partnership {
             store: store.clone(),
             tenure: Arc::new(watch::Sender::new(Tenure::None)),
             wake: wake.clone(),
             observe: observe.clone(),
+            vouched: vouched.clone(),
         };
         let partitions = (0..board.partitions()).map(|_| partnership()).collect();
-        Self { store, role, holder, ids, board, observe, wake, living, partitions }
+        Self { store, role, holder, ids, board, observe, wake, living, vouched, partitions }
     }
 
     /// Runs a task for each partition, which works whenever that is ours, until it is told to stop; leases are given back then.
@@ -132,6 +135,7 @@ impl Keeper {
         let ours = self.partitions.iter().filter_map(|partition| partition.tenure.borrow().lease().cloned());
         let mut leases: Vec<Lease> = ours.collect();
         leases.push(self.living.clone());
+        let asked = Instant::now();
         let renewed: HashSet<Lease> = self.store.renew(leases.clone(), TTL).await?.into_iter().collect();
         if !renewed.contains(&self.living) {
             self.claim(self.living.clone()).await?;
@@ -142,6 +146,7 @@ impl Keeper {
                 tracing::warn!(lease = &*lost.name, "another process has taken over a partition");
             }
         }
+        self.vouched.until(asked + TTL);
         Ok(())
     }
 

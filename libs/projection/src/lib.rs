@@ -41,4 +41,4 @@ pub use lease::{Claim, Claimed, Lease};
 pub use place::{MAX_ORDINAL, MAX_PARTITIONS, MAX_POSITION, pack as pack_change, unpack as unpack_change};
 pub use quarantine::{ListedMessage, MessageFilter};
 pub use registration::Place;
-pub use tenure::{LeaseChange, Partnership, Term};
+pub use tenure::{LeaseChange, Partnership, Term, Vouched};

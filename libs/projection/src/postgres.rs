@@ -2,7 +2,6 @@
 
 mod changes;
 mod clients;
-mod connect;
 mod contract;
 mod fault;
 mod follow;
@@ -25,10 +24,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::commit::Checked;
 use crate::contract::row_of;
 use crate::{Commit, CommitError, Cursor, MAX_PARTITIONS, OpenError, StoreError};
-use connect::{Connections, Connector};
-use fault::{Failure, Fault};
 use follow::{Told, follow};
+use postgres::{Connections, Connector, Fault, Sizes};
 use schema::{Found, prepare};
+
+/// Where its tables lie.
+const SCHEMA: &str = "regledger_state";
+
+/// Commits that are carried out at a time, and connections for leases: no number of reads or commits keeps one from being
+/// renewed.
+const WRITERS: usize = 8;
+const KEEPERS: usize = 2;
 
 /// A state store in a PostgreSQL database.
 pub struct PostgresStore {
@@ -47,11 +53,7 @@ impl PostgresStore {
     /// tables in its schema `regledger_state`, and takes them for the ledger of this id and number of partitions (at most
     /// [`MAX_PARTITIONS`]). At most `readers` reads run at a time.
     ///
-    /// TLS is as with libpq: `sslmode` in the URL is `disable`, `prefer` (the default: TLS if the server has it), `require` (no
-    /// connection without TLS), `verify-ca` or `verify-full`. The last two also check the server's certificate, and both that
-    /// it is for the host that was asked for: against the PEM file that `sslrootcert` names, else against the operating
-    /// system's certificates. `sslrootcert` makes `require` and `prefer` check it too. The server may ask for a password
-    /// (SCRAM, with channel binding over TLS), but not for a client certificate.
+    /// The URL is as [`Connector::new`] reads it.
     ///
     /// # Errors
     /// [`OpenError`], also if the tables are those of another ledger, or if the database is away.
@@ -59,8 +61,9 @@ impl PostgresStore {
         if partitions > MAX_PARTITIONS {
             return Err(OpenError::TooManyPartitions { asked: partitions });
         }
-        let connector = Connector::new(url).map_err(OpenError::database)?;
-        let connections = Connections::new(&connector, readers).map_err(OpenError::database)?;
+        let connector = Connector::new(url, SCHEMA).map_err(OpenError::database)?;
+        let sizes = Sizes { readers, writers: WRITERS, keepers: KEEPERS };
+        let connections = Connections::new(&connector, sizes).map_err(OpenError::database)?;
         let expected = || ledger.to_owned();
         let next = match prepare(&connections, ledger, partitions).await.map_err(OpenError::database)? {
             Found::Ours(next) => next,
@@ -121,8 +124,7 @@ impl PostgresStore {
             }
             Ok(false) => Err(CommitError::Fenced { partition, expected }),
             Err(failure) => {
-                let (Failure::Before(fault) | Failure::At(fault)) = &failure;
-                self.told.failing(fault);
+                self.told.failing(failure.fault());
                 Err(failure.into())
             }
         }

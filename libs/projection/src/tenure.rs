@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::keeper::Observe;
@@ -50,12 +52,30 @@ pub struct Partnership {
     pub(crate) tenure: Arc<watch::Sender<Tenure>>,
     pub(crate) wake: Arc<Notify>,
     pub(crate) observe: Observe,
+    pub(crate) vouched: Vouched,
+}
+
+/// Until when nobody else can have our leases: what cannot be taken back, such as what is told to others, is done before.
+#[derive(Clone, Default)]
+pub struct Vouched(Arc<Mutex<Option<Instant>>>);
+
+impl Vouched {
+    /// Whether the leases that are held are surely still ours. Not after the process was paused for long.
+    pub fn holds(&self) -> bool {
+        self.0.lock().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// They are ours until then, if they are not given back.
+    pub(crate) fn until(&self, time: Instant) {
+        *self.0.lock() = Some(time);
+    }
 }
 
 /// A tenure that has begun.
 pub struct Term {
     lease: Lease,
     tenure: watch::Receiver<Tenure>,
+    vouched: Vouched,
 }
 
 impl Partnership {
@@ -65,7 +85,7 @@ impl Partnership {
         let held = stop.run_until_cancelled(tenure.wait_for(Tenure::is_held)).await?.ok()?;
         let lease = held.lease().cloned()?;
         drop(held);
-        Some(Term { lease, tenure })
+        Some(Term { lease, tenure, vouched: self.vouched.clone() })
     }
 
     /// Has the keeper look at once: something was fenced.
@@ -103,6 +123,11 @@ impl Term {
     /// What work is done under.
     pub fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Until when the lease is surely ours.
+    pub fn vouched(&self) -> Vouched {
+        self.vouched.clone()
     }
 
     /// Whether the lease is neither lost nor to be given back.

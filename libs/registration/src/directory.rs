@@ -230,6 +230,12 @@ impl Directory {
         self.made.get(&kind).into_iter().flatten().filter_map(|key| self.rows.get(key))
     }
 
+    /// Whether what was made at a position, for a domain of that name, belongs to the one that has the name now, and is there
+    /// with it.
+    fn holds(&self, domain: &str, position: u64) -> bool {
+        self.domain(domain).is_some_and(|domain| domain.position < position)
+    }
+
     /// Whether what belongs to a domain is there: it is not if the domain was deleted, also if there is another of its name.
     fn is_there(&self, domain: &str, id: Uuid) -> bool {
         self.domain(domain).is_some_and(|domain| domain.id == id)
@@ -321,18 +327,21 @@ impl Directory {
         Some(&**row).filter(|row| self.outlives(row))
     }
 
+    /// Everything that is set, for the hub or for a domain.
+    pub fn settings(&self) -> impl Iterator<Item = &SettingRow> {
+        self.rows.of(Kind::Setting).filter_map(|row| match row {
+            Row::Setting(row) if row.value.is_some() && self.outlives(row) => Some(&**row),
+            _ => None,
+        })
+    }
+
     /// Whether the domain of a setting is still the one that it was set for.
     fn outlives(&self, row: &SettingRow) -> bool {
-        self.was_there(row.change.domain.as_deref(), row.changed_position)
+        row.change.domain.as_ref().is_none_or(|domain| self.holds(domain, row.changed_position))
     }
 
-    /// Whether a domain, if there is one to ask for, is there since before a position, where it was named.
-    fn was_there(&self, domain: Option<&str>, position: u64) -> bool {
-        domain.is_none_or(|name| self.domain(name).is_some_and(|domain| domain.position <= position))
-    }
-
-    fn holds(&self, row: &SubscriptionRow) -> bool {
-        !row.deleted && self.was_there(row.subscription.domain.as_deref(), row.position)
+    fn has(&self, row: &SubscriptionRow) -> bool {
+        !row.deleted && row.subscription.domain.as_ref().is_none_or(|domain| self.holds(domain, row.position))
     }
 
     /// The public keys (JWKs) that verify what is signed here, and what was signed a while ago.
@@ -355,7 +364,7 @@ impl Directory {
     /// A subscription that is not deleted, and neither is its domain, by its name or its id.
     pub fn subscription(&self, name: &str) -> Option<&SubscriptionRow> {
         if let Some(Row::Subscription(row)) = self.rows.get(&RowKey::new(Kind::Subscription, name)) {
-            return Some(&**row).filter(|row| self.holds(row));
+            return Some(&**row).filter(|row| self.has(row));
         }
         let id: Uuid = name.parse().ok()?;
         self.subscriptions().into_iter().find(|row| row.subscription.id == id)
@@ -364,7 +373,7 @@ impl Directory {
     /// The subscriptions that are not deleted, and neither are their domains, in the order of their making.
     pub fn subscriptions(&self) -> Vec<&SubscriptionRow> {
         let there = self.made(Kind::Subscription).filter_map(|row| match row {
-            Row::Subscription(row) if self.holds(row) => Some(&**row),
+            Row::Subscription(row) if self.has(row) => Some(&**row),
             _ => None,
         });
         there.collect()

@@ -7,6 +7,7 @@
 pub mod changes;
 pub mod clients;
 mod commands;
+pub mod deliveries;
 pub mod domains;
 pub mod events;
 pub mod integrations;
@@ -33,6 +34,7 @@ use api::{Gate, resource};
 use delivery::egress::Egress;
 use jiff::{SignedDuration, Timestamp};
 use ledger::Ledger;
+use outbox::Outbox;
 use parking_lot::Mutex;
 use projection::Store;
 
@@ -54,6 +56,8 @@ pub struct Query {
     pub passwords: Passwords,
     /// How long what is deleted in the directory can come back.
     pub retention: SignedDuration,
+    /// How far subscriptions are.
+    pub outbox: Arc<dyn Outbox>,
     /// Makes outgoing calls, and says which may be made.
     pub egress: Egress,
     /// The address under which the hub is reached from outside, if it was set.
@@ -119,6 +123,12 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/subscriptions/{id}/pause", [(POST, to(subscriptions::pause))]))
             .service(resource("/v1/subscriptions/{id}/resume", [(POST, to(subscriptions::resume))]))
             .service(resource("/v1/subscriptions/{id}/rotate-secret", [(POST, to(subscriptions::rotate_secret))]))
+            .service(resource("/v1/subscriptions/{id}/test", [(POST, to(subscriptions::trial::test))]))
+            .service(resource("/v1/subscriptions/{id}/attempts", [(GET, to(deliveries::attempts))]))
+            .service(resource("/v1/deliveries", [(GET, to(deliveries::list))]))
+            .service(resource("/v1/deliveries/replay", [(POST, to(deliveries::replay))]))
+            .service(resource("/v1/deliveries/{id}", [(GET, to(deliveries::show))]))
+            .service(resource("/v1/deliveries/{id}/replay", [(POST, to(deliveries::replay_one))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
     }

@@ -22,6 +22,7 @@ use vault::Subject;
 
 use crate::Query;
 use crate::once::refuse;
+use crate::subscriptions::From;
 
 /// How long the public half of a replaced private key is still served: longer than any token lives, and than most receivers
 /// keep a JWK set.
@@ -181,7 +182,8 @@ pub async fn set(
         }
         false => SettingValue::Plain(checked.value.expose_secret().to_owned()),
     };
-    let set = query.set_of(definition, domain.clone(), Some(value));
+    let start = query.start(From::Now).await?;
+    let set = SettingSet { start, ..query.set_of(definition, domain.clone(), Some(value)) };
     let fingerprint = query.admission.vault().fingerprint("settings", checked.value.expose_secret().as_bytes());
     let intent = intent(definition, domain.as_deref(), &access).drafted(draft);
     let hidden = json!([domain, fingerprint.first()]);
@@ -192,7 +194,7 @@ pub async fn set(
 /// Takes a setting of a domain back, which then has the hub's, or one of the hub, which then is as if it was never set.
 ///
 /// # Errors
-/// 400, 401, 403, 404, 409 if it is a key that a URL needs, 422, 503, 504.
+/// 400, 401, 403, 404, 409 if it is a key that a URL needs, or no domain has one of its own, 503, 504.
 #[utoipa::path(delete, path = "/v1/settings/{key}", tag = "settings", operation_id = "resetSetting",
     security(("bearer" = ["admin"])),
     params(("key" = String, Path, description = "Name of the setting"), SettingParameters,
@@ -204,7 +206,9 @@ pub async fn reset(request: HttpRequest, query: Data<Query>, key: Path<String>) 
     let asked: SettingParameters = read_query(&request)?;
     query.wait_for(asked.min_position.as_deref()).await?;
     let domain = of_domain(&access, asked.domain)?;
-    refuse(scoped(definition, domain.as_deref()))?;
+    if !scoped(definition, domain.as_deref()).is_empty() {
+        return Err(Problem::new(ProblemType::Conflict, "There is one for the whole hub; leave `domain` out."));
+    }
     let set = query.set_of(definition, domain.clone(), None);
     let intent = intent(definition, domain.as_deref(), &access);
     query.carry_out(&request, &access, intent, &json!([domain, null]), &set).await?;
@@ -241,7 +245,7 @@ impl Query {
     fn set_of(&self, definition: &Definition, domain: Option<String>, value: Option<SettingValue>) -> SettingSet {
         let is_key = definition.key == PRIVATE_KEY;
         let overlap_until = is_key.then(|| self.admission.now().saturating_add(OVERLAP).ok()).flatten();
-        SettingSet { key: definition.key.to_owned(), domain, value, overlap_until }
+        SettingSet { key: definition.key.to_owned(), domain, value, overlap_until, start: Vec::new() }
     }
 
     /// A setting as it is in force.

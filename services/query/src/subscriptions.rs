@@ -1,6 +1,7 @@
 //! `/v1/subscriptions`: where changes are pushed to, and which.
 
 mod request;
+pub mod trial;
 
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -308,6 +309,14 @@ impl Query {
         found.cloned().ok_or_else(Problem::not_found)
     }
 
+    /// The subscriptions that the caller sees, with their names.
+    pub(crate) fn seen_subscriptions(&self, access: &Access) -> Vec<(Uuid, String)> {
+        let directory = self.gate.directory().read();
+        let rows = directory.subscriptions().into_iter().map(|row| &row.subscription);
+        let seen = rows.filter(|subscription| is_seen(access, subscription));
+        seen.map(|subscription| (subscription.id, subscription.name.clone())).collect()
+    }
+
     /// What its administrators see of a subscription.
     async fn shown(&self, row: SubscriptionRow) -> Result<SubscriptionShown, Problem> {
         let target = match self.target(&row).await {
@@ -361,7 +370,7 @@ impl Query {
     }
 
     /// The position in each partition from which on changes are pushed.
-    async fn start(&self, from: From) -> Result<Vec<u64>, Problem> {
+    pub(crate) async fn start(&self, from: From) -> Result<Vec<u64>, Problem> {
         if from == From::Beginning {
             return Ok(Vec::new());
         }

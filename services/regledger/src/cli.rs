@@ -8,6 +8,7 @@ use crate::commands::{
     backup, client, config, domain, event, integration, quarantine, restore, session, setting, shell, subscription,
     tail, token, user,
 };
+use crate::commands::{delivery, listen};
 use crate::config::SettingFlags;
 use crate::demo::Demo;
 use crate::output::Format;
@@ -99,6 +100,11 @@ pub enum Command {
     /// Subscriptions: where changes are pushed to, and which
     #[command(subcommand)]
     Subscription(subscription::Subscription),
+    /// Deliveries that did not arrive at once
+    #[command(subcommand)]
+    Delivery(delivery::Delivery),
+    /// Receive webhooks on this machine: check signatures, print what comes
+    Listen(listen::Listen),
     /// Access tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -203,6 +209,12 @@ mod tests {
     #[case("regledger subscription create office --address office@h --integration acme-lab")]
     #[case("regledger subscription update acme --url https://h/y")]
     #[case("regledger subscription resume acme --from now")]
+    #[case("regledger subscription test acme")]
+    #[case("regledger delivery list --state dead --subscription acme --since 2026-11-23T08:00:00Z")]
+    #[case("regledger delivery replay d1")]
+    #[case("regledger delivery replay --client c1 --until 2026-11-23T08:00:00Z")]
+    #[case("regledger delivery attempts acme")]
+    #[case("regledger listen --listen 127.0.0.1:0 --secret whsec_x")]
     #[case("regledger subscription rotate-secret acme --grace 1h --signature v1a")]
     #[case("regledger config show --listen 127.0.0.1:1")]
     #[case("regledger backup DIR")]
@@ -229,6 +241,8 @@ mod tests {
     #[case("regledger subscription create acme")]
     #[case("regledger subscription create acme --url https://h/x --address office@h")]
     #[case("regledger subscription update acme")]
+    #[case("regledger delivery replay")]
+    #[case("regledger delivery replay d1 --subscription acme")]
     #[case("regledger token create")]
     #[case("regledger domain create")]
     #[case("regledger user create")]

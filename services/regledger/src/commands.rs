@@ -3,9 +3,11 @@
 pub mod backup;
 pub mod client;
 pub mod config;
+pub mod delivery;
 pub mod domain;
 pub mod event;
 pub mod integration;
+pub mod listen;
 pub mod quarantine;
 pub mod restore;
 pub mod session;
@@ -49,6 +51,8 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Setting(command) => setting::run(command, session).await,
         Command::Session(command) => session::run(command, session).await,
         Command::Subscription(command) => subscription::run(command, session).await,
+        Command::Delivery(command) => delivery::run(command, session).await,
+        Command::Listen(listen) => listen::run(listen, session).await,
         Command::Token(command) => token::run(command, session).await,
         Command::Config(command) => config::run(command, session),
         Command::Backup(backup) => backup::run(&backup, session),

@@ -48,6 +48,8 @@ pub struct Settings {
     pub http: Http,
     /// Outgoing calls.
     pub egress: EgressSettings,
+    /// How deliveries are bounded.
+    pub delivery: DeliverySettings,
     /// What is logged, and how.
     pub log: Log,
     /// How many days what is deleted in the directory can come back.
@@ -82,6 +84,17 @@ pub struct EgressSettings {
     pub ca_file: Option<PathBuf>,
 }
 
+/// How deliveries are bounded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliverySettings {
+    /// How long one attempt may take.
+    pub attempt: Duration,
+    /// How long after its first failure a delivery is given up.
+    pub give_up: Duration,
+    /// How long nothing but failure is borne before a subscription is paused.
+    pub pause: Duration,
+}
+
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -110,6 +123,8 @@ pub enum Role {
     Projector,
     /// Client table, changes, events and administration out.
     Query,
+    /// Changes to subscriptions.
+    Dispatcher,
 }
 
 /// How log lines are written.
@@ -146,6 +161,11 @@ impl Settings {
                 wrong_keys_per_minute: values.get::<NonZeroU32>("http.wrong_keys_per_minute")?.get(),
             },
             egress: EgressSettings { allow: values.get("egress.allow")?, ca_file: values.maybe("egress.ca_file")? },
+            delivery: DeliverySettings {
+                attempt: values.seconds("delivery.attempt_seconds")?,
+                give_up: values.seconds("delivery.give_up_seconds")?,
+                pause: values.seconds("delivery.pause_seconds")?,
+            },
             log: Log { format: values.get("log.format")?, level: values.get("log.level")? },
             directory_retention_days: values.get("directory.retention_days")?,
             disk_min_free_bytes: values.get("disk.min_free_bytes")?,
@@ -163,6 +183,11 @@ impl Settings {
     /// Whether this process reads or writes the client table and the changes.
     pub fn needs_state(&self) -> bool {
         self.state == StateBackend::Sqlite || self.roles.iter().any(|role| *role != Role::Intake)
+    }
+
+    /// Whether this process reads or writes how far subscriptions are.
+    pub fn needs_deliveries(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::Query | Role::Dispatcher))
     }
 
     /// The ledger of the embedded deployment.
@@ -187,6 +212,11 @@ impl Settings {
     pub fn state_file(&self) -> PathBuf {
         self.data_dir.join(STATE_FILE)
     }
+
+    /// How far subscriptions are, in the embedded deployment: if it is missing, each is asked from where to go on.
+    pub fn deliveries_file(&self) -> PathBuf {
+        self.data_dir.join(DELIVERIES_FILE)
+    }
 }
 
 /// The most partitions of a ledger: each takes some connections of every process, and a state store has room for 512.
@@ -196,6 +226,8 @@ const MOST_PARTITIONS: u32 = 128;
 pub const LEDGER_FILE: &str = "ledger.db";
 /// Name of the key store's file in a data directory or a backup.
 pub const KEYS_FILE: &str = "keys.db";
+/// Name of the delivery store's file in a data directory.
+pub const DELIVERIES_FILE: &str = "deliveries.db";
 /// Name of the state store's file in a data directory.
 pub const STATE_FILE: &str = "state.db";
 

@@ -95,6 +95,9 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
     if settings.roles.contains(&Role::Query) {
         checks.push(("purge", start_purger(&stores, &mut roles, &stop)?));
     }
+    if settings.roles.contains(&Role::Dispatcher) {
+        checks.push(("dispatch", start_dispatcher(settings, &stores, &mut roles, &stop)?));
+    }
     if settings.is_embedded() {
         checks.push(("disk", disk::watch(settings, &stores.registry, &mut roles, &stop)?));
     }
@@ -155,6 +158,33 @@ fn start_purger(
     Ok(status)
 }
 
+fn start_dispatcher(
+    settings: &Settings,
+    stores: &Stores,
+    roles: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<api::Reason> {
+    let bounds = dispatcher::Bounds {
+        attempt: settings.delivery.attempt,
+        give_up: settings.delivery.give_up,
+        pause: settings.delivery.pause,
+        drain: settings.shutdown_drain,
+    };
+    let dispatcher = dispatcher::Dispatcher {
+        store: stores.state()?.clone(),
+        outbox: stores.outbox()?.clone(),
+        directory: stores.directory.clone(),
+        admission: stores.admission.clone(),
+        egress: stores.egress.clone(),
+        clock: stores.clock.clone(),
+        bounds,
+    };
+    let dispatcher = dispatcher.prepare(&stores.registry)?;
+    let (status, stop) = (dispatcher.status(), stop.clone());
+    roles.spawn(async move { dispatcher.run(stop).await.context("the dispatcher died") });
+    Ok(status)
+}
+
 /// Keeps the directory current.
 fn follow_directory(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, stop: &CancellationToken) {
     let (directory, stop) = (stores.directory.clone(), stop.clone());
@@ -168,6 +198,7 @@ fn follow_directory(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, st
 fn watch_stores(stores: &Stores, roles: &mut JoinSet<anyhow::Result<()>>, shutdown: &CancellationToken) {
     let mut watched = vec![("ledger", stores.ledger.health()), ("key store", stores.vault.health())];
     watched.extend(stores.state.as_ref().map(|state| ("state store", state.health())));
+    watched.extend(stores.outbox.as_ref().map(|outbox| ("delivery store", outbox.health())));
     for (name, mut health) in watched {
         let shutdown = shutdown.clone();
         roles.spawn(async move {
@@ -232,6 +263,9 @@ impl Running {
         }
         if let Some(state) = &self.stores.state {
             state.close().await;
+        }
+        if let Some(outbox) = &self.stores.outbox {
+            outbox.close().await;
         }
         self.stores.vault.close().await;
         tracing::info!("stopped");

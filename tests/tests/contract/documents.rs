@@ -67,7 +67,9 @@ fn follow<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
 
 #[tokio::test]
 async fn every_answer_is_as_the_openapi_document_says() {
-    let server = Server::start();
+    let arguments = ["--egress-allow", "127.0.0.0/8"];
+    let options = acceptance::Options { arguments: &arguments, ..acceptance::Options::default() };
+    let server = Server::start_with(&options);
     let admin = server.admin();
     let document = admin.get("/openapi.json").await;
     let mut api = Documented { admin, document, compared: BTreeSet::new() };
@@ -230,10 +232,27 @@ async fn subscribed(api: &mut Documented) {
     api.call("GET", "/v1/subscriptions", "/v1/subscriptions", Value::Null).await;
     api.call("GET", template, path, Value::Null).await;
     api.call("PATCH", template, path, json!({"types": ["client.*"]})).await;
-    for verb in ["pause", "resume", "rotate-secret"] {
+    for verb in ["pause", "resume", "rotate-secret", "test"] {
         api.call("POST", &format!("{template}/{verb}"), &format!("{path}/{verb}"), json!({})).await;
     }
+    api.call("GET", &format!("{template}/attempts"), &format!("{path}/attempts"), Value::Null).await;
+    api.call("GET", "/v1/deliveries", "/v1/deliveries", Value::Null).await;
+    api.call("POST", "/v1/deliveries/replay", "/v1/deliveries/replay", json!({"subscription": "acme"})).await;
+    let delivery = failed(api).await;
+    api.call("GET", "/v1/deliveries/{id}", &delivery, Value::Null).await;
+    api.call("POST", "/v1/deliveries/{id}/replay", &format!("{delivery}/replay"), Value::Null).await;
     api.call("DELETE", template, path, Value::Null).await;
+}
+
+/// Where a delivery is found that did not arrive: nobody listens on that port.
+async fn failed(api: &mut Documented) -> String {
+    let asked = json!({"name": "nobody", "url": "http://127.0.0.1:1024/", "from": "beginning"});
+    api.admin.post("/v1/subscriptions", &asked).await;
+    acceptance::eventually("a delivery has failed", async || {
+        let page = api.admin.get("/v1/deliveries?subscription=nobody").await;
+        Some(format!("/v1/deliveries/{}", page["items"][0]["id"].as_str()?))
+    })
+    .await
 }
 
 async fn released(api: &mut Documented, hookup: &str) {

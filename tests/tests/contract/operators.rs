@@ -139,7 +139,10 @@ async fn health_says_of_each_thing_by_name_whether_it_answers() {
     assert_eq!((status.as_u16(), &ready["ready"]), (200, &json!(true)));
     let names: Vec<_> =
         ready["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["ledger", "directory", "keys", "state", "projection", "purge", "disk", "stream"]);
+    assert_eq!(
+        names,
+        ["ledger", "directory", "keys", "state", "deliveries", "projection", "purge", "dispatch", "disk", "stream"]
+    );
     for check in ready["checks"].as_array().unwrap() {
         assert_eq!((&check["ready"], &check["reason"]), (&json!(true), &Value::Null), "{check}");
     }

@@ -69,6 +69,13 @@ pub const ROUTES: &[Route] = &[
     route(["POST", "/v1/subscriptions/{subscription}/pause"], "admin", "", [200, 404, 404, 200]),
     route(["POST", "/v1/subscriptions/{subscription}/resume"], "admin", "", [200, 404, 404, 200]),
     route(["POST", "/v1/subscriptions/{subscription}/rotate-secret"], "admin", "", [200, 404, 404, 200]),
+    route(["POST", "/v1/subscriptions/{subscription}/test"], "admin", "", [200, 404, 404, 200]),
+    route(["GET", "/v1/subscriptions/{subscription}/attempts"], "admin", "", [200, 404, 404, 200]),
+    route(["GET", "/v1/deliveries"], "admin", "", [200, 200, 200, 200]),
+    route(["POST", "/v1/deliveries/replay"], "admin", "", [200, 200, 200, 200]),
+    // Deliveries fail in tests of their own.
+    route(["GET", "/v1/deliveries/{delivery}"], "admin", "", [404, 404, 404, 404]),
+    route(["POST", "/v1/deliveries/{delivery}/replay"], "admin", "", [404, 404, 404, 404]),
     route(["DELETE", "/v1/subscriptions/{subscription}"], "admin", "", [204, 404, 404, 204]),
     route(["GET", "/v1/tokens"], "admin", "", [200, 200, 200, 200]),
     route(["POST", "/v1/tokens"], "admin", TOKEN, [201, 403, 403, 403]),

@@ -76,6 +76,7 @@ fn no_crate_knows_what_it_may_not_know() {
         ("registration", [ours.clone(), io.to_vec()].concat()),
         ("sqlite", ours.clone()),
         ("kafka", ours.clone()),
+        ("postgres", ours.clone()),
         ("ledger", vec!["vault", "projection", "serde_json", "actix-web"]),
         ("vault", vec!["ledger", "projection", "actix-web"]),
         ("projection", vec!["vault", "actix-web"]),

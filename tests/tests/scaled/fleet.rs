@@ -52,6 +52,12 @@ impl Fleet {
         Self { name, database, arguments, data, dir, _postgres: postgres }
     }
 
+    /// Gives its processes more arguments.
+    pub fn allowing(mut self, more: &[&str]) -> Self {
+        self.arguments.extend(more.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
     /// Starts a process of a role.
     pub fn start(&self, role: &'static str) -> Process {
         let listen = free_address();

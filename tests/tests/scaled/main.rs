@@ -4,6 +4,7 @@
 
 mod canary;
 mod configuration;
+mod deliveries;
 mod first_start;
 mod fleet;
 mod isl;

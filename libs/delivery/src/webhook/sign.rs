@@ -24,11 +24,16 @@ pub enum SignError {
 
 /// Signs with all keys that are valid at the moment, in their order.
 #[derive(Debug)]
-pub struct Signer(Vec<SigningKey>);
+pub struct Signer(Vec<(SigningKey, Option<Timestamp>)>);
 
 impl Signer {
     /// Signs with these keys, the newest first.
     pub fn new(keys: Vec<SigningKey>) -> Self {
+        Self::until(keys.into_iter().map(|key| (key, None)).collect())
+    }
+
+    /// Signs with each of these keys until its time, the newest first.
+    pub fn until(keys: Vec<(SigningKey, Option<Timestamp>)>) -> Self {
         Self(keys)
     }
 
@@ -40,12 +45,13 @@ impl Signer {
         if id.is_empty() || id.contains('.') {
             return Err(SignError::Id);
         }
-        if self.0.is_empty() {
-            return Err(SignError::NoKey);
-        }
         let timestamp = now.as_second().to_string();
         let content = signed_content(id, &timestamp, body);
-        let signatures: Vec<String> = self.0.iter().map(|key| key.sign(&content)).collect();
+        let keys = self.0.iter().filter(|(_, until)| until.is_none_or(|until| now < until));
+        let signatures: Vec<String> = keys.map(|(key, _)| key.sign(&content)).collect();
+        if signatures.is_empty() {
+            return Err(SignError::NoKey);
+        }
         let mut headers = HeaderMap::with_capacity(3);
         headers.insert(ID, HeaderValue::from_str(id)?);
         headers.insert(TIMESTAMP, HeaderValue::from_str(&timestamp)?);
@@ -75,6 +81,18 @@ mod tests {
         let signatures = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= \
             v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==";
         assert_eq!(headers[SIGNATURE], signatures);
+    }
+
+    #[test]
+    fn a_key_signs_until_its_time() {
+        let key = |byte| SigningKey::parse(&crate::webhook::new_secret(&[byte; 32])).unwrap();
+        let time = |second| Timestamp::from_second(second).unwrap();
+        let signer = Signer::until(vec![(key(1), Some(time(30))), (key(2), Some(time(20)))]);
+        for (now, signatures) in [(19, Some(2)), (20, Some(1)), (30, None)] {
+            let headers = signer.sign("a", time(now), b"");
+            let found = headers.ok().map(|headers| headers[SIGNATURE].to_str().unwrap().split(' ').count());
+            assert_eq!(found, signatures, "{now}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, Connection};
 use tokio_util::sync::CancellationToken;
 
-use super::connect::Connector;
-use super::fault::{Fault, explain};
+use postgres::{Connector, Fault, explain};
+
 use super::schema::HEADS;
 
 /// Time between two polls, and between two attempts to connect.
@@ -171,10 +171,18 @@ async fn look(told: &Told, client: &Client) -> Result<(), Fault> {
         let (partition, next): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
         let (partition, next) = (partition.cast_unsigned(), next.cast_unsigned());
         if known.get(partition as usize).is_some_and(|known| next < *known) {
-            return Err(Fault::WentBack { partition });
+            return Err(went_back(partition));
         }
         told.advance(partition, next);
     }
     told.recovered();
     Ok(())
+}
+
+/// As after a failover to a replica that lagged, or with a restored or emptied database: readers would skip what is projected
+/// anew. A start goes by what is there.
+fn went_back(partition: u32) -> Fault {
+    Fault::Content(format!(
+        "the database has less of partition {partition} than it had: it is another, or an older one"
+    ))
 }

@@ -7,8 +7,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::PostgresStore;
-use super::fault::Fault;
 use crate::{Claim, Claimed, Lease, LeaseError};
+use postgres::Fault;
 
 /// The time is read when the row is locked: a claim may wait for a commit to end.
 const CLAIM: &str = "INSERT INTO lease (name, holder, epoch, expires_time)

@@ -1,10 +1,7 @@
 //! The tables: made, brought up to date, and claimed for one ledger.
 
 use jiff::Timestamp;
-use tokio_postgres::Transaction;
-
-use super::connect::{Connections, SCHEMA};
-use super::fault::Fault;
+use postgres::{Connections, Fault, Migrated, migrate};
 
 /// The schema as the list of SQL batches that made it. The table `version` counts those that a database has had; only ever
 /// append.
@@ -27,8 +24,7 @@ pub(super) enum Found {
 pub(super) async fn prepare(connections: &Connections, ledger: &str, partitions: u32) -> Result<Found, Fault> {
     let mut connection = connections.writer().await?;
     let transaction = connection.transaction().await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-    if let Some(newer) = migrate(&transaction).await? {
+    if let Migrated::Newer(newer) = migrate(&transaction, connections.schema(), LOCK, MIGRATIONS).await? {
         return Ok(Found::Newer(newer));
     }
     transaction.execute("INSERT INTO ledger (id) VALUES ($1) ON CONFLICT DO NOTHING", &[&ledger]).await?;
@@ -47,26 +43,3 @@ pub(super) async fn prepare(connections: &Connections, ledger: &str, partitions:
 
 /// Where the cursors of the first `$1` partitions stand.
 pub(super) const HEADS: &str = "SELECT partition, next FROM cursor WHERE partition < $1 ORDER BY partition";
-
-/// Carries out the migrations that the database has not had; returns its version if that is one of the future.
-async fn migrate(transaction: &Transaction<'_>) -> Result<Option<i32>, Fault> {
-    // Asked before: even where there is nothing to create, CREATE SCHEMA wants the right to.
-    let there: bool = transaction.query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&SCHEMA]).await?.try_get(0)?;
-    if !there {
-        transaction.batch_execute(&format!("CREATE SCHEMA {SCHEMA}")).await?;
-    }
-    let tables =
-        "CREATE TABLE IF NOT EXISTS version (one boolean PRIMARY KEY DEFAULT true CHECK (one), number integer NOT NULL);
-        INSERT INTO version (number) VALUES (0) ON CONFLICT DO NOTHING;";
-    transaction.batch_execute(tables).await?;
-    let version: i32 = transaction.query_one("SELECT number FROM version", &[]).await?.try_get(0)?;
-    let known = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
-    if version > known {
-        return Ok(Some(version));
-    }
-    for batch in MIGRATIONS.iter().skip(version.unsigned_abs() as usize) {
-        transaction.batch_execute(batch).await?;
-    }
-    transaction.execute("UPDATE version SET number = $1 WHERE number < $1", &[&known]).await?;
-    Ok(None)
-}

@@ -11,8 +11,8 @@ use registration::RowKey;
 use tokio::time::timeout;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
-use super::connect::{ANSWER, Connections, abandon};
-use super::fault::{Failure, Fault};
+use postgres::{ANSWER, Connections, Failure, Fault, abandon, answer};
+
 use super::follow::channel;
 use crate::changes::nanoseconds;
 use crate::commit::{Checked, NewChange, WrittenRow};
@@ -79,14 +79,6 @@ async fn write<'a>(
     let notify = answer(transaction.prepare_cached("SELECT pg_notify($1, $2)")).await?;
     answer(transaction.execute(&notify, &[&channel(ledger), &told])).await?;
     Ok(Some(transaction))
-}
-
-/// Waits for one answer: a batch of many pieces may take long on a slow network, a piece may not.
-async fn answer<T, E>(asked: impl Future<Output = Result<T, E>>) -> Result<T, Fault>
-where
-    Fault: From<E>,
-{
-    Ok(timeout(ANSWER, asked).await.map_err(|_| Fault::Late)??)
 }
 
 async fn move_cursor(transaction: &Transaction<'_>, checked: &Checked) -> Result<bool, Fault> {

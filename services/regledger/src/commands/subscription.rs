@@ -54,6 +54,9 @@ Examples:
         #[arg(long, value_parser = ["now", "beginning"])]
         from: Option<String>,
     },
+    /// Send a test, signed as changes are, and tell what came of it
+    #[command(after_help = "Example:\n  regledger subscription test acme")]
+    Test(Name),
     /// Make a new secret, which is shown only this once; the old one signs too for a while
     #[command(after_help = "\
 Examples:
@@ -183,6 +186,7 @@ pub async fn run(command: Subscription, session: &Session) -> anyhow::Result<()>
             ask.done(format_args!("deleted {name}"), &json!({"deleted": name}))
         }
         Subscription::Pause(Name { name }) => ask.write(Method::POST, &path(&name, "/pause"), &json!({})).await,
+        Subscription::Test(Name { name }) => ask.write(Method::POST, &path(&name, "/test"), &json!({})).await,
         Subscription::Resume { name, from } => {
             ask.write(Method::POST, &path(&name, "/resume"), &json!({"from": from})).await
         }

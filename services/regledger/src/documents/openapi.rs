@@ -55,6 +55,12 @@ use super::{patterns, refusals};
     query::subscriptions::pause,
     query::subscriptions::resume,
     query::subscriptions::rotate_secret,
+    query::subscriptions::trial::test,
+    query::deliveries::attempts,
+    query::deliveries::list,
+    query::deliveries::show,
+    query::deliveries::replay,
+    query::deliveries::replay_one,
     query::quarantine::list,
     query::quarantine::show,
     query::release::release,
@@ -150,6 +156,7 @@ fn special(operation: &str, parameter: &str) -> Option<Value> {
         ("listClients", "state") => json!({ "$ref": "#/components/schemas/ClientState" }),
         ("listUsers", "state") => json!({ "$ref": "#/components/schemas/UserState" }),
         ("listQuarantine", "state") => json!({ "$ref": "#/components/schemas/QuarantineState" }),
+        ("listDeliveries", "state") => json!({ "$ref": "#/components/schemas/DeliveryState" }),
         ("followChanges", "from") => {
             json!({ "type": "string", "enum": ["beginning", "now", "snapshot"], "default": "beginning" })
         }
@@ -169,9 +176,11 @@ fn pattern(operation: &str, parameter: &str) -> Option<&'static str> {
         ("receiveNotice", "Idempotency-Key") => return None,
         (_, "Idempotency-Key") => patterns::KEY,
         (_, "min_position") | ("listClients" | "listQuarantine", "after") => patterns::PLACE,
-        ("listDomains" | "listIntegrations" | "listTokens" | "listSubscriptions" | "listUsers", "after") => {
-            patterns::POSITION
-        }
+        (
+            "listDomains" | "listIntegrations" | "listTokens" | "listSubscriptions" | "listSettings" | "listDeliveries"
+            | "listUsers",
+            "after",
+        ) => patterns::POSITION,
         ("getClientHistory", "after") => patterns::CHANGE,
         ("followChanges", "after") => patterns::CURSOR,
         _ => return None,

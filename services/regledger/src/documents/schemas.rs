@@ -6,11 +6,13 @@ use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
 use intake::IslTokenPosted;
 use query::changes::ChangesPage;
+use query::deliveries::{AttemptShown, DeliveryShown, Replay, Replayed};
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
 use query::sessions::SessionShown;
 use query::settings::{SettingRequest, SettingShown};
+use query::subscriptions::trial::TestDelivery;
 use query::subscriptions::{
     KeysRotated, SubscriptionChange, SubscriptionCreated, SubscriptionRequest, SubscriptionResumption,
     SubscriptionRotation, SubscriptionShown,
@@ -190,12 +192,19 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     all.request::<DomainSpec>().request::<UserSpec>().request::<UserPatch>().request::<NewPassword>();
     all.answer::<SessionShown>().answer::<SettingShown>().page::<SettingShown>("SettingPage");
     all.answer::<TokenCreated>().answer::<ChangesPage>().answer::<SubscriptionCreated>().answer::<KeysRotated>();
+    all.answer::<TokenCreated>()
+        .answer::<ChangesPage>()
+        .answer::<SubscriptionCreated>()
+        .answer::<Replayed>()
+        .answer::<TestDelivery>()
+        .answer::<KeysRotated>();
     all.page::<Client>("ClientPage").page::<CloudEvent<'static>>("ChangePage").page::<Integration>("IntegrationPage");
     all.page::<Message>("MessagePage").page::<Token>("TokenPage").page::<SubscriptionShown>("SubscriptionPage");
+    all.page::<DeliveryShown>("DeliveryPage").page::<AttemptShown>("AttemptPage");
     all.request::<IntegrationSpec>().request::<IntegrationUpdate>().request::<Rotate>();
     all.request::<IslTokenPosted>().request::<SettingRequest>();
     all.request::<TokenSpec>().request::<Reveal>().request::<SubscriptionRequest>().request::<SubscriptionChange>();
-    all.request::<SubscriptionRotation>().request::<SubscriptionResumption>();
+    all.request::<SubscriptionRotation>().request::<SubscriptionResumption>().request::<Replay>();
     all.finish(refinements)
 }
 

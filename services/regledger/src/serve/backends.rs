@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use api::Reason;
 use ledger::{Ledger, MemoryLedger, SqliteLedger};
+use outbox::{Birth, Outbox, SqliteOutbox};
 use projection::{SqliteStore, Store};
 use prometheus::Registry;
 use tokio::task::JoinSet;
@@ -70,6 +71,17 @@ pub(super) async fn open_state(settings: &Settings, ledger: &str, partitions: u3
             Arc::new(store.context("cannot open the state store")?)
         }
         StateBackend::Postgres(url) => shared::open_state(url, ledger, partitions).await?,
+    })
+}
+
+pub(super) async fn open_outbox(settings: &Settings, born: Birth) -> anyhow::Result<Arc<dyn Outbox>> {
+    Ok(match &settings.state {
+        StateBackend::Sqlite => {
+            let options = sqlite::Options::default();
+            let store = SqliteOutbox::open(&settings.deliveries_file(), born, READERS, options);
+            Arc::new(store.context("cannot open the delivery store")?)
+        }
+        StateBackend::Postgres(url) => shared::open_outbox(url, born).await?,
     })
 }
 

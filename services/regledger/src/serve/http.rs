@@ -194,6 +194,7 @@ fn query(
         feed: Arc::new(feed),
         passwords: Passwords::default(),
         retention: SignedDuration::from_hours(24 * i64::from(settings.directory_retention_days)),
+        outbox: stores.outbox()?.clone(),
         egress: stores.egress.clone(),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),
         in_progress: Mutex::new(HashSet::new()),

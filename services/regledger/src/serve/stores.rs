@@ -8,12 +8,13 @@ use anyhow::{Context, bail};
 use api::Reason;
 use delivery::egress::{Egress, Names, Settings as EgressOptions};
 use ledger::Ledger;
+use outbox::{Birth, Outbox};
 use projection::Store;
 use prometheus::Registry;
 use registration::directory::LedgerRow;
 use vault::{KeyStore, Vault};
 
-use super::backends::{missing_keys, open_keys, open_ledger, open_state};
+use super::backends::{missing_keys, open_keys, open_ledger, open_outbox, open_state};
 use super::credentials::{admin_token, open_kek};
 use crate::config::{LedgerBackend, Settings};
 use crate::lock::{DataDirLock, make_data_dir};
@@ -28,6 +29,8 @@ pub(super) struct Stores {
     /// None where no role of the process needs it: intake works without.
     pub state: Option<Arc<dyn Store>>,
     pub admission: Admission,
+    /// None where no role of the process needs it.
+    pub outbox: Option<Arc<dyn Outbox>>,
     pub egress: Egress,
     _lock: Option<DataDirLock>,
 }
@@ -63,14 +66,23 @@ impl Stores {
         if let Some(state) = &state {
             refuse_lost_events(&*ledger, &**state, settings).await?;
         }
+        let outbox = match settings.needs_deliveries() {
+            true => Some(open_outbox(settings, birth(&*ledger, &directory).await?).await?),
+            false => None,
+        };
         directory.ensure_admin_token(admin_token(&settings.admin_token_file)?, &clock).await?;
         let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
-        Ok(Self { registry, clock, ledger, directory, vault, state, admission, egress, _lock: lock })
+        Ok(Self { registry, clock, ledger, directory, vault, state, admission, outbox, egress, _lock: lock })
     }
 
     /// The state store, for the roles that need it.
     pub fn state(&self) -> anyhow::Result<&Arc<dyn Store>> {
         self.state.as_ref().context("no state store was opened")
+    }
+
+    /// The delivery store, for the roles that need it.
+    pub fn outbox(&self) -> anyhow::Result<&Arc<dyn Outbox>> {
+        self.outbox.as_ref().context("no delivery store was opened")
     }
 
     /// What `/readyz` watches.
@@ -81,8 +93,19 @@ impl Stores {
             ("keys", self.vault.health()),
         ];
         checks.extend(self.state.as_ref().map(|state| ("state", state.health())));
+        checks.extend(self.outbox.as_ref().map(|outbox| ("deliveries", outbox.health())));
         checks
     }
+}
+
+/// What a delivery store is born with that is made now.
+async fn birth(ledger: &dyn Ledger, directory: &DirectoryView) -> anyhow::Result<Birth> {
+    let mut heads = Vec::new();
+    for partition in 0..ledger.partitions() {
+        heads.push(ledger.head(partition).await?);
+    }
+    let row = directory.ledger();
+    Ok(Birth { era: row.era(), ledger: row.ledger, heads })
 }
 
 /// The one client for outgoing calls.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use api::Reason;
 use ledger::Ledger;
+use outbox::{Birth, Outbox};
 use projection::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,10 @@ pub(super) async fn open_keys(_: &Settings, topics: &KafkaTopics) -> anyhow::Res
 }
 
 pub(super) async fn open_state(_: &str, _: &str, _: u32) -> anyhow::Result<Arc<dyn Store>> {
+    bail!("there is no PostgreSQL: {HINT}")
+}
+
+pub(super) async fn open_outbox(_: &str, _: Birth) -> anyhow::Result<Arc<dyn Outbox>> {
     bail!("there is no PostgreSQL: {HINT}")
 }
 

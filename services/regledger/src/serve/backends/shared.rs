@@ -6,6 +6,7 @@ use anyhow::Context;
 use api::Reason;
 use kafka::Connection;
 use ledger::{KafkaLedger, KafkaOptions, Ledger};
+use outbox::{Birth, Outbox, PostgresOutbox};
 use projection::{PostgresStore, Store};
 use publisher::{Publisher, Topics};
 use tokio::task::JoinSet;
@@ -15,6 +16,9 @@ use vault::{KafkaKeys, KeyStore};
 use super::READERS;
 use crate::config::{KafkaTopics, Settings};
 use crate::serve::stores::Stores;
+
+/// Reads of the delivery store that run at a time.
+const DELIVERY_READERS: usize = 4;
 
 pub(super) async fn open_ledger(settings: &Settings, topics: &KafkaTopics) -> anyhow::Result<Arc<dyn Ledger>> {
     let options = KafkaOptions {
@@ -34,6 +38,11 @@ pub(super) async fn open_keys(settings: &Settings, topics: &KafkaTopics) -> anyh
 pub(super) async fn open_state(url: &str, ledger: &str, partitions: u32) -> anyhow::Result<Arc<dyn Store>> {
     let store = PostgresStore::open(url, ledger, partitions, READERS).await;
     Ok(Arc::new(store.context("cannot open the state store in PostgreSQL")?))
+}
+
+pub(super) async fn open_outbox(url: &str, born: Birth) -> anyhow::Result<Arc<dyn Outbox>> {
+    let store = PostgresOutbox::open(url, born, DELIVERY_READERS).await;
+    Ok(Arc::new(store.context("cannot open the delivery store in PostgreSQL")?))
 }
 
 pub(super) fn start_publisher(

@@ -15,10 +15,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::fault::Fault;
-
-/// Where the store's tables lie, apart from whatever else the database holds.
-pub(super) const SCHEMA: &str = "regledger_state";
+use crate::Fault;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -27,7 +24,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const STATEMENT: Duration = Duration::from_secs(30);
 
 /// How long an answer may take, network and waiting for a connection included.
-pub(super) const ANSWER: Duration = Duration::from_secs(35);
+pub const ANSWER: Duration = Duration::from_secs(35);
 
 /// How long a transaction may stand still before the database ends it. Less than any lease lasts: a worker that is paused in a
 /// commit must not keep its successor from claiming the lease, whose row it holds.
@@ -36,15 +33,21 @@ const STANDSTILL: Duration = Duration::from_secs(2);
 /// How long sent data may remain unacknowledged, on either side; less than a lease for the same reason.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 
-/// Commits that are carried out at a time.
-const WRITERS: usize = 8;
-
-/// Connections for leases.
-const KEEPERS: usize = 2;
+/// How many connections there are for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Reads at a time.
+    pub readers: usize,
+    /// Transactions at a time.
+    pub writers: usize,
+    /// For what must not wait behind either, as leases.
+    pub keepers: usize,
+}
 
 /// Why a URL is not one of a database.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum UrlError {
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum UrlError {
     #[error("it is not written postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE")]
     Parameters(#[from] tokio_postgres::Error),
     #[error("sslmode is disable, prefer, require, verify-ca or verify-full")]
@@ -59,19 +62,31 @@ pub(super) enum UrlError {
 
 /// How connections are made.
 #[derive(Clone)]
-pub(super) struct Connector {
-    pub(super) config: Config,
-    pub(super) tls: MakeRustlsConnect,
+pub struct Connector {
+    /// The settings of a connection.
+    pub config: Config,
+    /// How it is encrypted.
+    pub tls: MakeRustlsConnect,
+    schema: &'static str,
 }
 
 impl Connector {
-    /// Reads a URL, with `sslmode` and `sslrootcert` as libpq has them; see [`PostgresStore::open`](super::PostgresStore::open).
-    pub(super) fn new(url: &str) -> Result<Self, UrlError> {
+    /// Reads a URL, as in `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; tables lie in a schema of that name.
+    ///
+    /// TLS is as with libpq: `sslmode` in the URL is `disable`, `prefer` (the default: TLS if the server has it), `require` (no
+    /// connection without TLS), `verify-ca` or `verify-full`. The last two also check the server's certificate, and both that
+    /// it is for the host that was asked for: against the PEM file that `sslrootcert` names, else against the operating
+    /// system's certificates. `sslrootcert` makes `require` and `prefer` check it too. The server may ask for a password
+    /// (SCRAM, with channel binding over TLS), but not for a client certificate.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn new(url: &str, schema: &'static str) -> Result<Self, UrlError> {
         let (url, trust) = take_trust(url)?;
         let mut config: Config = url.parse()?;
         let millis = |time: Duration| time.as_millis();
         let options = format!(
-            "{} -c search_path={SCHEMA} -c client_min_messages=warning -c statement_timeout={} -c idle_in_transaction_session_timeout={} \
+            "{} -c search_path={schema} -c client_min_messages=warning -c statement_timeout={} -c idle_in_transaction_session_timeout={} \
              -c tcp_user_timeout={} -c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3",
             config.get_options().unwrap_or_default(),
             millis(STATEMENT),
@@ -86,12 +101,12 @@ impl Connector {
             .keepalives_idle(Duration::from_secs(2))
             .keepalives_interval(Duration::from_secs(1))
             .keepalives_retries(3);
-        Ok(Self { config, tls: MakeRustlsConnect::new(client_config(trust)?) })
+        Ok(Self { config, tls: MakeRustlsConnect::new(client_config(trust)?), schema })
     }
 
     /// The database, for people: without user and password.
-    pub(super) fn name(&self) -> String {
-        format!("schema {SCHEMA} of database {}", self.config.get_dbname().unwrap_or("postgres"))
+    pub fn name(&self) -> String {
+        format!("schema {} of database {}", self.schema, self.config.get_dbname().unwrap_or("postgres"))
     }
 
     fn pool(&self, connections: usize) -> Result<Pool, BuildError> {
@@ -107,30 +122,49 @@ impl Connector {
 }
 
 /// The connections of a store. Those for leases are apart: no number of reads or commits keeps one from being renewed.
-pub(super) struct Connections {
+pub struct Connections {
     readers: Pool,
     writers: Pool,
     keepers: Pool,
+    schema: &'static str,
 }
 
 impl Connections {
-    pub(super) fn new(connector: &Connector, readers: usize) -> Result<Self, UrlError> {
-        let (writers, keepers) = (connector.pool(WRITERS)?, connector.pool(KEEPERS)?);
-        Ok(Self { readers: connector.pool(readers)?, writers, keepers })
+    /// Makes them when they are needed.
+    ///
+    /// # Errors
+    /// [`UrlError::Pool`].
+    pub fn new(connector: &Connector, sizes: Sizes) -> Result<Self, UrlError> {
+        let (writers, keepers) = (connector.pool(sizes.writers)?, connector.pool(sizes.keepers)?);
+        Ok(Self { readers: connector.pool(sizes.readers)?, writers, keepers, schema: connector.schema })
+    }
+
+    /// Where the tables lie, apart from whatever else the database holds.
+    pub fn schema(&self) -> &'static str {
+        self.schema
     }
 
     /// Asks one question.
-    pub(super) async fn read(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn read(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
         ask(&self.readers, sql, values).await
     }
 
-    /// Reads or writes leases with one statement.
-    pub(super) async fn keep(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
+    /// Reads or writes, with one statement, what must not wait.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn keep(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
         ask(&self.keepers, sql, values).await
     }
 
     /// A connection for a transaction.
-    pub(super) async fn writer(&self) -> Result<Object, Fault> {
+    ///
+    /// # Errors
+    /// [`Fault::Connect`].
+    pub async fn writer(&self) -> Result<Object, Fault> {
         Ok(self.writers.get().await?)
     }
 }
@@ -151,8 +185,19 @@ async fn ask(pool: &Pool, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<V
 }
 
 /// Gives up a connection whose answer is overdue, so that nobody else waits behind it.
-pub(super) fn abandon(connection: Object) {
+pub fn abandon(connection: Object) {
     drop(Object::take(connection));
+}
+
+/// Waits for one answer: a batch of many pieces may take long on a slow network, a piece may not.
+///
+/// # Errors
+/// [`Fault`], also if it takes too long.
+pub async fn answer<T, E>(asked: impl Future<Output = Result<T, E>>) -> Result<T, Fault>
+where
+    Fault: From<E>,
+{
+    Ok(timeout(ANSWER, asked).await.map_err(|_| Fault::Late)??)
 }
 
 /// Whose certificates are trusted.

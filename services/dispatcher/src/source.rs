@@ -1,0 +1,85 @@
+//! Sources: what is read from the state store, and turned into parcels.
+
+use delivery::destination::Parcel;
+use outbox::{At, Held};
+use projection::StoredChange;
+use registration::directory::{ChangeFilter, Directory};
+use serde::Deserialize;
+
+use crate::DispatcherError;
+use crate::fixed::Fixed;
+use crate::lanes::Item;
+
+/// Which changes a subscription wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Those of this domain; none for the whole hub.
+    pub domain: Option<String>,
+    /// Which of them.
+    pub filter: ChangeFilter,
+    /// What is configured by settings.
+    pub(crate) fixed: Option<Fixed>,
+}
+
+impl Wanted {
+    pub(crate) fn wants(&self, change: &StoredChange, directory: &Directory) -> bool {
+        if let Some(fixed) = &self.fixed {
+            return fixed.wants(change, directory);
+        }
+        let of_domain = |domain: &String| {
+            change.integration.as_deref().is_some_and(|name| directory.domain_of(name) == Some(domain.as_str()))
+        };
+        self.filter.wants(&change.kind, change.integration.as_deref(), change.tenant.as_deref())
+            && self.domain.as_ref().is_none_or(of_domain)
+    }
+}
+
+/// What of a change says in which order it is sent.
+#[derive(Deserialize)]
+struct Head<'a> {
+    id: String,
+    #[serde(borrow)]
+    subject: std::borrow::Cow<'a, str>,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    client: Option<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    id: String,
+}
+
+/// A change as it is sent, and the key of its row.
+pub(crate) fn item(change: StoredChange) -> Result<(String, Item), DispatcherError> {
+    let StoredChange { partition, position, ordinal, kind, recorded_time, body, .. } = change;
+    let head: Head<'_> =
+        serde_json::from_slice(&body).map_err(|source| DispatcherError::Change { partition, position, source })?;
+    let noun = kind.split('.').next().unwrap_or_default();
+    let key = head.data.client.map_or_else(|| format!("{noun}:{}", head.subject), |client| client.id);
+    let id = head.id;
+    let item = Item {
+        at: At { partition, position, ordinal },
+        parcel: Parcel { id, kind, body },
+        recorded_time,
+        attempts: 0,
+        first_failure: None,
+        is_held: false,
+    };
+    Ok((key, item))
+}
+
+/// A change that is held, as it is sent again.
+pub(crate) fn again(held: Held, change: StoredChange) -> Item {
+    Item {
+        at: held.at,
+        parcel: Parcel { id: held.change, kind: held.kind, body: change.body },
+        recorded_time: held.recorded_time,
+        attempts: held.attempts,
+        first_failure: held.first_failure,
+        is_held: true,
+    }
+}

@@ -1,0 +1,8 @@
+//! Changes are pushed: at least once, in order, signed, and whatever happens on the way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod administered;
+mod failing;
+mod hub;
+mod interrupted;
+mod pushed;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use acceptance::{Client, Options, Received, Receiver, Reply, Server, eventually, notice};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::settings::ed25519;
 
@@ -215,4 +216,58 @@ async fn users_of_the_hub_are_told_as_isl_writes_them() {
     assert_eq!((&event["user_id"], &event["email"]), (&json!("\\\\default\\Ann"), &json!("ann@acme.example")));
     let changes = admin.get("/v1/changes?type=user.*").await.to_string();
     assert!(!changes.contains("Ann") && !changes.contains("ann@"), "{changes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strict_http_events_outlive_a_kill_and_are_told_in_order() {
+    let receiver = Receiver::answering(|_| Reply::status(503)).await;
+    let dir = TempDir::new().unwrap();
+    let options = Options { arguments: &["--egress-allow", "127.0.0.0/8"], ..Options::default() };
+    let mut server = Server::start_in(dir.path(), &options);
+    let admin = server.admin();
+    let (events, _) = admin.isl_integration("acme-isl", json!({})).await;
+    set(&admin, "http_events.global.server", &address(&receiver)).await;
+    set(&admin, "http_events.global.strict", "yes").await;
+    set(&admin, "http_events.global.enabled", "yes").await;
+    users(&admin, &events, &["a", "b", "c"]).await;
+    receiver.wait(1).await;
+    server.kill();
+    receiver.answer(|_| Reply { body: "<nomessage/>".to_owned(), ..Reply::status(200) });
+    let server = Server::start_in(dir.path(), &options);
+    users(&server.admin(), &events.replace(&admin.url, &server.url), &["d"]).await;
+    let told = eventually("everything was told", async || {
+        let mut told: Vec<String> = Vec::new();
+        for form in receiver.received().iter().map(form) {
+            let user = form.get("CPUSER_ID").cloned().unwrap_or_else(|| form["EVENT"].clone());
+            if !told.contains(&user) {
+                told.push(user);
+            }
+        }
+        (told.len() == 5).then_some(told)
+    })
+    .await;
+    assert_eq!(told, ["DOMAIN CREATE", "a", "b", "c", "d"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_with_a_webhook_of_its_own_is_not_told_to_the_hubs() {
+    let (server, hubs, own) = (serve(), Receiver::start().await, Receiver::start().await);
+    let admin = server.admin();
+    admin.post("/v1/domains", &json!({"name": "clinics"})).await;
+    set(&admin, "jwt_webhook.private_key", &ed25519()).await;
+    set(&admin, "webhook_events.user_create", "yes").await;
+    set(&admin, "jwt_webhook.url", &hubs.url).await;
+    let body = json!({"value": own.url, "domain": "clinics"});
+    let (status, answer) = admin.send(Method::PUT, "/v1/settings/jwt_webhook.url", &body).await;
+    assert_eq!(status, 200, "{answer}");
+    for (domain, name) in [("default", "ann"), ("clinics", "bob"), ("default", "cid")] {
+        admin.post("/v1/users", &json!({"domain": domain, "name": name})).await;
+    }
+    let names = |receiver: &Receiver| {
+        let events = receiver.received().iter().map(|one| claims_of(one)["events"].to_string()).collect::<String>();
+        ["ann", "bob", "cid"].map(|name| events.contains(&format!("{name}\"")))
+    };
+    own.wait(1).await;
+    hubs.wait(2).await;
+    assert_eq!((names(&own), names(&hubs)), ([false, true, false], [true, false, true]));
 }

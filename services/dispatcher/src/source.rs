@@ -26,9 +26,7 @@ impl Wanted {
         if let Some(fixed) = &self.fixed {
             return fixed.wants(change, directory);
         }
-        let of_domain = |domain: &String| {
-            change.integration.as_deref().is_some_and(|name| directory.domain_of(name) == Some(domain.as_str()))
-        };
+        let of_domain = |domain: &String| directory.concerns(domain, change.integration.as_deref(), &change.body);
         self.filter.wants(&change.kind, change.integration.as_deref(), change.tenant.as_deref())
             && self.domain.as_ref().is_none_or(of_domain)
     }

@@ -5,6 +5,7 @@ pub mod audit;
 mod client;
 mod kafka;
 pub mod load;
+mod mailbox;
 mod postgres;
 mod process;
 mod proxy;
@@ -15,6 +16,7 @@ mod tools;
 
 pub use client::Client;
 pub use kafka::{Credentials, Kafka};
+pub use mailbox::Mailbox;
 pub use postgres::Postgres;
 pub use process::{Options, Server, executable, free_address, regledger};
 pub use proxy::{Mishap, Proxy};

@@ -119,7 +119,7 @@ impl Runner {
     /// Takes a subscription over; none if nobody knows how far it is, which is said in an event.
     async fn open(office: &Arc<Office>, row: &SubscriptionRow, vouched: Vouched) -> Result<Option<Self>, Obstacle> {
         let parts = &office.parts;
-        let route = Route::of_row(row, parts.admission.vault(), &parts.egress, parts.bounds.attempt).await;
+        let route = Route::of_row(row, parts).await;
         let route = route.map_err(|error| Obstacle::Passing(projection::explain(&error)))?;
         let (outbox, start) = (&parts.outbox, &route.start);
         let epoch = parts.clock.new_id();

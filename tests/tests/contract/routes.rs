@@ -72,6 +72,8 @@ pub const ROUTES: &[Route] = &[
 /// Routes that take no token.
 pub const OPEN: &[(&str, &str)] = &[
     ("POST", "/hookup/{integration}/{key}"),
+    ("GET", "/notices/{token}"),
+    ("POST", "/notices/{token}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

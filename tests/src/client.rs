@@ -57,6 +57,24 @@ impl Client {
         made["hookup_url"].as_str().unwrap().to_owned()
     }
 
+    /// Makes an integration of an ISL system; the URLs of its HTTP events and of its JWT webhook.
+    pub async fn isl_integration(&self, name: &str, more: Value) -> (String, String) {
+        let mut asked = json!({"name": name, "source": "isl", "notify": {"kind": "hookup"}});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = self.post("/v1/integrations", &asked).await;
+        let url = |name: &str| made[name].as_str().unwrap().to_owned();
+        (url("events_url"), url("jwt_url"))
+    }
+
+    /// Posts bytes as ISL Conference Proxy would; status, media type and answer.
+    pub async fn post_form(&self, url: &str, form: impl Into<reqwest::Body>) -> (StatusCode, String, String) {
+        let request = self.http.post(url).header("content-type", "application/x-www-form-urlencoded").body(form);
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let media_type = headers.get("content-type").map_or("", |value| value.to_str().unwrap()).to_owned();
+        (status, media_type, answer.text().await.unwrap())
+    }
+
     /// Posts a notice to a hookup URL as the source would; the receipt.
     pub async fn notify(&self, hookup: &str, notice: &Value) -> Value {
         succeeded(hookup, self.try_notify(hookup, notice.to_string()).await)

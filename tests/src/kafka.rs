@@ -267,7 +267,7 @@ impl Drop for Node {
 /// What starts quickly and stays small, rather than what runs fast for long.
 fn java() -> Command {
     let mut java = tool("java");
-    java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=INFO", "-cp"]);
+    java.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=INFO", "-cp"]);
     java.arg(kafka_libraries().join("*"));
     java
 }

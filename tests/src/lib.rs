@@ -3,6 +3,7 @@
 
 pub mod audit;
 mod client;
+pub mod deaf;
 mod kafka;
 pub mod load;
 mod mailbox;

@@ -28,7 +28,7 @@ pub struct Intent {
     pub integration_id: Option<Uuid>,
     /// Where the row lives.
     pub partition: u32,
-    /// Id of the access token of the one who asks.
+    /// Who asks: the id of an access token, or the name of a part of the hub.
     pub actor: String,
     /// How a repetition of the request is known.
     pub repetition: Option<Repetition>,

@@ -8,9 +8,12 @@ mod clock;
 mod command;
 mod directory;
 mod draft;
+mod isl;
 mod link;
 mod notice;
 mod partition;
+mod password;
+mod person;
 mod secret;
 
 use std::sync::Arc;
@@ -30,10 +33,13 @@ pub use clock::Clock;
 pub use command::{Intent, Repetition, fingerprint, idempotency_id};
 pub use directory::{DirectoryError, DirectoryView};
 pub use draft::Draft;
+pub use isl::Whole;
 pub use ledger::AppendError;
 pub use link::Link;
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use partition::{partition_of_message, partition_of_tenant};
+pub use password::{PasswordError, Passwords};
+pub use person::{Person, PersonSealer, SignInError};
 pub use secret::{Capability, hash_of};
 
 /// The answer to a notification: it is durable, and where.

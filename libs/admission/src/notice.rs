@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 use vault::{Context, DataKey, Subject};
 
+use crate::isl::Whole;
 use crate::{Admission, Receipt, Unavailable, event_id, idempotency_id, partition_of_message, partition_of_tenant};
 
 /// A notification as it came.
@@ -50,6 +51,10 @@ pub enum RefusedKind {
     Invalid,
     /// It came from an address that the integration does not allow.
     Address,
+    /// It is a token that is not believed.
+    Unverified,
+    /// It cannot be accepted, and is acknowledged all the same: its sender would repeat it for ever.
+    Acknowledged,
 }
 
 impl RefusedKind {
@@ -59,6 +64,8 @@ impl RefusedKind {
             Self::Malformed => 400,
             Self::Invalid => 422,
             Self::Address => 403,
+            Self::Unverified => 401,
+            Self::Acknowledged => 200,
         }
     }
 }
@@ -133,7 +140,7 @@ impl Delivery<'_> {
         self.idempotency_key.map(|key| idempotency_id(&holder, key))
     }
 
-    fn attributes(&self, id: Uuid, subject: String) -> Attributes {
+    pub(crate) fn attributes(&self, id: Uuid, subject: String) -> Attributes {
         let integration = &self.integration.integration;
         Attributes {
             id,
@@ -178,8 +185,18 @@ impl Admission {
     /// # Errors
     /// [`Unavailable`]; the sender should try again.
     pub async fn quarantine(&self, delivery: Delivery<'_>, refused: &Refused) -> Result<String, Unavailable> {
+        self.hold(delivery, refused, None).await
+    }
+
+    /// Keeps a notification, or the beginning of one that is too large.
+    pub(crate) async fn hold(
+        &self,
+        delivery: Delivery<'_>,
+        refused: &Refused,
+        whole: Option<&Whole>,
+    ) -> Result<String, Unavailable> {
         let integration = delivery.integration.integration.id;
-        let fingerprint = self.vault.fingerprint("quarantine", delivery.body);
+        let fingerprint = self.vault.fingerprint("quarantine", whole.map_or(delivery.body, |whole| &whole.sha256));
         let message = message_id(integration, fingerprint.first().map_or("", String::as_str));
         let expires_time = expiry(delivery.time);
         let subject = Subject::Quarantine { id: message.clone(), expires: expires_time };
@@ -189,7 +206,9 @@ impl Admission {
         let data = QuarantineReceive {
             id: message.clone(),
             body: Sealed { sealed: self.vault.seal(&key, &context, delivery.body).map_err(Unavailable::Keys)? },
-            bytes: delivery.body.len() as u64,
+            bytes: whole.map_or(delivery.body.len() as u64, |whole| whole.bytes),
+            kept_bytes: whole.map(|_| delivery.body.len() as u64),
+            hash: whole.map_or_else(Vec::new, |_| fingerprint),
             status: refused.kind.status(),
             detail: refused.detail.clone(),
             violations: refused.violations.clone(),
@@ -202,13 +221,19 @@ impl Admission {
         Ok(message)
     }
 
-    fn seal(&self, key: &DataKey, event: Uuid, field: &str, plain: &SecretString) -> Result<Sealed, Unavailable> {
+    pub(crate) fn seal(
+        &self,
+        key: &DataKey,
+        event: Uuid,
+        field: &str,
+        plain: &SecretString,
+    ) -> Result<Sealed, Unavailable> {
         let context = Context { event, field };
         let sealed = self.vault.seal(key, &context, plain.expose_secret().as_bytes());
         Ok(Sealed { sealed: sealed.map_err(Unavailable::Keys)? })
     }
 
-    async fn receipt(
+    pub(crate) async fn receipt(
         &self,
         attributes: &Attributes,
         kind: EventType,

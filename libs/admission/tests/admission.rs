@@ -3,14 +3,19 @@
 
 use std::sync::Arc;
 
-use admission::{Admission, Capability, Clock, Delivery, DirectoryError, DirectoryView, Intent, Prepared, RefusedKind};
+use admission::{
+    Admission, Capability, Clock, Delivery, DirectoryError, DirectoryView, Intent, Passwords, Prepared, RefusedKind,
+};
 use jiff::Timestamp;
 use ledger::{Ledger, Limit, MemoryLedger};
 use prometheus::Registry;
-use registration::directory::{Allow, IntegrationCreate, IntegrationRow, IntegrationSpec, Notify, Source, Token};
+use registration::directory::{
+    Allow, IntegrationCreate, IntegrationRow, IntegrationSpec, Notify, Role, Source, Token, UserCreate, UserDelete,
+};
 use registration::event::{Body, EventType};
 use registration::{Event, Sealed};
 use tempfile::TempDir;
+use uuid::Uuid;
 use vault::{Context, Kek, SqliteKeys, Subject, Vault};
 
 const ALL: Limit = Limit { events: 1000, bytes: usize::MAX };
@@ -52,6 +57,8 @@ impl Hub {
             authorization_grant_type: None,
             redirect_uris: Vec::new(),
             allow,
+            jwt_key: None,
+            jwks_url: None,
         };
         let actor = Token {
             id: "t".to_owned(),
@@ -151,6 +158,74 @@ async fn allow_lists_hold_for_token_hosts_and_addresses() {
         let checked = delivery.check_address(address.parse().unwrap());
         assert_eq!(checked.is_ok(), allowed, "{address}");
     }
+}
+
+#[tokio::test]
+async fn who_signs_in_is_who_has_the_name_and_the_password() {
+    let hub = hub(1).await;
+    let passwords = Passwords::default();
+    let draft = hub.admission.draft();
+    let sealer = hub.admission.seal_new_person(draft).await.unwrap();
+    let hash = passwords.hash("correct horse".into()).await.unwrap();
+    let data = UserCreate {
+        domain_id: Uuid::nil(),
+        roles: vec![Role::Member],
+        name_index: hub.admission.name_index(Uuid::nil(), "Ann").unwrap(),
+        name: sealer.name("Ann").unwrap(),
+        email: None,
+        password: Some(sealer.password(&hash).unwrap()),
+    };
+    let intent = |kind| Intent::by_itself(kind, "/domains/default".to_owned(), "test");
+    hub.admission.submit(intent(EventType::UserCreate).drafted(draft), &data).await.unwrap();
+    hub.directory.catch_up().await.unwrap();
+    let (text, _) = hub.last_event(0).await;
+    assert!(!text.contains("Ann") && !text.contains("argon2"), "{text}");
+    let id = draft.id.to_string();
+    let sign_in = async |domain: &str, name: &str, password: &str| {
+        let signed_in = hub.admission.sign_in(&hub.directory, &passwords, domain, name, password.into()).await;
+        signed_in.unwrap().map(|row| row.user.id)
+    };
+    for (domain, name, password, is_let_in) in [
+        ("default", "Ann", "correct horse", true),
+        ("default", "ANN", "correct horse", true),
+        ("default", "ann", "correct horsf", false),
+        ("default", "bob", "correct horse", false),
+        ("default", "a b", "correct horse", false),
+        ("nowhere", "ann", "correct horse", false),
+    ] {
+        let expected = is_let_in.then(|| id.clone());
+        assert_eq!(sign_in(domain, name, password).await, expected, "{domain} {name} {password}");
+    }
+    let delete = UserDelete { purge_after: clock().now() };
+    hub.admission.submit(intent(EventType::UserDelete).about(&id), &delete).await.unwrap();
+    hub.directory.catch_up().await.unwrap();
+    assert_eq!(sign_in("default", "ann", "correct horse").await, None, "a deleted user does not sign in");
+}
+
+#[tokio::test]
+async fn nothing_is_sealed_for_a_user_whose_key_is_destroyed() {
+    let hub = hub(1).await;
+    let draft = hub.admission.draft();
+    let sealer = hub.admission.seal_new_person(draft).await.unwrap();
+    let name_index = hub.admission.name_index(Uuid::nil(), "Ann").unwrap();
+    let data = UserCreate {
+        domain_id: Uuid::nil(),
+        roles: vec![Role::Member],
+        name_index,
+        name: sealer.name("Ann").unwrap(),
+        email: Some(sealer.email("ann@example.com").unwrap()),
+        password: None,
+    };
+    let intent = Intent::by_itself(EventType::UserCreate, "/domains/default".to_owned(), "test");
+    hub.admission.submit(intent.drafted(draft), &data).await.unwrap();
+    hub.directory.catch_up().await.unwrap();
+    let row = hub.directory.read().user(&draft.id.to_string()).unwrap().clone();
+    let person = hub.admission.person(&row).await.unwrap().unwrap();
+    assert_eq!((person.name.as_str(), person.email.as_deref()), ("Ann", Some("ann@example.com")));
+    hub.admission.vault().shred(&Subject::User(draft.id.to_string())).await.unwrap();
+    assert_eq!(hub.admission.person(&row).await.unwrap(), None);
+    let late = hub.admission.seal_person(&row, hub.admission.draft()).await;
+    assert!(matches!(late.err(), Some(vault::UnsealError::NoKey)), "no new key is made");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ mod unquoted;
 
 pub use access::{Access, Gate};
 pub use asked::{read_json, read_query};
-pub use body::read_body;
+pub use body::{Beginning, read_beginning, read_body};
 pub use health::{Check, Health, Readiness, Reason};
 pub use observe::{Observer, observe};
 pub use page::{Page, PageParameters, limit, next_path};

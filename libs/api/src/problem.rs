@@ -25,6 +25,7 @@ pub enum ProblemType {
     MethodNotAllowed,
     TooManyRequests,
     Unauthorized,
+    TokenRefused,
     Forbidden,
     Conflict,
     IdempotencyKeyReused,
@@ -39,7 +40,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type, for the OpenAPI document.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MalformedBody,
         Self::InvalidBody,
         Self::InvalidQuery,
@@ -51,6 +52,7 @@ impl ProblemType {
         Self::MethodNotAllowed,
         Self::TooManyRequests,
         Self::Unauthorized,
+        Self::TokenRefused,
         Self::Forbidden,
         Self::Conflict,
         Self::IdempotencyKeyReused,
@@ -76,6 +78,7 @@ impl ProblemType {
             Self::MethodNotAllowed => (405, "method-not-allowed", "The method is not allowed"),
             Self::TooManyRequests => (429, "too-many-requests", "Too many requests"),
             Self::Unauthorized => (401, "unauthorized", "A valid access token is needed"),
+            Self::TokenRefused => (401, "token-refused", "The token is not believed"),
             Self::Forbidden => (403, "forbidden", "The access token does not allow this"),
             Self::Conflict => (409, "conflict", "The state does not allow this"),
             Self::IdempotencyKeyReused => {
@@ -223,6 +226,9 @@ impl From<Refused> for Problem {
             RefusedKind::Malformed => ProblemType::MalformedBody,
             RefusedKind::Invalid => ProblemType::InvalidBody,
             RefusedKind::Address => ProblemType::AddressRefused,
+            RefusedKind::Unverified => ProblemType::TokenRefused,
+            // told only to whoever tries to release it
+            RefusedKind::Acknowledged => ProblemType::InvalidBody,
         };
         Self::new(kind, refused.detail).errors(refused.violations)
     }
@@ -266,7 +272,7 @@ impl ResponseError for Problem {
         if let Some(methods) = &self.allow {
             response.insert_header((ALLOW, methods.as_str()));
         }
-        if self.kind == ProblemType::Unauthorized {
+        if self.status_code() == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         // By hand: `HttpResponse::json` keeps a content type only if it was set as a header value.

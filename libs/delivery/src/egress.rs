@@ -62,6 +62,13 @@ pub struct Call<'a> {
     pub deadline: Duration,
 }
 
+impl<'a> Call<'a> {
+    /// A GET without more.
+    pub fn get(url: &'a str, deadline: Duration) -> Self {
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), deadline }
+    }
+}
+
 /// What came back, whatever the status.
 #[derive(Clone, Debug)]
 pub struct Answer {

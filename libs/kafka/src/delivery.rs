@@ -2,12 +2,13 @@
 
 use rdkafka::bindings::{rd_kafka_message_status, rd_kafka_msg_status_t};
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::connection::note;
+use crate::connection::{note, told};
 
 /// What became of a record: its offset, or what is known of the failure.
 pub(crate) type Outcome = Result<u64, Failed>;
@@ -32,6 +33,10 @@ pub(crate) struct Ticket {
 pub(crate) struct Answers;
 
 impl ClientContext for Answers {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        told(facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         note(&error, reason);
     }

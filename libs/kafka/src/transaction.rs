@@ -39,21 +39,15 @@ pub enum TransactionError {
         /// What failed.
         source: Arc<KafkaError>,
     },
-    /// Nothing was written, and the producer can go on.
-    #[error("the transaction was aborted")]
-    Aborted {
-        /// What failed.
-        source: Arc<KafkaError>,
-    },
     /// Another producer has taken the name over; it knows what was written. This one writes nothing any more.
     #[error("another producer has taken over")]
     Fenced {
         /// What failed.
         source: Arc<KafkaError>,
     },
-    /// The producer cannot go on. Whoever takes the name over next knows what was written.
-    #[error("the transaction failed; it is not known whether it was committed")]
-    Unknown {
+    /// It is not known whether it was committed. Whoever takes the name over next knows.
+    #[error("the transaction failed")]
+    Failed {
         /// What failed.
         source: Arc<KafkaError>,
     },
@@ -76,9 +70,9 @@ impl TransactionalProducer {
     pub async fn take_over(connection: &Connection, name: &str, group: &Arc<Group>) -> Result<Self, TransactionError> {
         let config = connection.transactional_producer(name);
         let native = in_background(move || {
-            let failed = |error| TransactionError::NotTaken { source: Arc::new(error) };
-            let native: Native = config.create_with_context(Quiet).map_err(failed)?;
-            native.init_transactions(PATIENCE).map_err(failed)?;
+            let not_taken = |error| TransactionError::NotTaken { source: Arc::new(error) };
+            let native: Native = config.create_with_context(Quiet).map_err(not_taken)?;
+            native.init_transactions(PATIENCE).map_err(not_taken)?;
             Ok(native)
         });
         Ok(Self { native: Arc::new(native.await?), group: group.clone() })
@@ -87,8 +81,9 @@ impl TransactionalProducer {
     /// Writes `records`, and the group's position in `partition` with them.
     ///
     /// # Errors
-    /// [`TransactionError`] says what is known about them. After [`Fenced`](TransactionError::Fenced) and
-    /// [`Unknown`](TransactionError::Unknown) the producer must be [closed](Self::close).
+    /// [`TransactionError`] says what is known about them. The producer must be [closed](Self::close) then, whatever failed: the
+    /// brokers may have a record of which it does not know, and would take the next one for a repetition of that. Who takes
+    /// the name over begins anew.
     pub async fn commit(
         &self,
         records: Vec<KeyedRecord>,
@@ -98,7 +93,7 @@ impl TransactionalProducer {
         let (native, group) = (self.native.clone(), self.group.clone());
         in_background(move || {
             let committed = transact(&native, &group, &records, partition, position);
-            committed.map_err(|error| abort(&native, error))
+            committed.map_err(|error| judge(&native, error))
         })
         .await
     }
@@ -133,29 +128,26 @@ fn send(native: &Native, record: &KeyedRecord) -> KafkaResult<()> {
     native.send::<[u8], [u8]>(sent).map_err(|(error, _)| error)
 }
 
-/// Aborts a transaction that failed, and says what is known of it. One whose commit may be under way is not aborted.
-fn abort(native: &Native, error: KafkaError) -> TransactionError {
+/// What is known of a transaction that failed. It is not aborted here, but by whoever takes the name over.
+fn judge(native: &Native, error: KafkaError) -> TransactionError {
     use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
-    if native.abort_transaction(PATIENCE).is_ok() {
-        return TransactionError::Aborted { source: Arc::new(error) };
-    }
     match native.client().fatal_error() {
         Some((Fenced | InvalidProducerEpoch | ProducerFenced, _)) => {
             TransactionError::Fenced { source: Arc::new(error) }
         }
-        _ => unknown(error),
+        _ => failed(error),
     }
 }
 
-fn unknown(error: KafkaError) -> TransactionError {
-    TransactionError::Unknown { source: Arc::new(error) }
+fn failed(error: KafkaError) -> TransactionError {
+    TransactionError::Failed { source: Arc::new(error) }
 }
 
 /// librdkafka waits for the brokers in the thread that asks. What was begun goes on also if the caller stops waiting.
 async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, TransactionError> + Send + 'static,
 ) -> Result<T, TransactionError> {
-    spawn_blocking(work).await.unwrap_or_else(|_| Err(unknown(KafkaError::Canceled)))
+    spawn_blocking(work).await.unwrap_or_else(|_| Err(failed(KafkaError::Canceled)))
 }
 
 #[cfg(test)]

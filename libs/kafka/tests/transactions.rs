@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acceptance::Kafka;
+use acceptance::deaf::Deaf;
 use kafka::{
     Cleanup, Connection, Group, Inspector, KeyedRecord, Reader, Topic, TransactionError, TransactionalProducer,
 };
@@ -89,26 +90,13 @@ async fn a_key_chooses_the_partition_that_java_would() {
 #[derive(Debug, PartialEq)]
 enum Known {
     Committed,
-    Aborted,
+    Failed,
     Fenced,
-    Unknown,
-}
-
-/// A producer whose record failed may need another attempt until the brokers know its sequence again.
-async fn goes_on(producer: &TransactionalProducer, topic: &Arc<str>) {
-    for _ in 0..3 {
-        match producer.commit(vec![record(topic, "k", "c")], 0, 3).await {
-            Ok(()) => return,
-            Err(TransactionError::Aborted { .. }) => {}
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-    panic!("it does not go on")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_aborted_what_was_fenced_and_what_is_not_known_are_told_apart() {
-    use Known::{Aborted, Committed, Fenced, Unknown};
+async fn what_failed_and_what_was_fenced_are_told_apart() {
+    use Known::{Committed, Failed, Fenced};
     use RDKafkaApiKey::{EndTxn, Produce, TxnOffsetCommit};
     use RDKafkaRespErr::{
         RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS as LOADING,
@@ -122,11 +110,11 @@ async fn what_was_aborted_what_was_fenced_and_what_is_not_known_are_told_apart()
         (Produce, NOT_LEADER, Committed),
         (TxnOffsetCommit, LOADING, Committed),
         (EndTxn, NOT_COORDINATOR, Committed),
-        (Produce, TOO_LARGE, Aborted),
-        (TxnOffsetCommit, NO_GROUP, Aborted),
+        (Produce, TOO_LARGE, Failed),
+        (TxnOffsetCommit, NO_GROUP, Failed),
         (EndTxn, OTHER_EPOCH, Fenced),
         (EndTxn, FENCED, Fenced),
-        (EndTxn, NO_NAME, Unknown),
+        (EndTxn, NO_NAME, Failed),
     ];
     for (request, error, expected) in cases {
         let brokers: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
@@ -140,14 +128,39 @@ async fn what_was_aborted_what_was_fenced_and_what_is_not_known_are_told_apart()
         let committed = producer.commit(vec![record(&topic, "k", "b")], 0, 2).await;
         let known = match &committed {
             Ok(()) => Committed,
-            Err(TransactionError::Aborted { .. }) => Aborted,
             Err(TransactionError::Fenced { .. }) => Fenced,
-            Err(_) => Unknown,
+            Err(_) => Failed,
         };
         assert_eq!(known, expected, "{request:?} {error:?}: {committed:?}");
-        if matches!(known, Committed | Aborted) {
-            goes_on(&producer, &topic).await;
-        }
         producer.close().await;
+        let next = TransactionalProducer::take_over(&connection, "name", &group).await.unwrap();
+        next.commit(vec![record(&topic, "k", "c")], 0, 3).await.unwrap();
+        next.close().await;
     }
+}
+
+/// The brokers have the record, and the producer does not know: what it sends next must not be taken for a repetition.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_again_after_an_answer_was_lost_is_read_once() {
+    let proxy = Deaf::listen().await;
+    let kafka = Kafka::start_with(1, &[&format!("advertised.listeners=PLAINTEXT://{}", proxy.address())]);
+    proxy.carry_to(kafka.bootstrap_servers());
+    let connection = Connection::new(proxy.address(), &BTreeMap::new()).unwrap();
+    let layout = Topic { name: "topic".to_owned(), partitions: 1, cleanup: Cleanup::Expire, risk_accepted: false };
+    Inspector::open(&connection, layout).await.unwrap();
+    let topic: Arc<str> = "topic".into();
+    let group = Arc::new(Group::of(&connection, "group", "topic").unwrap());
+    let producer = TransactionalProducer::take_over(&connection, "name", &group).await.unwrap();
+    producer.commit(vec![record(&topic, "k", "a")], 0, 1).await.unwrap();
+
+    proxy.lose_answers_of_writes();
+    let lost = producer.commit(vec![record(&topic, "k", "b")], 0, 2).await;
+    assert!(matches!(lost, Err(TransactionError::Failed { .. })), "{lost:?}");
+    proxy.hear();
+    producer.close().await;
+    let next = TransactionalProducer::take_over(&connection, "name", &group).await.unwrap();
+    next.commit(vec![record(&topic, "k", "b")], 0, 2).await.unwrap();
+    next.commit(vec![record(&topic, "k", "c")], 0, 3).await.unwrap();
+    assert_eq!(values(&connection, &topic, "c"), ["a", "b", "c"]);
+    next.close().await;
 }

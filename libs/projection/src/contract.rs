@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use registration::isl::SessionRow;
 use registration::{Row, RowKey};
 use tokio::sync::watch;
 
@@ -103,6 +104,9 @@ pub trait Store: Send + Sync {
 
     /// The messages that pass a filter, that came first after `after`, in that order; at most `limit`.
     fn quarantined(&self, filter: MessageFilter, after: Option<Place>, limit: usize) -> Answer<'_, Vec<ListedMessage>>;
+
+    /// The sessions and chats of this id in whatever ISL system, in the order in which they were heard of first; at most `limit`.
+    fn sessions(&self, id: String, limit: usize) -> Answer<'_, Vec<SessionRow>>;
 
     /// How many messages wait for somebody to decide and can still be read.
     fn count_quarantined_held(&self, now: Timestamp) -> Answer<'_, u64>;

@@ -21,6 +21,7 @@ mod place;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod quarantine;
+mod sessions;
 mod sqlite;
 mod tenure;
 

@@ -9,6 +9,7 @@ mod leases;
 mod quarantine;
 mod schema;
 mod select;
+mod sessions;
 mod write;
 
 use std::sync::Arc;

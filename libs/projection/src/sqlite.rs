@@ -6,6 +6,7 @@ mod contract;
 mod fault;
 mod leases;
 mod quarantine;
+mod sessions;
 mod write;
 
 use std::path::Path;

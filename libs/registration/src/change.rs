@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::directory::{Domain, Integration, Subscription};
+use crate::directory::{Domain, Integration, SettingChange, Subscription, User};
 use crate::fold::Placed;
+use crate::isl::{SourceDomain, SourceUser, SourceUserRow};
 use crate::row::{Kind, RowKey};
 
 /// The types of changes.
@@ -22,10 +23,17 @@ pub enum ChangeType {
     ClientReactivated,
     ClientRetired,
     DomainCreated,
+    DomainDeleted,
     IntegrationCreated,
     IntegrationUpdated,
     IntegrationHookupRotated,
     IntegrationDeleted,
+    UserCreated,
+    UserUpdated,
+    UserDeleted,
+    UserUndeleted,
+    UserPurged,
+    SettingChanged,
     SubscriptionCreated,
     SubscriptionUpdated,
     SubscriptionDeleted,
@@ -35,7 +43,7 @@ pub enum ChangeType {
 
 impl ChangeType {
     /// Every type.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 24] = [
         Self::ClientRegistered,
         Self::ClientUpdated,
         Self::ClientDepartmentsAdded,
@@ -44,10 +52,17 @@ impl ChangeType {
         Self::ClientReactivated,
         Self::ClientRetired,
         Self::DomainCreated,
+        Self::DomainDeleted,
         Self::IntegrationCreated,
         Self::IntegrationUpdated,
         Self::IntegrationHookupRotated,
         Self::IntegrationDeleted,
+        Self::UserCreated,
+        Self::UserUpdated,
+        Self::UserDeleted,
+        Self::UserUndeleted,
+        Self::UserPurged,
+        Self::SettingChanged,
         Self::SubscriptionCreated,
         Self::SubscriptionUpdated,
         Self::SubscriptionDeleted,
@@ -66,10 +81,17 @@ impl ChangeType {
             Self::ClientReactivated => "regledger.client.reactivated.v1",
             Self::ClientRetired => "regledger.client.retired.v1",
             Self::DomainCreated => "regledger.domain.created.v1",
+            Self::DomainDeleted => "regledger.domain.deleted.v1",
             Self::IntegrationCreated => "regledger.integration.created.v1",
             Self::IntegrationUpdated => "regledger.integration.updated.v1",
             Self::IntegrationHookupRotated => "regledger.integration.hookup_rotated.v1",
             Self::IntegrationDeleted => "regledger.integration.deleted.v1",
+            Self::UserCreated => "regledger.user.created.v1",
+            Self::UserUpdated => "regledger.user.updated.v1",
+            Self::UserDeleted => "regledger.user.deleted.v1",
+            Self::UserUndeleted => "regledger.user.undeleted.v1",
+            Self::UserPurged => "regledger.user.purged.v1",
+            Self::SettingChanged => "regledger.setting.changed.v1",
             Self::SubscriptionCreated => "regledger.subscription.created.v1",
             Self::SubscriptionUpdated => "regledger.subscription.updated.v1",
             Self::SubscriptionDeleted => "regledger.subscription.deleted.v1",
@@ -93,7 +115,21 @@ pub enum Data {
     Client(ClientData),
     Domain { domain: Domain },
     Integration { integration: Box<Integration> },
+    User(Box<UserData>),
+    SourceDomain(Box<SourceDomainData>),
+    SourceUser(Box<SourceUserData>),
+    Setting { setting: Box<SettingChange> },
     Subscription { subscription: Box<Subscription> },
+}
+
+/// What a change says of a user: nothing personal, which stays sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UserData {
+    /// The row after the change.
+    pub user: User,
+    /// `user.updated`: names of the fields that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
 }
 
 /// What a change says of a client.
@@ -112,6 +148,24 @@ pub struct ClientData {
     /// Whether the notice's own list of departments disagreed with what was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<bool>,
+}
+
+/// What a change says of a domain of an ISL system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceDomainData {
+    /// The row after the change.
+    pub domain: SourceDomain,
+    #[serde(skip)]
+    tenant: String,
+}
+
+/// What a change says of a user of an ISL system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceUserData {
+    /// The row after the change.
+    pub user: SourceUser,
+    #[serde(skip)]
+    tenant: String,
 }
 
 /// What one event did to one row.
@@ -158,8 +212,10 @@ impl Change {
     pub fn integration(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.integration),
-            Data::Domain { .. } | Data::Subscription { .. } => None,
+            Data::Domain { .. } | Data::Subscription { .. } | Data::Setting { .. } | Data::User(_) => None,
             Data::Integration { integration } => Some(&integration.name),
+            Data::SourceDomain(data) => Some(&data.domain.integration),
+            Data::SourceUser(data) => Some(&data.user.integration),
         }
     }
 
@@ -167,7 +223,27 @@ impl Change {
     pub fn tenant(&self) -> Option<&str> {
         match &self.data {
             Data::Client(data) => Some(&data.client.tenant),
-            Data::Domain { .. } | Data::Integration { .. } | Data::Subscription { .. } => None,
+            Data::SourceDomain(data) => Some(&data.tenant),
+            Data::SourceUser(data) => Some(&data.tenant),
+            Data::Domain { .. }
+            | Data::Integration { .. }
+            | Data::Subscription { .. }
+            | Data::Setting { .. }
+            | Data::User(_) => None,
+        }
+    }
+
+    /// What the change is about, as a path.
+    fn source(&self) -> String {
+        match &self.data {
+            Data::Client(data) => format!("/integrations/{}", data.client.integration),
+            Data::Domain { domain } => format!("/domains/{}", domain.name),
+            Data::Integration { integration } => format!("/integrations/{}", integration.name),
+            Data::SourceDomain(data) => format!("/integrations/{}", data.domain.integration),
+            Data::SourceUser(data) => format!("/integrations/{}", data.user.integration),
+            Data::Setting { .. } => format!("/settings/{}", self.row.id),
+            Data::Subscription { .. } => format!("/subscriptions/{}", self.row.id),
+            Data::User(data) => format!("/domains/{}", data.user.domain),
         }
     }
 
@@ -189,15 +265,6 @@ impl Change {
         }
     }
 
-    fn source(&self) -> String {
-        match &self.data {
-            Data::Client(data) => format!("/integrations/{}", data.client.integration),
-            Data::Integration { integration } => format!("/integrations/{}", integration.name),
-            Data::Domain { .. } => format!("/domains/{}", self.row.id),
-            Data::Subscription { .. } => format!("/subscriptions/{}", self.row.id),
-        }
-    }
-
     pub(crate) fn client(kind: ChangeType, client: &Arc<Client>) -> Self {
         Self::client_with(kind, client, |_| ())
     }
@@ -206,6 +273,26 @@ impl Change {
         let mut data = ClientData { client: client.clone(), fields: None, departments: None, drift: None };
         fill(&mut data);
         Self { kind, row: RowKey::new(Kind::Client, &client.id), data: Data::Client(data) }
+    }
+
+    pub(crate) fn domain_of(kind: ChangeType, domain: &Domain) -> Self {
+        let row = RowKey::new(Kind::Domain, &domain.name);
+        Self { kind, row, data: Data::Domain { domain: domain.clone() } }
+    }
+
+    pub(crate) fn user_of(kind: ChangeType, user: &User, fields: Option<Vec<String>>) -> Self {
+        let data = UserData { user: user.clone(), fields };
+        Self { kind, row: RowKey::new(Kind::User, &user.id), data: Data::User(Box::new(data)) }
+    }
+
+    pub(crate) fn source_domain(kind: ChangeType, row: &RowKey, tenant: &str, domain: &SourceDomain) -> Self {
+        let data = SourceDomainData { domain: domain.clone(), tenant: tenant.to_owned() };
+        Self { kind, row: row.clone(), data: Data::SourceDomain(Box::new(data)) }
+    }
+
+    pub(crate) fn source_user(kind: ChangeType, row: &RowKey, user: &SourceUserRow) -> Self {
+        let data = SourceUserData { user: user.user.clone(), tenant: user.tenant.clone() };
+        Self { kind, row: row.clone(), data: Data::SourceUser(Box::new(data)) }
     }
 
     pub(crate) fn integration_of(kind: ChangeType, integration: &Integration) -> Self {

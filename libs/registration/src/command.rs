@@ -45,10 +45,16 @@ pub enum Refusal {
     NameTaken,
     /// There is no such domain.
     DomainNotFound,
+    /// The domain exists from the start and stays.
+    DefaultDomain,
+    /// Another command was faster, and the row is no longer what this one went by.
+    Outdated,
     /// There is no such row, or it is in no state in which the command makes sense.
     NotFound,
     /// A subscription of which nobody knows how far it is: it must be said from where it goes on.
     StartNeeded,
+    /// A URL for signed tokens was set while there is no key to sign them, or the key taken from under one.
+    KeyMissing,
     /// A released notification: newer notices of its client had come meanwhile.
     Superseded,
 }

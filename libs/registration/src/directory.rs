@@ -6,20 +6,34 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
+use crate::change::{Change, ChangeType};
+use crate::event::Body;
 use crate::fold::{Placed, fold};
 use crate::place::Place;
-use crate::row::{Columns, Kind, Row, RowKey, Rows};
+use crate::row::{Kind, Row, RowKey, Rows};
 
 mod check;
+mod domain;
 mod integration;
+mod people;
+mod setting;
 mod subscription;
 mod token;
+mod user;
+mod user_name;
 
+pub use self::domain::{Domain, DomainCreate, DomainDelete, DomainSpec, DomainState};
 pub use self::integration::{
     Allow, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec, IntegrationUpdate,
     Notify, PreviousKey, Source,
+};
+pub use self::people::Due;
+pub use self::setting::{
+    Definition, JWT_URL, PLACEHOLDERS, PRIVATE_KEY, PreviousPublicKey, SAVE_INTO_SESSIONS, SETTINGS, SetValue,
+    SettingChange, SettingRow, SettingSet, SettingType, SettingValue, definition, setting_key, settings_tenant,
 };
 pub(crate) use self::subscription::keys_of;
 pub use self::subscription::{
@@ -28,6 +42,11 @@ pub use self::subscription::{
     SubscriptionState, SubscriptionSuspend, SubscriptionUpdate, key_field,
 };
 pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
+pub use self::user::{
+    EmailUpdate, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword, UserState,
+    UserUpdate,
+};
+pub use self::user_name::{MAX_NAME, normalise};
 
 /// The domain that exists from the start.
 pub const DEFAULT_DOMAIN: &str = "default";
@@ -124,40 +143,56 @@ impl LedgerRow {
     }
 }
 
-/// A domain owns integrations, subscriptions and access tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Domain {
-    /// Unique name.
-    pub name: String,
-    /// When it was made.
-    pub created_time: Timestamp,
-    /// Where it was made.
-    pub position: u64,
-}
-
-impl Domain {
-    pub(crate) fn columns(&self) -> Columns<'_> {
-        Columns { domain: Some(&self.name), position: self.position, ..Columns::default() }
-    }
-}
-
 /// The directory folded in memory: what intake and the edge ask for on every request.
 #[derive(Debug, Default)]
 pub struct Directory {
     rows: Rows,
     tokens: HashMap<String, RowKey>,
+    /// What was made of some kinds, in that order: most rows are of commands.
+    made: HashMap<Kind, Vec<RowKey>>,
+    /// Whether a domain was ever deleted.
+    has_lost_domains: bool,
+    /// Ids of users that there are not: purged, or asked for in vain.
+    forgotten: Vec<String>,
 }
 
 impl Directory {
     /// Folds one more event of the directory; the caller passes no others, and these in their order.
     pub fn apply(&mut self, placed: &Placed) {
-        fold(&mut self.rows, placed);
+        let changes = fold(&mut self.rows, placed);
+        let id = &placed.event.attributes.subject;
+        match (&placed.event.body, changes.is_empty()) {
+            (Body::UserCreate(_), true) if self.rows.get(&RowKey::new(Kind::User, id)).is_none() => {
+                self.forgotten.push(id.clone());
+            }
+            (Body::UserPurge(_), false) => self.forgotten.push(id.clone()),
+            _ => {}
+        }
+        for change in &changes {
+            self.note(change);
+        }
         for (key, row) in self.rows.written() {
             if let Row::Token(row) = row {
                 self.tokens.insert(row.token_hash.clone(), key.clone());
             }
         }
         self.rows.settle();
+    }
+
+    fn note(&mut self, change: &Change) {
+        match change.kind {
+            ChangeType::DomainCreated => {
+                let domains = self.made.entry(Kind::Domain).or_default();
+                // One of its name may have been there before.
+                domains.retain(|key| *key != change.row);
+                domains.push(change.row.clone());
+            }
+            ChangeType::IntegrationCreated | ChangeType::UserCreated => {
+                self.made.entry(change.row.kind).or_default().push(change.row.clone());
+            }
+            ChangeType::DomainDeleted => self.has_lost_domains = true,
+            _ => {}
+        }
     }
 
     /// Id of the ledger; none before the genesis was read.
@@ -168,58 +203,169 @@ impl Directory {
         }
     }
 
-    /// An integration that is not deleted.
-    pub fn integration(&self, name: &str) -> Option<&Arc<IntegrationRow>> {
-        match self.rows.get(&RowKey::new(Kind::Integration, name)) {
-            Some(Row::Integration(row)) if !row.deleted => Some(row),
+    /// A domain that is in use.
+    pub fn domain(&self, name: &str) -> Option<&Domain> {
+        self.last_domain(name).filter(|domain| domain.is_active())
+    }
+
+    /// What had the name last, whatever has become of it.
+    pub fn last_domain(&self, name: &str) -> Option<&Domain> {
+        match self.rows.get(&RowKey::new(Kind::Domain, name)) {
+            Some(Row::Domain(domain)) => Some(domain),
             _ => None,
         }
     }
 
-    /// The integrations that are not deleted, in the order of their making.
+    /// Every name of a domain with what had it last, in the order of their making.
+    pub fn domains(&self) -> Vec<&Domain> {
+        let domains = self.made(Kind::Domain).filter_map(|row| match row {
+            Row::Domain(domain) => Some(domain),
+            _ => None,
+        });
+        domains.collect()
+    }
+
+    /// The rows of a kind, in the order of their making.
+    fn made(&self, kind: Kind) -> impl Iterator<Item = &Row> {
+        self.made.get(&kind).into_iter().flatten().filter_map(|key| self.rows.get(key))
+    }
+
+    /// Whether what was made at a position, for a domain of that name, belongs to the one that has the name now, and is there
+    /// with it.
+    fn holds(&self, domain: &str, position: u64) -> bool {
+        self.domain(domain).is_some_and(|domain| domain.position < position)
+    }
+
+    /// Whether what belongs to a domain is there: it is not if the domain was deleted, also if there is another of its name.
+    fn is_there(&self, domain: &str, id: Uuid) -> bool {
+        self.domain(domain).is_some_and(|domain| domain.id == id)
+    }
+
+    /// An integration, also a deleted one, but not one whose domain is gone.
+    fn any_integration(&self, name: &str) -> Option<&Arc<IntegrationRow>> {
+        match self.rows.get(&RowKey::new(Kind::Integration, name)) {
+            Some(Row::Integration(row)) if self.owns(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    fn owns(&self, row: &IntegrationRow) -> bool {
+        self.is_there(&row.integration.domain, row.domain_id)
+    }
+
+    /// Whether the domain that a token is limited to is there, if it is limited to one.
+    fn admits(&self, row: &TokenRow) -> bool {
+        row.token.domain.as_ref().is_none_or(|domain| self.is_there(domain, row.domain_id))
+    }
+
+    /// An integration that is not deleted, and neither is its domain.
+    pub fn integration(&self, name: &str) -> Option<&Arc<IntegrationRow>> {
+        self.any_integration(name).filter(|row| !row.deleted)
+    }
+
+    /// The integrations that are not deleted, and neither are their domains, in the order of their making.
     pub fn integrations(&self) -> Vec<&IntegrationRow> {
-        let mut found: Vec<_> = self
-            .rows
-            .of(Kind::Integration)
-            .filter_map(|row| match row {
-                Row::Integration(row) if !row.deleted => Some(&**row),
-                _ => None,
-            })
-            .collect();
-        found.sort_by_key(|row| row.position);
-        found
+        let there = self.any_integrations().filter(|row| !row.deleted && self.owns(row));
+        there.map(|row| &**row).collect()
+    }
+
+    /// Every integration that there ever was.
+    fn any_integrations(&self) -> impl Iterator<Item = &Arc<IntegrationRow>> {
+        self.made(Kind::Integration).filter_map(|row| match row {
+            Row::Integration(row) => Some(row),
+            _ => None,
+        })
     }
 
     /// Whether a token sees an integration, also a deleted one; none if there never was one of that name.
     pub fn sees(&self, token: &Token, integration: &str) -> Option<bool> {
         match self.rows.get(&RowKey::new(Kind::Integration, integration)) {
-            Some(Row::Integration(row)) => Some(token.sees(&row.integration)),
+            Some(Row::Integration(row)) => Some(token.sees(&row.integration) && self.owns(row)),
             _ => None,
         }
     }
 
-    /// Names of the integrations that a limited token sees, also deleted ones; none if it sees all.
-    pub fn seen_by(&self, token: &Token) -> Option<Vec<String>> {
-        let seen = self.rows.of(Kind::Integration).filter_map(|row| match row {
-            Row::Integration(row) if token.sees(&row.integration) => Some(row.integration.name.clone()),
-            _ => None,
-        });
-        (!token.is_unrestricted()).then(|| seen.collect())
+    /// Whether an integration is hidden, since its domain was deleted.
+    pub fn hides(&self, integration: &str) -> bool {
+        match self.rows.get(&RowKey::new(Kind::Integration, integration)) {
+            Some(Row::Integration(row)) => !self.owns(row),
+            _ => false,
+        }
     }
 
-    /// A subscription that is not deleted, by its name or its id.
+    /// Names of the integrations that a token sees, also deleted ones; none if it sees all, and no domain was ever deleted.
+    pub fn seen_by(&self, token: &Token) -> Option<Vec<String>> {
+        if token.is_unrestricted() && !self.has_lost_domains {
+            return None;
+        }
+        let seen = self.any_integrations().filter(|row| token.sees(&row.integration) && self.owns(row));
+        Some(seen.map(|row| row.integration.name.clone()).collect())
+    }
+
+    /// Whether the HTTP events that come in are kept with their sessions, as the settings of a domain say.
+    pub fn saves_into_sessions(&self, domain: &str) -> bool {
+        self.is_on(SAVE_INTO_SESSIONS, Some(domain))
+    }
+
+    /// Whether a switch is on for a domain, or for the hub.
+    pub fn is_on(&self, key: &str, domain: Option<&str>) -> bool {
+        self.setting(key, domain).is_some_and(|row| row.value == Some(SetValue::Plain("yes".to_owned())))
+    }
+
+    /// What is set for a domain, else for the hub; none where neither is.
+    pub fn setting(&self, key: &str, domain: Option<&str>) -> Option<&SettingRow> {
+        let is_set = |row: &&SettingRow| row.value.is_some();
+        let own = domain.and_then(|domain| self.own_setting(key, Some(domain))).filter(is_set);
+        own.or_else(|| self.own_setting(key, None).filter(is_set))
+    }
+
+    /// What was set for just this domain, or just the hub, or taken back there.
+    pub fn own_setting(&self, key: &str, domain: Option<&str>) -> Option<&SettingRow> {
+        let Some(Row::Setting(row)) = self.rows.get(&setting_key(key, domain)) else {
+            return None;
+        };
+        Some(&**row).filter(|row| self.outlives(row))
+    }
+
+    /// Whether the domain of a setting is still the one that it was set for.
+    fn outlives(&self, row: &SettingRow) -> bool {
+        row.change.domain.as_ref().is_none_or(|domain| self.holds(domain, row.changed_position))
+    }
+
+    fn has(&self, row: &SubscriptionRow) -> bool {
+        !row.deleted && row.subscription.domain.as_ref().is_none_or(|domain| self.holds(domain, row.position))
+    }
+
+    /// The public keys (JWKs) that verify what is signed here, and what was signed a while ago.
+    pub fn public_keys(&self, now: Timestamp) -> Vec<&Value> {
+        let rows = self.rows.of(Kind::Setting).filter_map(|row| match row {
+            Row::Setting(row) if self.outlives(row) => Some(row),
+            _ => None,
+        });
+        let mut found: Vec<_> = rows
+            .flat_map(|row| {
+                let previous = row.previous.iter().filter(|previous| now < previous.until);
+                row.public_key().into_iter().chain(previous.map(|previous| &previous.key))
+            })
+            .collect();
+        found.sort_by_key(|key| key["kid"].as_str());
+        found.dedup();
+        found
+    }
+
+    /// A subscription that is not deleted, and neither is its domain, by its name or its id.
     pub fn subscription(&self, name: &str) -> Option<&SubscriptionRow> {
         if let Some(Row::Subscription(row)) = self.rows.get(&RowKey::new(Kind::Subscription, name)) {
-            return Some(&**row).filter(|row| !row.deleted);
+            return Some(&**row).filter(|row| self.has(row));
         }
         let id: Uuid = name.parse().ok()?;
         self.subscriptions().into_iter().find(|row| row.subscription.id == id)
     }
 
-    /// The subscriptions that are not deleted, in the order of their making.
+    /// The subscriptions that are not deleted, and neither are their domains, in the order of their making.
     pub fn subscriptions(&self) -> Vec<&SubscriptionRow> {
         let rows = self.rows.of(Kind::Subscription).filter_map(|row| match row {
-            Row::Subscription(row) if !row.deleted => Some(&**row),
+            Row::Subscription(row) if self.has(row) => Some(&**row),
             _ => None,
         });
         let mut found: Vec<_> = rows.collect();
@@ -235,13 +381,13 @@ impl Directory {
         }
     }
 
-    /// Every access token, in the order of their making.
+    /// Every access token but those of domains that are gone, in the order of their making.
     pub fn tokens(&self) -> Vec<&TokenRow> {
         let mut found: Vec<_> = self
             .rows
             .of(Kind::Token)
             .filter_map(|row| match row {
-                Row::Token(row) => Some(&**row),
+                Row::Token(row) if self.admits(row) => Some(&**row),
                 _ => None,
             })
             .collect();
@@ -249,18 +395,19 @@ impl Directory {
         found
     }
 
-    /// An access token by the base64 of its SHA-256.
+    /// An access token by the base64 of its SHA-256; none whose domain is gone.
     pub fn token_by_hash(&self, hash: &str) -> Option<&Token> {
-        match self.rows.get(self.tokens.get(hash)?) {
-            Some(Row::Token(row)) => Some(&row.token),
-            _ => None,
-        }
+        self.token_of(self.tokens.get(hash)?)
     }
 
-    /// An access token by its id.
+    /// An access token by its id; none whose domain is gone.
     pub fn token(&self, id: &str) -> Option<&Token> {
-        match self.rows.get(&RowKey::new(Kind::Token, id)) {
-            Some(Row::Token(row)) => Some(&row.token),
+        self.token_of(&RowKey::new(Kind::Token, id))
+    }
+
+    fn token_of(&self, key: &RowKey) -> Option<&Token> {
+        match self.rows.get(key) {
+            Some(Row::Token(row)) if self.admits(row) => Some(&row.token),
             _ => None,
         }
     }

@@ -14,9 +14,11 @@ use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
 use crate::directory::{
-    IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate, LedgerRestore, SubscriptionCreate,
-    SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, TokenCreate,
+    DomainCreate, DomainDelete, IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate,
+    LedgerRestore, SettingSet, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
+    SubscriptionUpdate, TokenCreate, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
+use crate::isl::{IslEvent, IslToken};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
 
 /// The largest ledger entry in bytes: the entry bundles of C2SP tlog-tiles prefix 16 bits of length.
@@ -103,6 +105,12 @@ pub enum EventType {
     LedgerCreate,
     /// The ledger was restored from a backup: a new era begins.
     LedgerRestore,
+    /// A domain is to be made.
+    DomainCreate,
+    /// A domain is to be deleted, with all that it owns.
+    DomainDelete,
+    /// The name of a deleted domain is to be free.
+    DomainPurge,
     /// An integration is to be made.
     IntegrationCreate,
     /// Fields of an integration are to be replaced.
@@ -115,6 +123,18 @@ pub enum EventType {
     TokenCreate,
     /// An access token is to be revoked.
     TokenRevoke,
+    /// A user is to be made.
+    UserCreate,
+    /// Fields of a user are to be replaced.
+    UserUpdate,
+    /// A user is to be deleted, and can come back for a while.
+    UserDelete,
+    /// A deleted user is to come back.
+    UserUndelete,
+    /// The time of a deleted user is over.
+    UserPurge,
+    /// A user gets another password.
+    UserSetPassword,
     /// A Provet registration notice.
     ProvetRegistration,
     /// A client is to be retired.
@@ -129,6 +149,12 @@ pub enum EventType {
     QuarantineDismiss,
     /// Somebody is about to be shown the body of a quarantined notification.
     QuarantineReveal,
+    /// A setting is to be set, or taken back.
+    SettingSet,
+    /// An HTTP event of an ISL system.
+    IslEvent,
+    /// A token of an ISL system's JWT webhook.
+    IslToken,
     /// A subscription is to be made.
     SubscriptionCreate,
     /// Fields of a subscription are to be replaced.
@@ -147,15 +173,24 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 34] = [
         Self::LedgerCreate,
         Self::LedgerRestore,
+        Self::DomainCreate,
+        Self::DomainDelete,
+        Self::DomainPurge,
         Self::IntegrationCreate,
         Self::IntegrationUpdate,
         Self::IntegrationRotateHookup,
         Self::IntegrationDelete,
         Self::TokenCreate,
         Self::TokenRevoke,
+        Self::UserCreate,
+        Self::UserUpdate,
+        Self::UserDelete,
+        Self::UserUndelete,
+        Self::UserPurge,
+        Self::UserSetPassword,
         Self::ProvetRegistration,
         Self::ClientRetire,
         Self::ClientReveal,
@@ -163,6 +198,9 @@ impl EventType {
         Self::QuarantineRelease,
         Self::QuarantineDismiss,
         Self::QuarantineReveal,
+        Self::SettingSet,
+        Self::IslEvent,
+        Self::IslToken,
         Self::SubscriptionCreate,
         Self::SubscriptionUpdate,
         Self::SubscriptionDelete,
@@ -177,12 +215,21 @@ impl EventType {
         match self {
             Self::LedgerCreate => "regledger.ledger.create.v1",
             Self::LedgerRestore => "regledger.ledger.restore.v1",
+            Self::DomainCreate => "regledger.domain.create.v1",
+            Self::DomainDelete => "regledger.domain.delete.v1",
+            Self::DomainPurge => "regledger.domain.purge.v1",
             Self::IntegrationCreate => "regledger.integration.create.v1",
             Self::IntegrationUpdate => "regledger.integration.update.v1",
             Self::IntegrationRotateHookup => "regledger.integration.rotate_hookup.v1",
             Self::IntegrationDelete => "regledger.integration.delete.v1",
             Self::TokenCreate => "regledger.token.create.v1",
             Self::TokenRevoke => "regledger.token.revoke.v1",
+            Self::UserCreate => "regledger.user.create.v1",
+            Self::UserUpdate => "regledger.user.update.v1",
+            Self::UserDelete => "regledger.user.delete.v1",
+            Self::UserUndelete => "regledger.user.undelete.v1",
+            Self::UserPurge => "regledger.user.purge.v1",
+            Self::UserSetPassword => "regledger.user.set_password.v1",
             Self::ProvetRegistration => "regledger.provet.registration.v1",
             Self::ClientRetire => "regledger.client.retire.v1",
             Self::ClientReveal => "regledger.client.reveal.v1",
@@ -190,6 +237,9 @@ impl EventType {
             Self::QuarantineRelease => "regledger.quarantine.release.v1",
             Self::QuarantineDismiss => "regledger.quarantine.dismiss.v1",
             Self::QuarantineReveal => "regledger.quarantine.reveal.v1",
+            Self::SettingSet => "regledger.setting.set.v1",
+            Self::IslEvent => "regledger.isl.event.v1",
+            Self::IslToken => "regledger.isl.token.v1",
             Self::SubscriptionCreate => "regledger.subscription.create.v1",
             Self::SubscriptionUpdate => "regledger.subscription.update.v1",
             Self::SubscriptionDelete => "regledger.subscription.delete.v1",
@@ -206,12 +256,16 @@ impl EventType {
             self,
             Self::LedgerCreate
                 | Self::LedgerRestore
+                | Self::DomainCreate
+                | Self::DomainDelete
+                | Self::DomainPurge
                 | Self::IntegrationCreate
                 | Self::IntegrationUpdate
                 | Self::IntegrationRotateHookup
                 | Self::IntegrationDelete
                 | Self::TokenCreate
                 | Self::TokenRevoke
+                | Self::SettingSet
                 | Self::SubscriptionCreate
                 | Self::SubscriptionUpdate
                 | Self::SubscriptionDelete
@@ -219,6 +273,12 @@ impl EventType {
                 | Self::SubscriptionResume
                 | Self::SubscriptionRotateSecret
                 | Self::SubscriptionSuspend
+                | Self::UserCreate
+                | Self::UserUpdate
+                | Self::UserDelete
+                | Self::UserUndelete
+                | Self::UserPurge
+                | Self::UserSetPassword
         )
     }
 }
@@ -233,12 +293,21 @@ pub struct Nothing {}
 pub enum Body {
     LedgerCreate(LedgerCreate),
     LedgerRestore(LedgerRestore),
+    DomainCreate(DomainCreate),
+    DomainDelete(DomainDelete),
+    DomainPurge,
     IntegrationCreate(IntegrationCreate),
     IntegrationUpdate(IntegrationUpdate),
     IntegrationRotateHookup(IntegrationRotateHookup),
     IntegrationDelete,
     TokenCreate(TokenCreate),
     TokenRevoke,
+    UserCreate(Box<UserCreate>),
+    UserUpdate(Box<UserUpdate>),
+    UserDelete(UserDelete),
+    UserUndelete,
+    UserPurge(UserPurge),
+    UserSetPassword(UserSetPassword),
     ProvetRegistration(Box<Registration>),
     ClientRetire,
     ClientReveal(Reveal),
@@ -246,6 +315,9 @@ pub enum Body {
     QuarantineRelease(QuarantineRelease),
     QuarantineDismiss,
     QuarantineReveal(Reveal),
+    SettingSet(Box<SettingSet>),
+    IslEvent(Box<IslEvent>),
+    IslToken(Box<IslToken>),
     SubscriptionCreate(Box<SubscriptionCreate>),
     SubscriptionUpdate(Box<SubscriptionUpdate>),
     SubscriptionDelete,
@@ -302,12 +374,21 @@ impl Body {
         Ok(match kind {
             EventType::LedgerCreate => Self::LedgerCreate(serde_json::from_str(data)?),
             EventType::LedgerRestore => Self::LedgerRestore(serde_json::from_str(data)?),
+            EventType::DomainCreate => Self::DomainCreate(serde_json::from_str(data)?),
+            EventType::DomainDelete => Self::DomainDelete(serde_json::from_str(data)?),
+            EventType::DomainPurge => Self::DomainPurge,
             EventType::IntegrationCreate => Self::IntegrationCreate(serde_json::from_str(data)?),
             EventType::IntegrationUpdate => Self::IntegrationUpdate(serde_json::from_str(data)?),
             EventType::IntegrationRotateHookup => Self::IntegrationRotateHookup(serde_json::from_str(data)?),
             EventType::IntegrationDelete => Self::IntegrationDelete,
             EventType::TokenCreate => Self::TokenCreate(serde_json::from_str(data)?),
             EventType::TokenRevoke => Self::TokenRevoke,
+            EventType::UserCreate => Self::UserCreate(serde_json::from_str(data)?),
+            EventType::UserUpdate => Self::UserUpdate(serde_json::from_str(data)?),
+            EventType::UserDelete => Self::UserDelete(serde_json::from_str(data)?),
+            EventType::UserUndelete => Self::UserUndelete,
+            EventType::UserPurge => Self::UserPurge(serde_json::from_str(data)?),
+            EventType::UserSetPassword => Self::UserSetPassword(serde_json::from_str(data)?),
             EventType::ProvetRegistration => Self::ProvetRegistration(serde_json::from_str(data)?),
             EventType::ClientRetire => Self::ClientRetire,
             EventType::ClientReveal => Self::ClientReveal(serde_json::from_str(data)?),
@@ -315,6 +396,9 @@ impl Body {
             EventType::QuarantineRelease => Self::QuarantineRelease(serde_json::from_str(data)?),
             EventType::QuarantineDismiss => Self::QuarantineDismiss,
             EventType::QuarantineReveal => Self::QuarantineReveal(serde_json::from_str(data)?),
+            EventType::SettingSet => Self::SettingSet(serde_json::from_str(data)?),
+            EventType::IslEvent => Self::IslEvent(serde_json::from_str(data)?),
+            EventType::IslToken => Self::IslToken(serde_json::from_str(data)?),
             EventType::SubscriptionCreate => Self::SubscriptionCreate(serde_json::from_str(data)?),
             EventType::SubscriptionUpdate => Self::SubscriptionUpdate(serde_json::from_str(data)?),
             EventType::SubscriptionDelete => Self::SubscriptionDelete,

@@ -2,10 +2,15 @@
 
 mod clients;
 mod commands;
+mod domains;
+mod isl;
 mod messages;
+mod settings;
 mod subscriptions;
+mod users;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::change::Change;
 use crate::client::client_id;
@@ -49,6 +54,8 @@ impl Placed {
                 vec![RowKey::new(Kind::Ledger, ""), RowKey::new(Kind::Domain, DEFAULT_DOMAIN)]
             }
             Body::LedgerRestore(_) => vec![RowKey::new(Kind::Ledger, "")],
+            Body::DomainCreate(create) => vec![command(), RowKey::new(Kind::Domain, &create.domain.name)],
+            Body::DomainDelete(_) | Body::DomainPurge => vec![command(), subject(Kind::Domain)],
             Body::IntegrationCreate(create) => vec![
                 command(),
                 RowKey::new(Kind::Integration, &create.integration.name),
@@ -63,6 +70,20 @@ impl Placed {
                 RowKey::new(Kind::Domain, create.token.domain.as_deref().unwrap_or(DEFAULT_DOMAIN)),
             ],
             Body::TokenRevoke => vec![command(), subject(Kind::Token)],
+            Body::UserCreate(create) => {
+                vec![command(), subject(Kind::User), self.domain(), users::name_key(&create.name_index)]
+            }
+            Body::UserUpdate(update) => {
+                let names = update.rename.iter().flat_map(|rename| [&rename.from_index, &rename.name_index]);
+                let rows = [command(), subject(Kind::User), self.domain()].into_iter();
+                rows.chain(names.map(|index| users::name_key(index))).collect()
+            }
+            Body::UserDelete(_) | Body::UserUndelete | Body::UserSetPassword(_) => {
+                vec![command(), subject(Kind::User), self.domain()]
+            }
+            Body::UserPurge(purge) => {
+                vec![command(), subject(Kind::User), self.domain(), users::name_key(&purge.name_index)]
+            }
             Body::SubscriptionCreate(create) => {
                 let domain = create.subscription.domain.as_ref().map(|domain| RowKey::new(Kind::Domain, domain));
                 let subscription = RowKey::new(Kind::Subscription, &create.subscription.name);
@@ -79,11 +100,23 @@ impl Placed {
             Body::ClientReveal(_) | Body::QuarantineReveal(_) => {
                 self.is_repeatable().then(command).into_iter().collect()
             }
+            Body::SettingSet(set) => [command()].into_iter().chain(settings::rows_of(set)).collect(),
+            Body::IslEvent(event) => isl::rows_of_event(self, event),
+            Body::IslToken(token) => isl::rows_of_token(self, token),
             Body::QuarantineReceive(message) => vec![RowKey::new(Kind::Quarantined, &message.id)],
             Body::QuarantineRelease(_) | Body::QuarantineDismiss => {
                 vec![command(), subject(Kind::Quarantined)]
             }
         }
+    }
+
+    /// The domain that an event about a user names.
+    fn domain(&self) -> RowKey {
+        RowKey::new(Kind::Domain, domains::name(&self.event.attributes.source))
+    }
+
+    fn integration_id(&self) -> Uuid {
+        self.event.attributes.integration_id.unwrap_or_default()
     }
 
     /// Whether a registration was in quarantine until it was released.
@@ -114,6 +147,8 @@ pub fn fold(rows: &mut Rows, placed: &Placed) -> Vec<Change> {
         // Who sees what is decided before it is shown; only that it was shown may have to be known again.
         Body::ClientReveal(_) | Body::QuarantineReveal(_) if !placed.is_repeatable() => Vec::new(),
         Body::QuarantineReceive(message) => messages::receive(rows, placed, message),
+        Body::IslEvent(event) => isl::hear(rows, placed, event),
+        Body::IslToken(token) => isl::believe(rows, placed, token),
         _ => commands::decide(rows, placed),
     }
 }

@@ -11,6 +11,7 @@ pub mod directory;
 mod envelope;
 pub mod event;
 mod fold;
+pub mod isl;
 pub mod json;
 pub mod notice;
 pub mod place;

@@ -31,6 +31,12 @@ pub struct QuarantineReceive {
     pub body: Sealed,
     /// Size of the body in bytes.
     pub bytes: u64,
+    /// How many of its first bytes were kept, if it was too large to be kept whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_bytes: Option<u64>,
+    /// Keyed fingerprints of the SHA-256 of a body that was too large to be kept whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hash: Vec<String>,
     /// The HTTP status that the sender was answered.
     pub status: u16,
     /// Why it was not accepted.
@@ -92,6 +98,9 @@ pub struct Message {
     pub count: u64,
     /// Size in bytes.
     pub bytes: u64,
+    /// How many of its first bytes were kept, if it was too large to be kept whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_bytes: Option<u64>,
     /// The HTTP status that the sender was answered.
     pub status: u16,
     /// Why it was not accepted.

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientRow;
 use crate::command::Command;
-use crate::directory::{Domain, IntegrationRow, LedgerRow, SubscriptionRow, TokenRow};
+use crate::directory::{Domain, IntegrationRow, LedgerRow, SettingRow, SubscriptionRow, TokenRow, UserName, UserRow};
+use crate::isl::{SessionRow, SourceDomainRow, SourceUserRow};
 use crate::quarantine::Quarantined;
 
 /// The kinds of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "each kind is the row of the same name")]
 pub enum Kind {
     Client,
@@ -23,8 +24,14 @@ pub enum Kind {
     Integration,
     Ledger,
     Quarantined,
+    Session,
+    Setting,
+    SourceDomain,
+    SourceUser,
     Subscription,
     Token,
+    User,
+    UserName,
 }
 
 impl Kind {
@@ -37,8 +44,14 @@ impl Kind {
             Self::Integration => "integration",
             Self::Ledger => "ledger",
             Self::Quarantined => "quarantined",
+            Self::Session => "session",
+            Self::Setting => "setting",
+            Self::SourceDomain => "source_domain",
+            Self::SourceUser => "source_user",
             Self::Subscription => "subscription",
             Self::Token => "token",
+            Self::User => "user",
+            Self::UserName => "user_name",
         }
     }
 }
@@ -69,8 +82,14 @@ pub enum Row {
     Integration(Arc<IntegrationRow>),
     Ledger(LedgerRow),
     Quarantined(Box<Quarantined>),
+    Session(Box<SessionRow>),
+    Setting(Box<SettingRow>),
+    SourceDomain(Box<SourceDomainRow>),
+    SourceUser(Box<SourceUserRow>),
     Subscription(Box<SubscriptionRow>),
     Token(Box<TokenRow>),
+    User(Box<UserRow>),
+    UserName(UserName),
 }
 
 /// What the JSON of nearly every row has room in, in bytes.
@@ -111,10 +130,15 @@ impl Row {
             Self::Command(row) => row.columns(),
             Self::Domain(row) => row.columns(),
             Self::Integration(row) => row.columns(),
-            Self::Ledger(_) => Columns::default(),
+            Self::Ledger(_) | Self::UserName(_) => Columns::default(),
             Self::Quarantined(row) => row.columns(),
+            Self::Session(row) => row.columns(),
+            Self::Setting(row) => row.columns(),
+            Self::SourceDomain(row) => row.columns(),
+            Self::SourceUser(row) => row.columns(),
             Self::Subscription(row) => row.columns(),
             Self::Token(row) => row.columns(),
+            Self::User(row) => row.columns(),
         }
     }
 
@@ -131,8 +155,14 @@ impl Row {
             Self::Integration(row) => serde_json::to_writer(&mut json, &**row),
             Self::Ledger(row) => serde_json::to_writer(&mut json, row),
             Self::Quarantined(row) => serde_json::to_writer(&mut json, row),
+            Self::Setting(row) => serde_json::to_writer(&mut json, row),
+            Self::Session(row) => serde_json::to_writer(&mut json, row),
+            Self::SourceDomain(row) => serde_json::to_writer(&mut json, row),
+            Self::SourceUser(row) => serde_json::to_writer(&mut json, row),
             Self::Subscription(row) => serde_json::to_writer(&mut json, row),
             Self::Token(row) => serde_json::to_writer(&mut json, row),
+            Self::User(row) => serde_json::to_writer(&mut json, row),
+            Self::UserName(row) => serde_json::to_writer(&mut json, row),
         }?;
         Ok(json)
     }
@@ -149,8 +179,14 @@ impl Row {
             Kind::Integration => Self::Integration(Arc::new(serde_json::from_slice(json)?)),
             Kind::Ledger => Self::Ledger(serde_json::from_slice(json)?),
             Kind::Quarantined => Self::Quarantined(serde_json::from_slice(json)?),
+            Kind::Setting => Self::Setting(serde_json::from_slice(json)?),
+            Kind::Session => Self::Session(serde_json::from_slice(json)?),
+            Kind::SourceDomain => Self::SourceDomain(serde_json::from_slice(json)?),
+            Kind::SourceUser => Self::SourceUser(serde_json::from_slice(json)?),
             Kind::Subscription => Self::Subscription(serde_json::from_slice(json)?),
             Kind::Token => Self::Token(serde_json::from_slice(json)?),
+            Kind::User => Self::User(serde_json::from_slice(json)?),
+            Kind::UserName => Self::UserName(serde_json::from_slice(json)?),
         })
     }
 }

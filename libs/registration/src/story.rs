@@ -1,7 +1,7 @@
 //! Stories: what the tests tell the fold, a line for each event.
 //!
 //! `notice [1,2] +3 key=k1` is a Provet notice that lists departments 1 and 2 and adds 3, with an
-//! Idempotency-Key. Each line becomes the bytes of a ledger entry, as intake would write them, and
+//! Idempotency-Key; `isl START session=s1 hash=h1` is an HTTP event of ISL, `jwt user_create ann jti=j1` a token. Each line becomes the bytes of a ledger entry, as intake would write them, and
 //! is read back from there.
 
 use jiff::Timestamp;
@@ -11,7 +11,9 @@ use uuid::Uuid;
 use crate::change::{Change, Data};
 use crate::client::{Client, ClientRow, client_id};
 use crate::command::{Outcome, row_key};
+use crate::directory::{PRIVATE_KEY, definition};
 use crate::event::{Attributes, Event, EventType, encode, encode_data};
+use crate::isl;
 use crate::{Envelope, Kind, Placed, Row, RowKey, Rows, Sealed, fold, notice};
 
 /// The id of the ledger of every story.
@@ -145,6 +147,7 @@ pub(crate) fn entry(position: u64, line: &str) -> Vec<u8> {
     let (kind, data) = words.command();
     let subject = match kind {
         EventType::ClientRetire | EventType::ClientReveal => words.client(),
+        EventType::IslEvent | EventType::IslToken => isl::tenant(words.integration(), Some(words.isl_domain())),
         _ => words.name().to_owned(),
     };
     let attributes = words.attributes(position, subject);
@@ -199,7 +202,7 @@ impl<'a> Words<'a> {
     fn attributes(&self, position: u64, subject: String) -> Attributes {
         Attributes {
             id: Uuid::from_u64_pair(1, position),
-            source: format!("/integrations/{}", self.integration()),
+            source: self.source(),
             subject,
             time: self.second("at").unwrap_or_else(|| second(position.cast_signed())),
             recorded_time: self.second("released"),
@@ -233,6 +236,32 @@ impl<'a> Words<'a> {
                 (EventType::IntegrationRotateHookup, data)
             }
             "delete" => (EventType::IntegrationDelete, json!({})),
+            "domain" => (EventType::DomainCreate, json!({"domain": {"name": name}})),
+            "undomain" => (EventType::DomainDelete, json!({"purge_after": self.purge_after()})),
+            "purge-domain" => (EventType::DomainPurge, json!({})),
+            "user" => {
+                let data = json!({"domain_id": self.domain_id(), "roles": ["member"], "name": sealed("n"),
+                    "name_index": self.name_index(), "password": sealed("p")});
+                (EventType::UserCreate, data)
+            }
+            "rename" => {
+                let from = self.value("from").unwrap_or("ann");
+                let rename = json!({"from_index": self.index_of(from), "name_index": self.name_index(),
+                    "name": sealed("n")});
+                (EventType::UserUpdate, json!({"rename": rename}))
+            }
+            "email" => {
+                let email = self.value("to").map(sealed);
+                (EventType::UserUpdate, json!({"email": {"to": email}}))
+            }
+            "roles" => {
+                let roles: Vec<&str> = self.value("to").unwrap().split(',').collect();
+                (EventType::UserUpdate, json!({"roles": roles}))
+            }
+            "password" => (EventType::UserSetPassword, json!({"password": sealed("p")})),
+            "unuser" => (EventType::UserDelete, json!({"purge_after": self.purge_after()})),
+            "reuser" => (EventType::UserUndelete, json!({})),
+            "purge" => (EventType::UserPurge, json!({"name_index": self.name_index()})),
             "token" => {
                 let spec = json!({"name": "t", "scopes": ["admin"], "domain": domain});
                 let data = json!({"token": spec, "token_hash": format!("hash of {name}")});
@@ -278,8 +307,76 @@ impl<'a> Words<'a> {
             "supersede" => (EventType::QuarantineRelease, released(true)),
             "dismiss" => (EventType::QuarantineDismiss, json!({})),
             "look" => (EventType::QuarantineReveal, reason),
+            "set" | "unset" => (EventType::SettingSet, self.setting()),
+            "isl" => (EventType::IslEvent, self.isl_event()),
+            "jwt" => {
+                let until = self.second("until");
+                let data = json!({"domain_id": self.isl_domain(), "token": [self.value("jti")], "until": until,
+                    "facts": [self.fact(name)], "jwt": sealed(name)});
+                (EventType::IslToken, data)
+            }
             other => panic!("{other} is no verb of a story"),
         }
+    }
+
+    /// When what is deleted may be purged: at `due=`.
+    fn purge_after(&self) -> Timestamp {
+        self.second("due").unwrap_or_else(|| second(100))
+    }
+
+    /// Where an event is from: a domain if it is about a user, which is in `default` unless the line says `of=`.
+    fn source(&self) -> String {
+        match self.verb() {
+            "user" | "rename" | "email" | "roles" | "password" | "unuser" | "reuser" | "purge" => {
+                format!("/domains/{}", self.value("of").unwrap_or("default"))
+            }
+            _ => format!("/integrations/{}", self.integration()),
+        }
+    }
+
+    /// Id of the domain of a user: that of the event that made it, at position `made=`; nil for `default`.
+    fn domain_id(&self) -> Uuid {
+        let made = self.value("made").map(|position| position.parse().unwrap());
+        made.map_or(Uuid::nil(), |position| Uuid::from_u64_pair(1, position))
+    }
+
+    fn name_index(&self) -> String {
+        self.index_of(self.value("name").unwrap_or("ann"))
+    }
+
+    fn index_of(&self, name: &str) -> String {
+        format!("{name} of {}", self.domain_id())
+    }
+
+    /// `set KEY VALUE`; what is secret is sealed, and a private key has a public half of its name.
+    fn setting(&self) -> Value {
+        let (key, value) = (self.name(), self.0.get(2).copied().unwrap_or_default());
+        let public_key = (key == PRIVATE_KEY).then(|| json!({"kid": value}));
+        let secret = json!({"secret": {"value": sealed(value), "summary": null, "public_key": public_key}});
+        let is_sealed = definition(key).is_some_and(|definition| definition.kind.is_sealed());
+        let value = if is_sealed { secret } else { json!({"plain": value}) };
+        let value = (self.verb() == "set").then_some(value);
+        json!({"key": key, "domain": self.value("domain"), "value": value, "overlap_until": self.second("until")})
+    }
+
+    fn isl_domain(&self) -> &'a str {
+        self.value("domain").unwrap_or("7")
+    }
+
+    /// What happened in the directory of a source, to whom.
+    fn fact(&self, what: &str) -> Value {
+        let user = self.value("user").map(|user| json!({"id": user, "name": sealed(user)}));
+        json!({"what": what, "user": user})
+    }
+
+    fn isl_event(&self) -> Value {
+        let name = self.name();
+        let is_of_directory = name.starts_with("USER_") || name.starts_with("DOMAIN_");
+        let facts = Vec::from_iter(is_of_directory.then(|| self.fact(&name.to_lowercase())));
+        let hash = self.value("hash").unwrap_or("h0").split(',').collect::<Vec<_>>();
+        json!({"module": self.value("module").unwrap_or("ISL_LIGHT"), "event": name, "domain_id": self.isl_domain(),
+            "session_id": self.value("session"), "hash": hash, "facts": facts, "body": sealed(name),
+            "save": self.0.contains(&"save")})
     }
 
     /// The body of a hookup call.
@@ -321,6 +418,9 @@ impl<'a> Words<'a> {
 /// A change in a few words: `departments_added [3] drift`, `integration.created`.
 fn describe(change: &Change) -> String {
     let mut words = vec![change.kind.short().trim_start_matches("client.").to_owned()];
+    if let Data::User(data) = &change.data {
+        words.extend(data.fields.as_ref().map(|fields| fields.join(" ")));
+    }
     if let Data::Client(data) = &change.data {
         words.extend(data.fields.as_ref().map(|fields| fields.join(" ")));
         words.extend(data.departments.as_ref().map(|ids| json!(ids).to_string()));

@@ -31,6 +31,11 @@ impl Cache {
         Some(key)
     }
 
+    pub(crate) fn remove(&mut self, tenant: &str) {
+        self.young.remove(tenant);
+        self.old.remove(tenant);
+    }
+
     pub(crate) fn put(&mut self, tenant: String, key: DataKey) {
         if self.young.len() >= self.generation {
             self.old = mem::take(&mut self.young);

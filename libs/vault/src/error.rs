@@ -182,6 +182,9 @@ pub enum VaultError {
     /// Expired keys cannot be destroyed; those that were not are next time.
     #[error("cannot destroy expired keys")]
     Expire(#[source] KeyStoreError),
+    /// The keys of a subject cannot be destroyed; those that were not are next time.
+    #[error("cannot destroy the keys of a subject")]
+    Shred(#[source] KeyStoreError),
     /// A key cannot be unwrapped, although the key-encryption key is the right one.
     #[error("the key store is damaged: key {kid} cannot be unwrapped")]
     Damaged {
@@ -197,7 +200,7 @@ impl VaultError {
     /// Whether the key store's content is at fault, so that trying again is of no use.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Make(error) | Self::Find(error) | Self::Expire(error) => error.is_damage(),
+            Self::Make(error) | Self::Find(error) | Self::Expire(error) | Self::Shred(error) => error.is_damage(),
             Self::Damaged { .. } => true,
             Self::Cryptography => false,
         }

@@ -28,6 +28,22 @@ impl Fingerprinter {
     }
 }
 
+impl Fingerprinter {
+    /// A keyed hash by which equal texts of a subject are known, for as long as the ledger lives: by its oldest key, which
+    /// stays for this when fingerprints are made with another.
+    pub(crate) fn index(&self, subject: &str, text: &str) -> [u8; 32] {
+        // There is one: a store without is refused when it is opened.
+        let mut index = [0; 32];
+        if let Some((_, key)) = self.keys.first() {
+            let mut hmac = Context::with_key(key);
+            let parts: [&[u8]; 3] = [b"regledger blind index v1", subject.as_bytes(), text.as_bytes()];
+            frame(&parts, |bytes| hmac.update(bytes));
+            index.copy_from_slice(hmac.sign().as_ref());
+        }
+        index
+    }
+}
+
 impl fmt::Debug for Fingerprinter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fingerprinter(..)")
@@ -61,6 +77,19 @@ mod tests {
             assert_ne!(one, of(&keys, tenant, secret), "{tenant} {secret}");
         }
         assert_ne!(one, of(&[("k1", [2; 32])], "provetcloud.com/1", "secret"), "another key");
+    }
+
+    #[test]
+    fn an_index_is_that_of_the_oldest_key_and_no_fingerprint() {
+        let (old, new): ((_, &[u8]), (_, &[u8])) = (("k1".to_owned(), &[1; 32]), ("k2".to_owned(), &[2; 32]));
+        let (before, after) = (Fingerprinter::new([old.clone()]), Fingerprinter::new([old, new]));
+        let index = before.index("domain 1", "ann");
+        assert_eq!(index, after.index("domain 1", "ann"), "while the fingerprint key is rotated");
+        for (subject, text) in [("domain 2", "ann"), ("domain 1", "bob"), ("domain 1a", "nn")] {
+            assert_ne!(index, before.index(subject, text), "{subject} {text}");
+        }
+        let fingerprint = before.fingerprint("domain 1", b"ann").remove(0);
+        assert!(!fingerprint.ends_with(&BASE64.encode(&index[..FINGERPRINT_BYTES])), "{fingerprint}");
     }
 
     #[test]

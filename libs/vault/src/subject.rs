@@ -17,6 +17,8 @@ pub enum Subject {
         /// the id alone.
         expires: Timestamp,
     },
+    /// A user of the directory, by its id. Its key lives until the user is purged.
+    User(String),
 }
 
 impl Subject {
@@ -26,13 +28,14 @@ impl Subject {
             Self::Tenant(_) => "tenant",
             Self::Subscription(_) => "subscription",
             Self::Quarantine { .. } => "quarantine",
+            Self::User(_) => "user",
         }
     }
 
     /// Which one of its kind.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Tenant(name) | Self::Subscription(name) => name,
+            Self::Tenant(name) | Self::Subscription(name) | Self::User(name) => name,
             Self::Quarantine { id, .. } => id,
         }
     }
@@ -40,7 +43,7 @@ impl Subject {
     /// When its key is destroyed, in milliseconds since 1970; None if it does not expire.
     pub(crate) fn expires(&self) -> Option<i64> {
         match self {
-            Self::Tenant(_) | Self::Subscription(_) => None,
+            Self::Tenant(_) | Self::Subscription(_) | Self::User(_) => None,
             Self::Quarantine { expires, .. } => Some(expires.as_millisecond()),
         }
     }

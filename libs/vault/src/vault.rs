@@ -79,6 +79,34 @@ impl Vault {
         self.0.fingerprinter.fingerprint(tenant, secret)
     }
 
+    /// The blind index of a text of a subject: equal texts have equal ones for as long as the ledger lives, and without the key
+    /// nobody can try guesses. It is bound to the same ledger as what is sealed.
+    pub fn index(&self, subject: &str, text: &str) -> [u8; 32] {
+        self.0.fingerprinter.index(subject, text)
+    }
+
+    /// The key that an envelope of the subject was sealed with, to seal more with it. It is never made anew: one that was
+    /// destroyed stays so.
+    ///
+    /// # Errors
+    /// [`UnsealError::NoKey`] if it was destroyed; else as [`Vault::open_envelope`].
+    pub async fn key_of(&self, subject: &Subject, envelope: &Envelope) -> Result<DataKey, UnsealError> {
+        self.named(subject, &envelope.kid).await
+    }
+
+    /// Destroys every key of a subject, and says how many they were. What was sealed for it never opens again. Done twice, it
+    /// is as done once.
+    ///
+    /// # Errors
+    /// [`VaultError::Shred`]; the next call goes on where this one ended.
+    pub async fn shred(&self, subject: &Subject) -> Result<u64, VaultError> {
+        if let Subject::Tenant(tenant) = subject {
+            self.0.tenants.lock().remove(tenant);
+        }
+        let (kind, name) = (subject.kind().to_owned(), subject.name().to_owned());
+        self.0.keys.destroy(Doomed::Of { kind, name }).await.map_err(VaultError::Shred)
+    }
+
     /// Opens what was sealed for this subject in this context. The plaintext is wiped from memory when it is dropped.
     ///
     /// # Errors
@@ -114,11 +142,12 @@ impl Vault {
     fn cached(&self, subject: &Subject) -> Option<DataKey> {
         match subject {
             Subject::Tenant(tenant) => self.0.tenants.lock().get(tenant),
-            Subject::Subscription(_) | Subject::Quarantine { .. } => None,
+            Subject::Quarantine { .. } | Subject::Subscription(_) | Subject::User(_) => None,
         }
     }
 
-    /// Keeps a tenant's key at hand. One that expires is used once to seal, and must not outlive its row.
+    /// Keeps a tenant's key at hand. One that expires is used once to seal, and must not outlive its row; no more must a user's,
+    /// which another process may destroy.
     fn remember(&self, key: &DataKey) {
         if let Subject::Tenant(tenant) = key.subject() {
             self.0.tenants.lock().put(tenant.clone(), key.clone());

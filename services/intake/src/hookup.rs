@@ -7,7 +7,7 @@ use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, Responder};
 use admission::{Delivery, Prepared, Receipt, Refused};
 use api::{Problem, ProblemType, read_body};
-use registration::directory::IntegrationRow;
+use registration::directory::{IntegrationRow, Source};
 
 use crate::{Intake, sender};
 
@@ -52,23 +52,26 @@ pub async fn receive(
 ) -> Result<impl Responder, Problem> {
     let (name, key) = path.into_inner();
     let sender = sender::address(&request, &intake.proxies);
-    let outcome = match intake.integration(&name, &key, sender).await {
+    let taken = match intake.integration(Source::Provet, &name, &key, sender).await {
         Ok(integration) => intake.take(&request, payload, &integration, sender).await,
         Err(problem) => Err(problem),
     };
-    intake.count(&name, &outcome);
-    outcome.map(Json)
+    intake.count(&name, taken.as_ref().map_or_else(Intake::outcome, |_| "accepted"));
+    taken.map(Json)
 }
 
 impl Intake {
+    /// What a problem is counted as.
+    pub(crate) fn outcome(problem: &Problem) -> &'static str {
+        match problem.kind() {
+            ProblemType::Unavailable => "unavailable",
+            _ if problem.is_quarantined() => "quarantined",
+            _ => "refused",
+        }
+    }
+
     /// Counts an outcome. The names of integrations that there are not are the senders' words and no labels.
-    fn count(&self, name: &str, outcome: &Result<Receipt, Problem>) {
-        let outcome = match outcome {
-            Ok(_) => "accepted",
-            Err(problem) if problem.kind() == ProblemType::Unavailable => "unavailable",
-            Err(problem) if problem.is_quarantined() => "quarantined",
-            Err(_) => "refused",
-        };
+    pub(crate) fn count(&self, name: &str, outcome: &str) {
         let directory = self.directory.read();
         let known = directory.integration(name).map(|row| &row.integration);
         let source = known.map_or("unknown", |integration| integration.source.as_str());
@@ -100,7 +103,7 @@ impl Intake {
     }
 
     /// The problem to answer with, once the notification is kept.
-    async fn quarantine(&self, delivery: Delivery<'_>, refused: Refused) -> Result<Problem, Problem> {
+    pub(crate) async fn quarantine(&self, delivery: Delivery<'_>, refused: Refused) -> Result<Problem, Problem> {
         let id = self.admission.quarantine(delivery, &refused).await?;
         Ok(Problem::from(refused).quarantined(id))
     }

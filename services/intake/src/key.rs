@@ -9,7 +9,7 @@ use api::{Problem, ProblemType};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
-use registration::directory::{Directory, IntegrationRow};
+use registration::directory::{Directory, IntegrationRow, Source};
 
 use crate::Intake;
 use crate::sender;
@@ -38,7 +38,7 @@ impl Throttle {
 }
 
 impl Intake {
-    /// The integration whose key this is. Before it says that there is none, it catches up with the
+    /// The integration of a source whose key this is. Before it says that there is none, it catches up with the
     /// head of the directory: a hookup URL made a moment ago, elsewhere, works.
     ///
     /// # Errors
@@ -46,13 +46,14 @@ impl Intake {
     /// 503 if the directory cannot be read.
     pub(crate) async fn integration(
         &self,
+        source: Source,
         name: &str,
         key: &str,
         sender: IpAddr,
     ) -> Result<Arc<IntegrationRow>, Problem> {
         let hash = hash_of(key);
         let now = self.admission.now();
-        if let Some(found) = with_key(&self.directory.read(), name, &hash, now) {
+        if let Some(found) = with_key(&self.directory.read(), source, name, &hash, now) {
             return Ok(found);
         }
         self.wrong_keys.check(sender)?;
@@ -60,7 +61,7 @@ impl Intake {
             .catch_up()
             .await
             .map_err(|_| Problem::unavailable("The directory cannot be read; send it again."))?;
-        with_key(&self.directory.read(), name, &hash, now).ok_or_else(Problem::not_found)
+        with_key(&self.directory.read(), source, name, &hash, now).ok_or_else(Problem::not_found)
     }
 }
 
@@ -68,8 +69,14 @@ impl Intake {
 const NOBODYS: &str = "____________________________________________";
 
 /// Compares in constant time, and does so too where there is no such integration.
-fn with_key(directory: &Directory, name: &str, hash: &str, now: Timestamp) -> Option<Arc<IntegrationRow>> {
-    let row = directory.integration(name);
+fn with_key(
+    directory: &Directory,
+    source: Source,
+    name: &str,
+    hash: &str,
+    now: Timestamp,
+) -> Option<Arc<IntegrationRow>> {
+    let row = directory.integration(name).filter(|row| row.integration.source == source);
     let current = row.map_or(NOBODYS, |row| &row.hookup_key_hash);
     let previous = row.and_then(|row| row.previous_key.as_ref()).filter(|key| now < key.until);
     let is_current = is_equal(current, hash);

@@ -4,8 +4,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod hookup;
+mod isl;
 mod key;
 mod sender;
+mod verifiers;
 
 use std::sync::Arc;
 
@@ -13,10 +15,13 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use admission::{Admission, DirectoryView};
 use api::resource;
+use delivery::egress::Egress;
 use ipnet::IpNet;
 use prometheus::{IntCounterVec, Opts, Registry};
 
 pub use hookup::{__path_receive, MAX_BODY_BYTES, receive};
+pub use isl::{__path_receive_event, __path_receive_token, IslTokenPosted, receive_event, receive_token};
+use verifiers::Verifiers;
 
 /// What the inbound routes need.
 pub struct Intake {
@@ -25,11 +30,12 @@ pub struct Intake {
     proxies: Vec<IpNet>,
     wrong_keys: key::Throttle,
     notifications: IntCounterVec,
+    verifiers: Verifiers,
 }
 
 impl Intake {
     /// Takes notifications for the integrations of a directory. `proxies` are the reverse proxies
-    /// whose `X-Forwarded-For` is believed; one sender may try `wrong_keys_per_minute`.
+    /// whose `X-Forwarded-For` is believed; one sender may try `wrong_keys_per_minute`. `egress` fetches JWK sets.
     ///
     /// # Errors
     /// If `regledger_notifications_total` is registered already.
@@ -38,6 +44,7 @@ impl Intake {
         directory: Arc<DirectoryView>,
         proxies: Vec<IpNet>,
         wrong_keys_per_minute: u32,
+        egress: Egress,
         metrics: &Registry,
     ) -> Result<Self, prometheus::Error> {
         let notifications = IntCounterVec::new(
@@ -46,7 +53,8 @@ impl Intake {
         )?;
         metrics.register(Box::new(notifications.clone()))?;
         let wrong_keys = key::Throttle::new(wrong_keys_per_minute);
-        Ok(Self { admission, directory, proxies, wrong_keys, notifications })
+        let verifiers = Verifiers::new(egress);
+        Ok(Self { admission, directory, proxies, wrong_keys, notifications, verifiers })
     }
 }
 
@@ -55,6 +63,8 @@ pub fn routes(intake: web::Data<Intake>) -> impl FnOnce(&mut ServiceConfig) + Cl
     move |config| {
         config
             .app_data(intake)
-            .service(resource("/hookup/{integration}/{key}", [(Method::POST, web::to(hookup::receive))]));
+            .service(resource("/hookup/{integration}/{key}", [(Method::POST, web::to(hookup::receive))]))
+            .service(resource("/isl/{integration}/{key}/events", [(Method::POST, web::to(isl::receive_event))]))
+            .service(resource("/isl/{integration}/{key}/jwt", [(Method::POST, web::to(isl::receive_token))]));
     }
 }

@@ -61,7 +61,6 @@ impl Obstacle {
 impl From<TransactionError> for Obstacle {
     fn from(error: TransactionError) -> Self {
         match error {
-            TransactionError::Aborted { .. } => Self::Passing(explain(&error)),
             TransactionError::Fenced { .. } => Self::Fenced,
             error => Self::Spent(explain(&error)),
         }

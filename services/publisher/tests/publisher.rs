@@ -62,7 +62,7 @@ impl World {
         self.store.claim(claim).await.unwrap();
         let position = self.store.cursor(0).await.unwrap().next;
         let (key, recorded_time) = (RowKey::new(Kind::Domain, "default"), Timestamp::UNIX_EPOCH);
-        let domain = Row::Domain(Domain { name: "default".to_owned(), created_time: recorded_time, position: 0 });
+        let domain = Row::Domain(Domain::new(Uuid::nil(), "default".to_owned(), recorded_time, 0));
         let changes = changes.iter().zip(0..).map(|(body, ordinal)| NewChange {
             position,
             ordinal,

@@ -205,21 +205,27 @@ fn same_request(command: &Command, repetition: &Repetition) -> Result<(), Proble
 pub(crate) fn done(command: &Command, is_repeated: bool) -> Result<Done, Problem> {
     match &command.outcome {
         Outcome::Applied { id } => Ok(Done { id: id.clone(), is_repeated }),
-        Outcome::Refused { reason } => Err(match reason {
-            Refusal::NameTaken => {
-                Problem::new(ProblemType::Conflict, "The name is in use, or reserved for what had it; choose another.")
-            }
-            Refusal::DomainNotFound => {
-                Problem::new(ProblemType::Conflict, "There is no such domain; `default` exists from the start.")
-            }
-            Refusal::StartNeeded => Problem::new(
-                ProblemType::Conflict,
-                "It is not known how far the subscription was delivered; say `from`: now, or beginning.",
-            ),
-            Refusal::Superseded => Problem::new(ProblemType::Conflict, "Newer notices of its client have come."),
-            Refusal::NotFound => Problem::not_found(),
-        }),
+        Outcome::Refused { reason } => Err(refused(*reason)),
     }
+}
+
+/// Why the fold refused a command, as an answer.
+pub(crate) fn refused(reason: Refusal) -> Problem {
+    let why = match reason {
+        Refusal::NotFound => return Problem::not_found(),
+        Refusal::NameTaken => "The name is in use, or reserved for what had it; choose another.",
+        Refusal::DomainNotFound => "There is no such domain; `default` exists from the start.",
+        Refusal::DefaultDomain => "The domain `default` cannot be deleted: what names no domain belongs to it.",
+        Refusal::Outdated => "Another change was faster; look at what it is now, and ask again.",
+        Refusal::Superseded => "Newer notices of its client have come.",
+        Refusal::StartNeeded => {
+            "It is not known how far the subscription was delivered; say `from`: now, or beginning."
+        }
+        Refusal::KeyMissing => {
+            "Nothing is sent unsigned: jwt_webhook.url needs jwt_webhook.private_key; set the key first, and take it back last."
+        }
+    };
+    Problem::new(ProblemType::Conflict, why)
 }
 
 /// It was appended, and nobody knows yet what the fold makes of it.

@@ -5,9 +5,11 @@ use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use admission::{Capability, Intent};
 use api::{Access, Page, PageParameters, Problem, limit, read_json, read_query};
+use delivery::jwt::Verifier;
 use jiff::SignedDuration;
 use registration::directory::{
     Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec, IntegrationUpdate, Scope,
+    Source,
 };
 use registration::event::{EventType, Nothing};
 use registration::quarantine::Violation;
@@ -20,23 +22,29 @@ use serde_json::Number;
 use crate::Query;
 use crate::once::{Shown, refuse};
 
-/// An integration, with its hookup URL if this is the one time that it is shown.
+/// An integration, with its URLs if this is the one time that it is shown.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct IntegrationCreated {
     /// The integration.
     #[serde(flatten)]
     pub integration: Integration,
-    /// The hookup URL, or how to get another.
+    /// The URLs to which its source sends, or how to get others.
     #[serde(flatten)]
     pub hookup: HookupUrl,
 }
 
-/// A hookup URL: shown once, whoever has it can notify us.
+/// The URLs to which a source sends: shown once, whoever has them can notify us.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HookupUrl {
-    /// To be set in the source's integration template.
+    /// Provet: to be set in its integration template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hookup_url: Option<String>,
+    /// ISL: to be set as the server and path of its HTTP events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_url: Option<String>,
+    /// ISL: to be set as the URL of its JWT webhook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt_url: Option<String>,
     /// Whether it was shown before.
     #[serde(flatten)]
     pub shown: Shown,
@@ -98,7 +106,7 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<
     Ok(Json(page.map(|row| row.integration.clone())))
 }
 
-/// Makes an integration and shows its hookup URL, once.
+/// Makes an integration and shows its URLs, once.
 ///
 /// # Errors
 /// 401, 403, 409 if the name is taken, 422, 503, 504.
@@ -109,7 +117,7 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<
 pub async fn create(request: HttpRequest, query: Data<Query>, payload: Payload) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let spec: IntegrationSpec = read_json(payload).await?;
-    refuse(spec.violations())?;
+    refuse(query.violations(spec.violations(), &spec.jwt_key, &spec.jwks_url))?;
     may_use_domain(&access, &spec.domain)?;
     let key = capability("")?;
     let name = spec.name.clone();
@@ -117,7 +125,7 @@ pub async fn create(request: HttpRequest, query: Data<Query>, payload: Payload) 
     let data = IntegrationCreate { integration: spec.clone(), hookup_key_hash: key.hash };
     let done = query.carry_out(&request, &access, intent, &spec, &data).await?;
     let integration = query.integration(&access, &done.id)?;
-    let hookup = query.hookup_url(&request, &name, key.secret, done.is_repeated);
+    let hookup = query.inbound_urls(&request, &integration, key.secret, done.is_repeated);
     Ok(HttpResponse::Created().json(IntegrationCreated { integration, hookup }))
 }
 
@@ -151,14 +159,15 @@ pub async fn update(
 ) -> Result<Json<Integration>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let update: IntegrationUpdate = read_json(payload).await?;
-    refuse(update.violations())?;
     let integration = query.integration(&access, &name)?;
+    let found = [update.violations(), update.violations_of(integration.source)].concat();
+    refuse(query.violations(found, &update.jwt_key, &update.jwks_url))?;
     let intent = intent(EventType::IntegrationUpdate, &name, &access).of(integration.id);
     query.carry_out(&request, &access, intent, &update, &update).await?;
     Ok(Json(query.integration(&access, &name)?))
 }
 
-/// Deletes an integration: its hookup URL ends, its clients and its name stay.
+/// Deletes an integration: its URLs end, its clients and its name stay.
 ///
 /// # Errors
 /// 401, 403, 404, 503, 504.
@@ -179,7 +188,7 @@ pub async fn remove(request: HttpRequest, query: Data<Query>, name: Path<String>
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Gives an integration a new hookup URL; the old one stays valid for a while.
+/// Gives an integration new URLs; the old ones stay valid for a while.
 ///
 /// # Errors
 /// 401, 403, 404, 422, 503, 504.
@@ -188,7 +197,7 @@ pub async fn remove(request: HttpRequest, query: Data<Query>, name: Path<String>
         ("name" = String, Path, description = "Name of the integration"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same outcome")),
     request_body(content = ref("#/components/schemas/Rotate"), content_type = "application/json"),
-    responses((status = 200, description = "The new URL", body = ref("#/components/schemas/HookupUrl"))))]
+    responses((status = 200, description = "The new URLs", body = ref("#/components/schemas/HookupUrl"))))]
 pub async fn rotate_hookup(
     request: HttpRequest,
     query: Data<Query>,
@@ -206,7 +215,7 @@ pub async fn rotate_hookup(
         IntegrationRotateHookup { hookup_key_hash: key.hash, grace_until: until.unwrap_or(jiff::Timestamp::MAX) };
     let intent = intent(EventType::IntegrationRotateHookup, &name, &access).of(integration.id);
     let done = query.carry_out(&request, &access, intent, &rotate, &data).await?;
-    Ok(Json(query.hookup_url(&request, &name, key.secret, done.is_repeated)))
+    Ok(Json(query.inbound_urls(&request, &integration, key.secret, done.is_repeated)))
 }
 
 impl Query {
@@ -216,17 +225,47 @@ impl Query {
         found.filter(|integration| access.token.sees(integration)).cloned().ok_or_else(Problem::not_found)
     }
 
-    fn hookup_url(&self, request: &HttpRequest, name: &str, key: SecretString, is_repeated: bool) -> HookupUrl {
+    /// Adds to what is wrong with an integration what only reading the key, or looking at the URL, can tell.
+    fn violations(&self, mut found: Vec<Violation>, key: &Option<String>, url: &Option<String>) -> Vec<Violation> {
+        let violation = |pointer: &str, detail: String| Violation { pointer: pointer.to_owned(), detail };
+        let (key, url) = (key.as_deref().unwrap_or_default(), url.as_deref().unwrap_or_default());
+        if let Some(error) = Some(key).filter(|key| !key.is_empty()).and_then(|key| Verifier::from_pem(key).err()) {
+            found.push(violation("/jwt_key", error.to_string()));
+        }
+        if let Some(refusal) =
+            Some(url).filter(|url| !url.is_empty()).and_then(|url| self.egress.guard().check(url).err())
+        {
+            found.push(violation("/jwks_url", refusal.to_string()));
+        }
+        found
+    }
+
+    fn inbound_urls(
+        &self,
+        request: &HttpRequest,
+        integration: &Integration,
+        key: SecretString,
+        is_repeated: bool,
+    ) -> HookupUrl {
+        let name = &integration.name;
+        let mut urls = HookupUrl { hookup_url: None, events_url: None, jwt_url: None, shown: Shown::default() };
         if is_repeated {
-            let shown = Shown::before(format!("regledger integration rotate-hookup {name}"));
-            return HookupUrl { hookup_url: None, shown };
+            urls.shown = Shown::before(format!("regledger integration rotate-hookup {name}"));
+            return urls;
         }
         let base = self.public_url.clone().unwrap_or_else(|| {
             let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
             format!("http://{}", host.unwrap_or_default())
         });
-        let url = format!("{}/hookup/{name}/{}", base.trim_end_matches('/'), key.expose_secret());
-        HookupUrl { hookup_url: Some(url), shown: Shown::default() }
+        let (base, key) = (base.trim_end_matches('/'), key.expose_secret());
+        match integration.source {
+            Source::Provet => urls.hookup_url = Some(format!("{base}/hookup/{name}/{key}")),
+            Source::Isl => {
+                urls.events_url = Some(format!("{base}/isl/{name}/{key}/events"));
+                urls.jwt_url = Some(format!("{base}/isl/{name}/{key}/jwt"));
+            }
+        }
+        urls
     }
 }
 

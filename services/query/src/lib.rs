@@ -8,16 +8,21 @@ pub mod changes;
 pub mod clients;
 mod commands;
 pub mod deliveries;
+pub mod domains;
 pub mod events;
 pub mod integrations;
 pub mod notices;
 mod once;
+pub mod purge;
 pub mod quarantine;
 pub mod release;
 pub mod reveal;
+pub mod sessions;
+pub mod settings;
 pub mod stream;
 pub mod subscriptions;
 pub mod tokens;
+pub mod users;
 mod wait;
 
 use std::collections::HashSet;
@@ -25,9 +30,10 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig, to};
-use admission::Admission;
+use admission::{Admission, Passwords};
 use api::{Gate, resource};
 use delivery::egress::Egress;
+use jiff::{SignedDuration, Timestamp};
 use ledger::Ledger;
 use outbox::Outbox;
 use parking_lot::Mutex;
@@ -47,6 +53,10 @@ pub struct Query {
     pub admission: Admission,
     /// Feeds the change streams.
     pub feed: Arc<Feed>,
+    /// Hashes the passwords of users.
+    pub passwords: Passwords,
+    /// How long what is deleted in the directory can come back.
+    pub retention: SignedDuration,
     /// How far subscriptions are.
     pub outbox: Arc<dyn Outbox>,
     /// Makes outgoing calls, and says which may be made.
@@ -60,6 +70,7 @@ pub struct Query {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
@@ -75,6 +86,15 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/clients/{id}/retire", [(POST, to(clients::retire))]))
             .service(resource("/v1/changes", [(GET, to(changes::follow))]))
             .service(resource("/v1/events", [(GET, to(events::read))]))
+            .service(resource("/v1/domains", [(GET, to(domains::list)), (POST, to(domains::create))]))
+            .service(resource("/v1/domains/{name}", [(GET, to(domains::show)), (DELETE, to(domains::remove))]))
+            .service(resource("/v1/users", [(GET, to(users::list)), (POST, to(users::create))]))
+            .service(resource(
+                "/v1/users/{id}",
+                [(GET, to(users::show)), (PATCH, to(users::update)), (DELETE, to(users::remove))],
+            ))
+            .service(resource("/v1/users/{id}/undelete", [(POST, to(users::undelete))]))
+            .service(resource("/v1/users/{id}/password", [(PUT, to(users::set_password))]))
             .service(resource("/v1/integrations", [(GET, to(integrations::list)), (POST, to(integrations::create))]))
             .service(resource(
                 "/v1/integrations/{name}",
@@ -86,6 +106,12 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/quarantine/{id}/reveal", [(POST, to(reveal::quarantined))]))
             .service(resource("/v1/quarantine/{id}/release", [(POST, to(release::release))]))
             .service(resource("/v1/quarantine/{id}/dismiss", [(POST, to(quarantine::dismiss))]))
+            .service(resource("/v1/settings", [(GET, to(settings::list))]))
+            .service(resource(
+                "/v1/settings/{key}",
+                [(GET, to(settings::show)), (PUT, to(settings::set)), (DELETE, to(settings::reset))],
+            ))
+            .service(resource("/v1/sessions/{id}", [(GET, to(sessions::show))]))
             .service(resource("/v1/subscriptions", [(GET, to(subscriptions::list)), (POST, to(subscriptions::create))]))
             .service(resource(
                 "/v1/subscriptions/{id}",
@@ -107,5 +133,12 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/notices/{token}", [(GET, to(notices::show)), (POST, to(notices::reveal))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
+    }
+}
+
+impl Query {
+    /// From when on what is deleted now may be purged.
+    fn purge_after(&self) -> Timestamp {
+        self.admission.now().saturating_add(self.retention).unwrap_or(Timestamp::MAX)
     }
 }

@@ -110,7 +110,7 @@ pub async fn quarantined(
 }
 
 /// An answer that nobody keeps.
-fn shown(secret: &impl Serialize) -> HttpResponse {
+pub(crate) fn shown(secret: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(secret)
 }
 
@@ -144,15 +144,18 @@ impl Query {
     ) -> Result<Zeroizing<Vec<u8>>, Problem> {
         let context = Context { event: secret.event, field };
         let opened = self.admission.vault().open_envelope(subject, &context, &secret.sealed.sealed);
-        opened.await.map_err(|error| match error {
-            UnsealError::NoKey => Problem::new(
-                ProblemType::KeyDestroyed,
-                "The key was destroyed or has expired: nobody can read this any more.",
-            ),
-            error => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an envelope stays shut");
-                Problem::unavailable("The key store cannot be read; try again.")
-            }
-        })
+        opened.await.map_err(|error| unopened(&error))
     }
+}
+
+/// Why an envelope stays shut, as an answer.
+pub(crate) fn unopened(error: &UnsealError) -> Problem {
+    if let UnsealError::NoKey = error {
+        return Problem::new(
+            ProblemType::KeyDestroyed,
+            "The key was destroyed or has expired: nobody can read this any more.",
+        );
+    }
+    tracing::error!(error = error as &dyn std::error::Error, "an envelope stays shut");
+    Problem::unavailable("The key store cannot be read; try again.")
 }

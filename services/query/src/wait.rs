@@ -11,6 +11,24 @@ use crate::Query;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Query {
+    /// Waits for what a read of the directory asked for, which this process folds by itself.
+    ///
+    /// # Errors
+    /// As [`Query::wait_for`], and 503 if the directory cannot be read.
+    pub(crate) async fn wait_for_directory(&self, min_position: Option<&str>) -> Result<(), Problem> {
+        self.wait_for(min_position).await?;
+        if min_position.is_some() { self.catch_up().await } else { Ok(()) }
+    }
+
+    /// Learns of everything that happened in the directory until now, wherever that was.
+    ///
+    /// # Errors
+    /// 503 if the directory cannot be read.
+    pub(crate) async fn catch_up(&self) -> Result<(), Problem> {
+        let caught_up = self.gate.directory().catch_up().await;
+        caught_up.map_err(|_| Problem::unavailable("The directory cannot be read; try again."))
+    }
+
     /// Waits until a place is projected; false if that takes more than five seconds.
     pub(crate) async fn is_projected(&self, place: Place) -> bool {
         let mut heads = self.store.watch();

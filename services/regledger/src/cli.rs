@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, client, config, event, integration, quarantine, restore, shell, subscription, tail, token,
+    backup, client, config, domain, event, integration, quarantine, restore, session, setting, shell, subscription,
+    tail, token, user,
 };
 use crate::commands::{delivery, listen};
 use crate::config::SettingFlags;
@@ -90,6 +91,12 @@ pub enum Command {
     /// Notifications that could not be accepted
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Settings of the hub and its domains, as on ISL's Integration page
+    #[command(subcommand)]
+    Setting(setting::Setting),
+    /// Sessions of ISL systems
+    #[command(subcommand)]
+    Session(session::Session),
     /// Subscriptions: where changes are pushed to, and which
     #[command(subcommand)]
     Subscription(subscription::Subscription),
@@ -101,6 +108,12 @@ pub enum Command {
     /// Access tokens
     #[command(subcommand)]
     Token(token::Token),
+    /// Domains: who owns integrations, tokens and users
+    #[command(subcommand)]
+    Domain(domain::Domain),
+    /// Users: people who belong to a domain
+    #[command(subcommand)]
+    User(user::User),
     /// Settings of the process
     #[command(subcommand)]
     Config(config::Config),
@@ -175,8 +188,23 @@ mod tests {
     #[case("regledger event explain 0:17")]
     #[case("regledger event replay events.ndjson --until 0:17 --check --output json")]
     #[case("regledger quarantine release q1")]
+    #[case("regledger setting set jwt_webhook.url https://x.example/ --domain d")]
+    #[case("regledger setting get jwt_webhook.url")]
+    #[case("regledger setting list --domain d")]
+    #[case("regledger setting reset jwt_webhook.url")]
+    #[case("regledger session show s1 --integration acme-isl --domain-id 7 --module ISL_LIGHT")]
+    #[case("regledger integration create acme-isl --source isl --jwks-url https://isl.example/jwks")]
     #[case("regledger token create --scope clients:read,changes:read --expires 720h")]
     #[case("regledger token revoke t1")]
+    #[case("regledger domain create acme")]
+    #[case("regledger domain delete acme --output json")]
+    #[case("regledger user create --domain acme --name ann --email ann@example.com --role admin")]
+    #[case("regledger user list --domain acme --state deleted")]
+    #[case("regledger user show 0198")]
+    #[case("regledger user update --domain acme --name ann --rename anna")]
+    #[case("regledger user set-password --name ann --password-file f")]
+    #[case("regledger user delete --domain acme --name ann")]
+    #[case("regledger user undelete 0198")]
     #[case("regledger subscription create acme --url https://h/x --type client.* --from beginning --signature both")]
     #[case("regledger subscription create office --address office@h --integration acme-lab")]
     #[case("regledger subscription update acme --url https://h/y")]
@@ -216,6 +244,12 @@ mod tests {
     #[case("regledger delivery replay")]
     #[case("regledger delivery replay d1 --subscription acme")]
     #[case("regledger token create")]
+    #[case("regledger domain create")]
+    #[case("regledger user create")]
+    #[case("regledger user create --name ann --role queen")]
+    #[case("regledger user delete")]
+    #[case("regledger user delete 0198 --name ann")]
+    #[case("regledger user update 0198")]
     #[case("regledger token create --scope everything")]
     #[case("regledger tail --from snapshot --after c")]
     #[case("regledger simulate")]

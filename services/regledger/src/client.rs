@@ -231,7 +231,9 @@ impl Api {
             cause = deeper;
         }
         let said = if error.is_connect() {
-            format!("is `regledger serve` running at {base}? ({cause})")
+            format!(
+                "is `regledger serve` running at {base}? ({cause}) Another address is set by --url or REGLEDGER_URL"
+            )
         } else if error.is_timeout() {
             format!("{base} did not answer in {} s", DEADLINE.as_secs())
         } else {

@@ -55,6 +55,8 @@ pub struct Settings {
     pub smtp: Option<SmtpSettings>,
     /// What is logged, and how.
     pub log: Log,
+    /// How many days what is deleted in the directory can come back.
+    pub directory_retention_days: u16,
     /// Below this many free bytes in the data directory the process is unready.
     pub disk_min_free_bytes: u64,
     /// How long requests may go on after the process was told to stop.
@@ -186,6 +188,7 @@ impl Settings {
             },
             smtp: values.smtp()?,
             log: Log { format: values.get("log.format")?, level: values.get("log.level")? },
+            directory_retention_days: values.get("directory.retention_days")?,
             disk_min_free_bytes: values.get("disk.min_free_bytes")?,
             shutdown_drain: values.seconds("shutdown.drain_seconds")?,
             stream_heartbeat: values.seconds("stream.heartbeat_seconds")?,

@@ -94,6 +94,9 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
         let publishing = backends::start_publisher(settings, &stores, &mut roles, &stop)?;
         checks.extend(publishing.map(|status| ("topics", status)));
     }
+    if settings.roles.contains(&Role::Query) {
+        checks.push(("purge", start_purger(&stores, &mut roles, &stop)?));
+    }
     if settings.roles.contains(&Role::Dispatcher) {
         checks.push(("dispatch", start_dispatcher(settings, &stores, &mut roles, &stop)?));
     }
@@ -140,6 +143,20 @@ fn start_projector(
     let status = projector.status();
     let stop = stop.clone();
     roles.spawn(async move { projector.run(stop).await.context("the projector died") });
+    Ok(status)
+}
+
+/// Ends for good what was deleted in the directory, whenever the lease of it is ours.
+fn start_purger(
+    stores: &Stores,
+    roles: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<api::Reason> {
+    let purger = query::purge::Purger::new(stores.admission.clone(), stores.directory.clone());
+    let status = purger.status();
+    let (store, clock, stop) = (stores.state()?.clone(), stores.clock.clone(), stop.clone());
+    let ids = std::sync::Arc::new(move || clock.new_id());
+    roles.spawn(async move { purger.run(store, ids, stop).await.context("purging died") });
     Ok(status)
 }
 

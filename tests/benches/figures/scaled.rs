@@ -56,4 +56,8 @@ impl Deployment {
     fn topic(&self) -> String {
         format!("{}.events", self.name)
     }
+
+    fn keys(&self) -> String {
+        format!("{}.keys", self.name)
+    }
 }

@@ -16,6 +16,7 @@ enum Holder {
     Nobody,
     OneScope(&'static str),
     Elsewhere,
+    OtherDomain,
     OwnIntegration,
     OwnDomain,
 }
@@ -29,6 +30,9 @@ impl Route {
                 if *scope == self.scope || is_covered { self.all } else { 403 }
             }
             Holder::Elsewhere => self.elsewhere,
+            // of settings everybody has their own
+            Holder::OtherDomain if self.path.starts_with("/v1/settings") => self.domain,
+            Holder::OtherDomain => self.elsewhere,
             Holder::OwnIntegration => self.integration,
             Holder::OwnDomain => self.domain,
         }
@@ -39,6 +43,7 @@ impl Route {
 struct World {
     admin: Client,
     hookup: String,
+    isl: String,
     made: AtomicU64,
 }
 
@@ -66,6 +71,16 @@ impl World {
             let made = self.admin.post("/v1/tokens", &json!({"name": "t", "scopes": ["admin"]})).await;
             text = text.replace("{token}", made["id"].as_str().unwrap());
         }
+        if text.contains("{session}") {
+            let form = format!("MODULE=ISL_LIGHT&EVENT=START&DOMAIN_ID=7&SESSIONID=s{number}");
+            self.admin.post_form(&self.isl, form).await;
+            let path = format!("/v1/sessions/s{number}");
+            acceptance::eventually("the session is projected", async || {
+                (self.admin.try_get(&path).await.0 == StatusCode::OK).then_some(())
+            })
+            .await;
+            text = text.replace("{session}", &format!("s{number}"));
+        }
         if text.contains("{subscription}") {
             let name = format!("subscription-{number}");
             let asked = json!({"name": name, "domain": "default", "url": "https://hooks.example.com/x"});
@@ -76,7 +91,22 @@ impl World {
             self.admin.integration(&format!("spare-{number}")).await;
             text = text.replace("{spare}", &format!("spare-{number}"));
         }
-        text.replace("{integration}", "acme-lab")
+        if text.contains("{vain}") {
+            self.admin.post("/v1/domains", &json!({"name": format!("vain-{number}")})).await;
+            text = text.replace("{vain}", &format!("vain-{number}"));
+        }
+        for (place, is_deleted) in [("{user}", false), ("{gone}", true)] {
+            if text.contains(place) {
+                let made = self.admin.post("/v1/users", &json!({"name": format!("user-{number}")})).await;
+                let id = made["id"].as_str().unwrap();
+                if is_deleted {
+                    self.admin.send(Method::DELETE, &format!("/v1/users/{id}"), &json!({})).await;
+                }
+                text = text.replace(place, id);
+            }
+        }
+        text = text.replace("{setting}", "webhook_events.user_create");
+        text.replace("{integration}", "acme-lab").replace("{domain}", "default")
     }
 }
 
@@ -103,7 +133,8 @@ async fn holders(admin: &Client) -> Vec<(String, Option<String>, Holder)> {
     }
     let limits = [
         ("another integration", json!({"integrations": ["other"]}), Holder::Elsewhere),
-        ("this integration", json!({"integrations": ["acme-lab"]}), Holder::OwnIntegration),
+        ("another domain", json!({"domain": "elsewhere"}), Holder::OtherDomain),
+        ("this integration", json!({"integrations": ["acme-lab", "acme-isl"]}), Holder::OwnIntegration),
         ("this domain", json!({"domain": "default"}), Holder::OwnDomain),
     ];
     for (name, limit, holder) in limits {
@@ -118,8 +149,10 @@ async fn every_route_answers_every_kind_of_token_as_it_should() {
     let admin = server.admin();
     let hookup = admin.integration("acme-lab").await;
     admin.integration("other").await;
+    admin.post("/v1/domains", &json!({"name": "elsewhere"})).await;
+    let (isl, _) = admin.isl_integration("acme-isl", json!({})).await;
     let holders = holders(&admin).await;
-    let world = World { admin, hookup, made: AtomicU64::new(1) };
+    let world = World { admin, hookup, isl, made: AtomicU64::new(1) };
     let http = reqwest::Client::new();
     let mut wrong = Vec::new();
     for route in ROUTES {

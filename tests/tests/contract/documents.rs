@@ -7,6 +7,7 @@ use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::isl::{Language, issue};
 use crate::stream::{post, read_pages};
 
 /// A server, the document that it serves, and the operations whose answers were compared with it.
@@ -95,6 +96,8 @@ async fn every_answer_is_as_the_openapi_document_says() {
             api.call("GET", path, &format!("{path}{query}"), none.clone()).await;
         }
     }
+    of_isl(&mut api).await;
+    of_settings(&mut api).await;
     let reason = json!({"reason": "a test"});
     for (method, template, body) in [
         ("GET", "/v1/clients/{id}", &none),
@@ -116,6 +119,7 @@ async fn every_answer_is_as_the_openapi_document_says() {
     let token = format!("/v1/tokens/{}", token["id"].as_str().unwrap());
     api.call("GET", "/v1/tokens/{id}", &token, none.clone()).await;
     api.call("DELETE", "/v1/tokens/{id}", &token, none.clone()).await;
+    directory(&mut api).await;
     subscribed(&mut api).await;
     let acme = "/v1/integrations/acme-lab";
     api.call("GET", "/v1/integrations/{name}", acme, none.clone()).await;
@@ -135,6 +139,77 @@ async fn every_answer_is_as_the_openapi_document_says() {
     // What a mailed link leads to is a page, which is seen where there are mails.
     let all = all.filter(|operation| !operation.ends_with("/notices/{token}"));
     assert_eq!(api.compared, all.collect(), "each operation was compared with a success");
+}
+
+async fn directory(api: &mut Documented) {
+    let domain = json!({"name": "acme"});
+    for body in [&domain, &domain, &json!({"name": "-"}), &json!({})] {
+        api.call("POST", "/v1/domains", "/v1/domains", body.clone()).await;
+    }
+    let spec = json!({"domain": "acme", "name": "Ann", "email": "ann@example.com", "password": "a test of it"});
+    let made = api.call("POST", "/v1/users", "/v1/users", spec.clone()).await;
+    api.call("POST", "/v1/users", "/v1/users", spec).await;
+    api.call("POST", "/v1/users", "/v1/users", json!({"name": "a b"})).await;
+    let id = made["id"].as_str().unwrap();
+    for id in [id, "unknown"] {
+        for (method, template, body) in [
+            ("GET", "/v1/users/{id}", Value::Null),
+            ("PATCH", "/v1/users/{id}", json!({"email": null, "roles": ["admin"]})),
+            ("PUT", "/v1/users/{id}/password", json!({"password": "another test"})),
+            ("PUT", "/v1/users/{id}/password", json!({"password": "short"})),
+            ("DELETE", "/v1/users/{id}", Value::Null),
+            ("POST", "/v1/users/{id}/undelete", Value::Null),
+        ] {
+            api.call(method, template, &template.replace("{id}", id), body).await;
+        }
+    }
+    for path in ["/v1/domains", "/v1/users"] {
+        for query in ["", "?limit=1", "?limit=0", "?after=x"] {
+            api.call("GET", path, &format!("{path}{query}"), Value::Null).await;
+        }
+    }
+    for name in ["acme", "default", "unknown"] {
+        let path = format!("/v1/domains/{name}");
+        api.call("GET", "/v1/domains/{name}", &path, Value::Null).await;
+        api.call("DELETE", "/v1/domains/{name}", &path, Value::Null).await;
+    }
+}
+
+async fn of_settings(api: &mut Documented) {
+    let (template, path) = ("/v1/settings/{key}", "/v1/settings/webhook_events.user_create");
+    api.call("GET", "/v1/settings", "/v1/settings?limit=2", Value::Null).await;
+    for value in [json!("yes"), json!("maybe"), json!(1)] {
+        api.call("PUT", template, path, json!({"value": value})).await;
+    }
+    api.call("PUT", template, "/v1/settings/jwt_webhook.url", json!({"value": "https://x.example/"})).await;
+    api.call("GET", template, path, Value::Null).await;
+    api.call("GET", template, "/v1/settings/unknown", Value::Null).await;
+    api.call("DELETE", template, path, Value::Null).await;
+    api.call("GET", "/.well-known/jwks.json", "/.well-known/jwks.json", Value::Null).await;
+}
+
+async fn of_isl(api: &mut Documented) {
+    let claims = json!({"events": {"user_create": {"user": "ann", "domain_id": 7}}});
+    let issued = issue(Language::Python, json!({"good": {"claims": claims}}));
+    let spec =
+        json!({"name": "acme-isl", "source": "isl", "notify": {"kind": "hookup"}, "jwt_key": issued["public_key"]});
+    let made = api.call("POST", "/v1/integrations", "/v1/integrations", spec).await;
+    let url = |name: &str| made[name].as_str().unwrap().to_owned();
+    // the body of a form is no JSON, and neither is this one a form that is accepted
+    api.call("POST", "/isl/{integration}/{key}/events", &url("events_url"), json!("MODULE=a")).await;
+    let form = "MODULE=a&EVENT=START&DOMAIN_ID=7&SESSIONID=s1";
+    api.admin.post_form(&url("events_url"), form).await;
+    acceptance::eventually("the session is projected", async || {
+        (api.admin.try_get("/v1/sessions/s1").await.0 == 200).then_some(())
+    })
+    .await;
+    for path in ["/v1/sessions/s1", "/v1/sessions/s2", "/v1/sessions/s1?colour=blue"] {
+        api.call("GET", "/v1/sessions/{id}", path, Value::Null).await;
+    }
+    let template = "/isl/{integration}/{key}/jwt";
+    api.call("POST", template, &url("jwt_url"), json!({"jwt": issued["good"]})).await;
+    api.call("POST", template, &url("jwt_url"), json!({"jwt": "a.b.c"})).await;
+    api.call("POST", template, &url("jwt_url"), json!({})).await;
 }
 
 async fn quarantined(api: &mut Documented, id: &str, verb: &str) {
@@ -204,6 +279,14 @@ async fn events_and_changes_are_as_their_schemas_say() {
     admin.post("/v1/integrations/acme-lab/rotate-hookup", &json!({})).await;
     admin.send(Method::PATCH, "/v1/integrations/acme-lab", &json!({"owner": "Ann"})).await;
     admin.send(Method::DELETE, "/v1/integrations/acme-lab", &json!({})).await;
+    admin.post("/v1/domains", &json!({"name": "acme"})).await;
+    let user = json!({"domain": "acme", "name": "ann", "email": "a@b", "password": "a test of it"});
+    let user = format!("/v1/users/{}", admin.post("/v1/users", &user).await["id"].as_str().unwrap());
+    admin.send(Method::PATCH, &user, &json!({"email": null, "name": "Ann"})).await;
+    admin.send(Method::PUT, &format!("{user}/password"), &json!({"password": "another test"})).await;
+    admin.send(Method::DELETE, &user, &json!({})).await;
+    admin.post(&format!("{user}/undelete"), &json!({})).await;
+    admin.send(Method::DELETE, "/v1/domains/acme", &json!({})).await;
     let events = admin.request(Method::GET, "/v1/events").send().await.unwrap().text().await.unwrap();
     for line in events.lines() {
         let event: Value = serde_json::from_str(line).unwrap();
@@ -212,7 +295,7 @@ async fn events_and_changes_are_as_their_schemas_say() {
     }
     let schema = admin.get("/schemas/change.schema.json").await;
     let changes = read_pages(&admin, "/v1/changes").await;
-    assert_eq!(changes.len(), 8, "{changes:?}");
+    assert_eq!(changes.len(), 15, "{changes:?}");
     for change in changes {
         assert!(jsonschema::draft202012::is_valid(&schema, &change), "{change}");
     }

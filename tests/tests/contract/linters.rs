@@ -44,7 +44,11 @@ async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_allow()
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("openapi.json");
     std::fs::write(&file, admin.get("/openapi.json").await.to_string()).unwrap();
-    let config = format!("hooks = \"schemathesis_hooks\"\n[auth.openapi.bearer]\nbearer = \"{}\"\n", admin.token);
+    let mut config = format!("hooks = \"schemathesis_hooks\"\n[auth.openapi.bearer]\nbearer = \"{}\"\n", admin.token);
+    for path in ["/v1/domains/{name}", "/v1/users/{id}"] {
+        // what is deleted is there until it is purged
+        config += &format!("[[operations]]\ninclude-path = {path:?}\nchecks.use_after_free.enabled = false\n");
+    }
     std::fs::write(dir.path().join("schemathesis.toml"), config).unwrap();
     let mut run = Command::new(repository().join(".cache/venv/bin/schemathesis"));
     run.env("PYTHONPATH", repository().join("tests/tests/contract/clients")).env("PYTHONDONTWRITEBYTECODE", "1");

@@ -150,7 +150,7 @@ async fn health_says_of_each_thing_by_name_whether_it_answers() {
         ready["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["ledger", "directory", "keys", "state", "deliveries", "projection", "dispatch", "disk", "stream"]
+        ["ledger", "directory", "keys", "state", "deliveries", "projection", "purge", "dispatch", "disk", "stream"]
     );
     for check in ready["checks"].as_array().unwrap() {
         assert_eq!((&check["ready"], &check["reason"]), (&json!(true), &Value::Null), "{check}");

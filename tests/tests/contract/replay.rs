@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A server whose ledger has events of many kinds: a department enabled and disabled, a retired client, a message in
-/// quarantine, an integration that was changed and deleted.
+/// quarantine, an integration that was deleted, a domain with users that was, too.
 async fn server() -> Server {
     let server = Server::start();
     let admin = server.admin();
@@ -28,6 +28,18 @@ async fn server() -> Server {
     admin.post(&format!("/v1/clients/{id}/retire"), &json!({})).await;
     admin.integration("gone").await;
     admin.send(reqwest::Method::DELETE, "/v1/integrations/gone", &json!({})).await;
+    admin.post("/v1/domains", &json!({"name": "acme"})).await;
+    let spec = json!({"name": "acme-pay", "source": "provet", "domain": "acme", "notify": {"kind": "hookup"}});
+    let hookup = admin.post("/v1/integrations", &spec).await["hookup_url"].as_str().unwrap().to_owned();
+    admin.notify(&hookup, &notice(9)).await;
+    for name in ["ann", "bob"] {
+        let made = admin.post("/v1/users", &json!({"name": name, "domain": "acme", "password": "a test of it"})).await;
+        let path = format!("/v1/users/{}", made["id"].as_str().unwrap());
+        admin.send(reqwest::Method::PATCH, &path, &json!({"name": format!("{name}-too")})).await;
+        admin.send(reqwest::Method::DELETE, &path, &json!({})).await;
+        admin.post(&format!("{path}/undelete"), &json!({})).await;
+    }
+    admin.send(reqwest::Method::DELETE, "/v1/domains/acme", &json!({})).await;
     server
 }
 
@@ -65,7 +77,7 @@ async fn a_replay_is_the_stream_that_the_service_told() {
         let said: Vec<String> =
             said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap().to_string()).collect();
         assert_eq!(said, told);
-        let expected = format!("changes: {}; clients: 2 active, 1 inactive, 1 retired", told.len());
+        let expected = format!("changes: {}; clients: 3 active, 1 inactive, 1 retired", told.len());
         assert!(summary.contains(&expected), "{summary}");
     }
 }

@@ -8,7 +8,7 @@ pub struct Route {
     pub body: &'static str,
     /// To one who sees everything.
     pub all: u16,
-    /// To one who sees another integration only.
+    /// To one who sees another integration, or another domain, only.
     pub elsewhere: u16,
     /// To one who sees this integration only.
     pub integration: u16,
@@ -16,7 +16,7 @@ pub struct Route {
     pub domain: u16,
 }
 
-/// `statuses`: to one who sees everything, another integration, this integration, this domain.
+/// `statuses`: to one who sees everything, another integration or domain, this integration, this domain.
 const fn route(call: [&'static str; 2], scope: &'static str, body: &'static str, statuses: [u16; 4]) -> Route {
     let [all, elsewhere, integration, domain] = statuses;
     Route { method: call[0], path: call[1], scope, body, all, elsewhere, integration, domain }
@@ -35,6 +35,17 @@ pub const ROUTES: &[Route] = &[
     route(["POST", "/v1/clients/{client}/retire"], "admin", "", [200, 404, 200, 200]),
     route(["GET", "/v1/changes"], "changes:read", "", [200, 200, 200, 200]),
     route(["GET", "/v1/events"], "events:read", "", [200, 403, 403, 403]),
+    route(["GET", "/v1/domains"], "admin", "", [200, 200, 200, 200]),
+    route(["POST", "/v1/domains"], "admin", r#"{"name":"{fresh}"}"#, [201, 403, 403, 403]),
+    route(["GET", "/v1/domains/{domain}"], "admin", "", [200, 404, 404, 200]),
+    route(["DELETE", "/v1/domains/{vain}"], "admin", "", [204, 403, 403, 403]),
+    route(["GET", "/v1/users"], "admin", "", [200, 200, 200, 200]),
+    route(["POST", "/v1/users"], "admin", r#"{"name":"{fresh}"}"#, [201, 403, 403, 201]),
+    route(["GET", "/v1/users/{user}"], "admin", "", [200, 404, 404, 200]),
+    route(["PATCH", "/v1/users/{user}"], "admin", r#"{"roles":["admin"]}"#, [200, 404, 404, 200]),
+    route(["DELETE", "/v1/users/{user}"], "admin", "", [204, 404, 404, 204]),
+    route(["POST", "/v1/users/{gone}/undelete"], "admin", "", [200, 404, 404, 200]),
+    route(["PUT", "/v1/users/{user}/password"], "admin", r#"{"password":"a test of it"}"#, [204, 404, 404, 204]),
     route(["GET", "/v1/integrations"], "admin", "", [200, 200, 200, 200]),
     route(["POST", "/v1/integrations"], "admin", SPEC, [201, 403, 403, 201]),
     route(["GET", "/v1/integrations/{integration}"], "admin", "", [200, 404, 200, 200]),
@@ -46,6 +57,11 @@ pub const ROUTES: &[Route] = &[
     route(["POST", "/v1/quarantine/{message}/reveal"], "secrets:reveal", REASON, [200, 404, 200, 200]),
     route(["POST", "/v1/quarantine/{message}/release"], "admin", "", [422, 404, 422, 422]),
     route(["POST", "/v1/quarantine/{message}/dismiss"], "admin", "", [200, 404, 200, 200]),
+    route(["GET", "/v1/settings"], "admin", "", [200, 403, 403, 200]),
+    route(["GET", "/v1/settings/{setting}"], "admin", "", [200, 403, 403, 200]),
+    route(["PUT", "/v1/settings/{setting}"], "admin", r#"{"value":"no"}"#, [200, 403, 403, 200]),
+    route(["DELETE", "/v1/settings/{setting}"], "admin", "", [204, 403, 403, 204]),
+    route(["GET", "/v1/sessions/{session}"], "admin", "", [200, 404, 200, 200]),
     route(["GET", "/v1/subscriptions"], "admin", "", [200, 200, 200, 200]),
     route(["POST", "/v1/subscriptions"], "admin", SUBSCRIPTION, [201, 403, 403, 201]),
     route(["GET", "/v1/subscriptions/{subscription}"], "admin", "", [200, 404, 404, 200]),
@@ -74,10 +90,13 @@ pub const OPEN: &[(&str, &str)] = &[
     ("POST", "/hookup/{integration}/{key}"),
     ("GET", "/notices/{token}"),
     ("POST", "/notices/{token}"),
+    ("POST", "/isl/{integration}/{key}/events"),
+    ("POST", "/isl/{integration}/{key}/jwt"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/openapi.json"),
     ("GET", "/asyncapi.json"),
     ("GET", "/schemas/{name}"),
+    ("GET", "/.well-known/jwks.json"),
 ];

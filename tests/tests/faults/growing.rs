@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use acceptance::{Client, Kafka, Options, Postgres, Server, eventually, notice, regledger};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,11 +20,12 @@ struct Old {
 }
 
 impl Old {
-    /// A server that had notices of so many tenants, one of them retired, and a message in quarantine; exported and stopped.
+    /// A server with a user and with what is left of another, that had notices of so many tenants, one of them retired, and a message in quarantine; exported and stopped.
     async fn new(tenants: u64) -> Self {
         let dir = TempDir::new().unwrap();
-        let Hub { server, admin, hookup, .. } =
-            Hub::of(Server::start_in(&dir.path().join("data"), &Options::default())).await;
+        let options = Options { arguments: &["--directory-retention-days", "0"], ..Options::default() };
+        let Hub { server, admin, hookup, .. } = Hub::of(Server::start_in(&dir.path().join("data"), &options)).await;
+        users(&admin).await;
         for tenant in 1..=tenants {
             admin.notify(&hookup, &notice(tenant)).await;
         }
@@ -61,6 +63,16 @@ impl Old {
     }
 }
 
+/// A user who stays, and one who is purged.
+async fn users(admin: &Client) {
+    let spec = json!({"name": "Ann", "email": "ann@example.com", "password": "a test of it"});
+    admin.post("/v1/users", &spec).await;
+    let gone = admin.post("/v1/users", &json!({"name": "bob"})).await;
+    let path = format!("/v1/users/{}", gone["id"].as_str().unwrap());
+    admin.send(Method::DELETE, &path, &json!({})).await;
+    eventually("the user is purged", async || (admin.get(&path).await["state"] == "purged").then_some(())).await;
+}
+
 /// The client table, without what follows from places.
 async fn clients(admin: &Client, place: &str) -> Vec<Value> {
     let page = admin.get(&format!("/v1/clients?limit=1000&min_position={place}")).await;
@@ -93,6 +105,11 @@ async fn goes_on_as_it_was(old: &Old, server: &Server) {
     let held = admin.get("/v1/quarantine?state=held").await;
     assert_eq!(held["items"].as_array().unwrap().len(), 1, "{held}");
 
+    let users = admin.get("/v1/users").await;
+    let known: Vec<_> = users["items"].as_array().unwrap().iter().map(|user| (&user["name"], &user["email"])).collect();
+    assert_eq!(known, [(&json!("Ann"), &json!("ann@example.com"))], "names open, and who was purged stays so");
+    assert_eq!(admin.try_post("/v1/users", &json!({"name": "ANN"})).await.0, 409, "names are taken as they were");
+
     let place = Client::place(&admin.notify(&old.hookup_at(server), &notice(999)).await);
     let now = clients(&admin, &place).await;
     assert_eq!(now.len(), old.clients.len() + 1, "the old hookup URL still works");
@@ -115,7 +132,8 @@ async fn an_embedded_ledger_goes_on_in_kafka_and_postgres() {
     let to = ["--ledger", &ledger, "--state", &state, "--partitions", "4", "--data-dir", data_dir];
     let done = summary(&old.import(&to).output().unwrap());
     assert_eq!(done["clients"], 20, "{done}");
-    assert_eq!(done["secrets"], 22, "{done}");
+    // those of the notices and the message in quarantine, and what is personal about a user
+    assert_eq!((&done["secrets"], &done["destroyed"]), (&json!(25), &json!(1)), "{done}");
 
     let kek = old.dir.path().join("data/kek");
     let arguments = ["--ledger", &ledger, "--state", &state, "--partitions", "4", "--kek-file", kek.to_str().unwrap()];

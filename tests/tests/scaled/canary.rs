@@ -11,6 +11,10 @@ use serde_json::json;
 use crate::fleet::{Fleet, PARTITIONS, projected};
 use crate::topics::published;
 
+/// Who somebody is: a name has no spaces.
+const NAME: &str = "Cnry-Name-7f9a+&%=Ä";
+const EMAIL: &str = "cnry-email-7f9a+b&c%d@example.com";
+
 /// Every place where a fleet keeps or says something.
 async fn search_everywhere(search: &mut Search, fleet: &Fleet, postgres: &Postgres, processes: [&Client; 3]) {
     for file in Kafka::shared().segments(&fleet.name) {
@@ -40,6 +44,8 @@ async fn no_secret_is_seen_again_in_kafka_in_postgres_or_in_what_a_fleet_says() 
     told[canary("unknown-name")] = json!([{"deep": canary("unknown-value")}]);
     let receipt = intake.admin().notify(&hookup, &told).await;
     projected(&admin, &[receipt]).await;
+    let user = json!({"name": NAME, "email": EMAIL, "password": canary("password")});
+    admin.post("/v1/users", &user).await;
     let malformed = format!("{{\"client_secret\":{},", json!(canary("malformed-body")));
     assert_eq!(admin.try_notify(&hookup, malformed).await.0, 400);
     published(Kafka::shared(), &fleet.name, &admin).await;
@@ -47,7 +53,8 @@ async fn no_secret_is_seen_again_in_kafka_in_postgres_or_in_what_a_fleet_says() 
     let clients = [&intake.admin(), &projector.admin(), &admin];
     let places = ["client-secret", "unknown-name", "unknown-value", "malformed-body"];
     let key = hookup.rsplit('/').next().unwrap().to_owned();
-    let mut search = Search::of(places.map(canary).into_iter().chain([key, admin.token.clone()]));
+    let personal = [NAME.to_owned(), EMAIL.to_owned(), canary("password")];
+    let mut search = Search::of(places.map(canary).into_iter().chain([key, admin.token.clone()]).chain(personal));
     search_everywhere(&mut search, &fleet, &postgres, clients).await;
     let mut control = Search::of(["https://provetcloud.com/1/oauth2/token/".to_owned()]);
     search_everywhere(&mut control, &fleet, &postgres, clients).await;

@@ -64,6 +64,14 @@ impl Fleet {
         Process { server: self.serve(role, &listen), role, listen }
     }
 
+    /// Starts a process of some roles with more arguments.
+    pub fn start_with(&self, role: &'static str, arguments: &[&str]) -> Process {
+        let listen = free_address();
+        let more = arguments.iter().map(|argument| (*argument).to_owned());
+        let arguments: Vec<String> = self.arguments.iter().cloned().chain(more).collect();
+        Process { server: self.serve_with(&arguments, role, &listen), role, listen }
+    }
+
     /// Starts a process of a role that reaches the database by another way.
     pub fn start_by(&self, role: &'static str, database: &str) -> Process {
         let elsewhere = |argument: &String| if *argument == self.database { database } else { argument }.to_owned();
@@ -121,9 +129,9 @@ impl Process {
         self.server.admin()
     }
 
-    /// A hookup URL, as it is reached at this process.
+    /// The URL of an integration, as it is reached at this process.
     pub fn reached(&self, hookup: &str) -> String {
-        let path = hookup.find("/hookup/").unwrap();
+        let path = hookup.find("/hookup/").or_else(|| hookup.find("/isl/")).unwrap();
         format!("{}{}", self.server.url, &hookup[path..])
     }
 

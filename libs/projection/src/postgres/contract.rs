@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use registration::isl::SessionRow;
 use registration::{Row, RowKey};
 use tokio::sync::watch;
 
@@ -88,6 +89,10 @@ impl Store for PostgresStore {
 
     fn quarantined(&self, filter: MessageFilter, after: Option<Place>, limit: usize) -> Answer<'_, Vec<ListedMessage>> {
         self.quarantined(filter, after, limit).boxed()
+    }
+
+    fn sessions(&self, id: String, limit: usize) -> Answer<'_, Vec<SessionRow>> {
+        self.sessions(id, limit).boxed()
     }
 
     fn count_quarantined_held(&self, now: Timestamp) -> Answer<'_, u64> {

@@ -8,6 +8,7 @@ use projection::{Commit, CommitError, Cursor, LeaseError, Place, Store, StoreErr
 use registration::command::{Command, Outcome, Refusal};
 use registration::directory::{DEFAULT_DOMAIN, Token, TokenRow};
 use registration::{Kind, Row, RowKey};
+use uuid::Uuid;
 
 use super::story::{Notice, Story, start, variety};
 use super::{PARTITIONS, claim_all, lease};
@@ -46,7 +47,7 @@ pub async fn rows_round_trip_by_kind(store: &dyn Store) {
         revoked_time: None,
         created_time: start(),
     };
-    let token = TokenRow { token, token_hash: "h".to_owned(), position: 2 };
+    let token = TokenRow { token, token_hash: "h".to_owned(), domain_id: Uuid::nil(), position: 2 };
     let command = Command {
         id: "k".to_owned(),
         fingerprint: None,

@@ -5,6 +5,7 @@ mod clients;
 mod commits;
 mod leases;
 mod messages;
+mod sessions;
 pub mod story;
 
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub async fn suite(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     clients::departments_are_forgotten_when_they_leave(&*open("departments").await).await;
     clients::clients_are_counted_by_state(&*open("counts").await).await;
     messages::held_messages_are_listed_and_counted(&*open("messages").await).await;
+    sessions::sessions_are_found_by_their_id_in_any_system(&*open("sessions").await).await;
+    sessions::changes_of_an_isl_system_are_found_by_integration_and_tenant(&*open("isl").await).await;
     leases::a_lease_has_one_holder(&*open("holder").await).await;
     leases::a_lease_that_has_run_out_is_whose_claims_it_or_renews_it_first(&*open("expiry").await).await;
     leases::what_is_committed_under_a_lost_lease_is_fenced(&*open("lost").await).await;

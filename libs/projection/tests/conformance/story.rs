@@ -5,6 +5,7 @@ use projection::{Commit, ListedClient, NewChange, Place, Store, WrittenRow};
 use registration::client::Registration;
 use registration::directory::{IntegrationCreate, IntegrationSpec, LedgerCreate};
 use registration::event::{Attributes, Body};
+use registration::isl::{Fact, IslEvent, NamedUser, What, tenant};
 use registration::quarantine::QuarantineReceive;
 use registration::{Envelope, Event, Kind, Placed, Row, RowKey, Rows, Sealed, fold};
 use uuid::Uuid;
@@ -84,6 +85,8 @@ impl Story {
             id: id.to_owned(),
             body: sealed(0),
             bytes: 17,
+            kept_bytes: None,
+            hash: Vec::new(),
             status: 422,
             detail: "not a registration".to_owned(),
             violations: Vec::new(),
@@ -91,6 +94,41 @@ impl Story {
         };
         let source = format!("/integrations/{}", INTEGRATIONS[integration]);
         self.tell(&source, "", Body::QuarantineReceive(Box::new(message)))
+    }
+
+    /// An HTTP event of an ISL system, of a session or of none.
+    pub fn isl(&mut self, integration: usize, domain: &str, session: Option<&str>, event: &str) -> &Commit {
+        self.hear(integration, domain, session, event, Vec::new())
+    }
+
+    /// A user of an ISL system is made.
+    pub fn isl_user(&mut self, integration: usize, domain: &str, name: &str) -> &Commit {
+        let user = Some(NamedUser { id: name.to_owned(), name: sealed(0) });
+        self.hear(integration, domain, None, "USER_CREATE", vec![Fact { what: What::UserCreate, user }])
+    }
+
+    fn hear(
+        &mut self,
+        integration: usize,
+        domain: &str,
+        session: Option<&str>,
+        event: &str,
+        facts: Vec<Fact>,
+    ) -> &Commit {
+        let name = INTEGRATIONS[integration];
+        let heard = IslEvent {
+            module: "ISL_LIGHT".to_owned(),
+            event: event.to_owned(),
+            sent_time: None,
+            domain_id: Some(domain.to_owned()),
+            session_id: session.map(str::to_owned),
+            hash: vec![self.next.to_string()],
+            facts,
+            body: sealed(0),
+            save: true,
+        };
+        let source = format!("/integrations/{name}");
+        self.tell(&source, &tenant(name, Some(domain)), Body::IslEvent(Box::new(heard)))
     }
 
     pub fn dismiss(&mut self, id: &str) -> &Commit {

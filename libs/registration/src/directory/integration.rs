@@ -17,6 +17,8 @@ use crate::row::Columns;
 pub enum Source {
     /// Provet, a veterinary practice system.
     Provet,
+    /// ISL Conference Proxy, a server of remote support sessions.
+    Isl,
 }
 
 impl Source {
@@ -24,6 +26,7 @@ impl Source {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Provet => "provet",
+            Self::Isl => "isl",
         }
     }
 }
@@ -73,6 +76,12 @@ pub struct IntegrationSpec {
     /// From where notifications are taken.
     #[serde(default)]
     pub allow: Allow,
+    /// ISL: the public key in PEM by which tokens of its JWT webhook are verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt_key: Option<String>,
+    /// ISL: where the public keys are by which they are verified, as a JWK set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_url: Option<String>,
 }
 
 fn default_domain() -> String {
@@ -107,6 +116,12 @@ pub struct IntegrationUpdate {
     /// From where notifications are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Allow>,
+    /// ISL: the public key in PEM by which tokens are verified, in the place of a JWK set; empty for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt_key: Option<String>,
+    /// ISL: where the JWK set is by which tokens are verified, in the place of a public key; empty for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_url: Option<String>,
 }
 
 /// The data of an event that gives an integration a new hookup URL.
@@ -139,6 +154,12 @@ pub struct Integration {
     pub redirect_uris: Vec<String>,
     /// From where notifications are taken.
     pub allow: Allow,
+    /// ISL: the public key in PEM by which tokens of its JWT webhook are verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt_key: Option<String>,
+    /// ISL: where the public keys are by which they are verified, as a JWK set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_url: Option<String>,
     /// When it was made.
     pub created_time: Timestamp,
     /// When it was changed last.
@@ -156,6 +177,9 @@ pub struct IntegrationRow {
     pub previous_key: Option<PreviousKey>,
     /// Whether it was deleted; its name stays reserved.
     pub deleted: bool,
+    /// Id of the domain that owns it.
+    #[serde(default)]
+    pub domain_id: Uuid,
     /// Where it was made.
     pub position: u64,
 }
@@ -189,6 +213,8 @@ impl IntegrationSpec {
         check_name(&mut found, "/domain", &self.domain);
         let texts = [&self.owner, &self.authorization_grant_type];
         check_fields(&mut found, texts, &self.redirect_uris, &self.allow);
+        check_verification(&mut found, [&self.jwt_key, &self.jwks_url]);
+        check_source(&mut found, self.source, [&self.jwt_key, &self.jwks_url]);
         found
     }
 }
@@ -203,7 +229,39 @@ impl IntegrationUpdate {
             self.redirect_uris.as_deref().unwrap_or_default(),
             self.allow.as_ref().unwrap_or(&Allow::default()),
         );
+        check_verification(&mut found, [&self.jwt_key, &self.jwks_url]);
         found
+    }
+
+    /// What of it an integration of this source does not have; empty if nothing is.
+    pub fn violations_of(&self, source: Source) -> Vec<Violation> {
+        let mut found = Vec::new();
+        check_source(&mut found, source, [&self.jwt_key, &self.jwks_url]);
+        found
+    }
+}
+
+/// The longest key in bytes: one of RSA with 8,192 bits has 1,500.
+const MAX_KEY: usize = 4_096;
+
+/// Checks how tokens are verified, as far as that can be told without reading a key: by `jwt_key` or `jwks_url`.
+fn check_verification(found: &mut Vec<Violation>, [key, url]: [&Option<String>; 2]) {
+    let is_text = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r');
+    if key.as_ref().is_some_and(|key| key.len() > MAX_KEY || !key.bytes().all(is_text)) {
+        found.push(violation("/jwt_key", "must be a public key in PEM, of at most 4096 characters"));
+    }
+    check_text(found, "/jwks_url", url.as_deref().unwrap_or_default());
+    let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    if is_given(key) && is_given(url) {
+        found.push(violation("/jwks_url", "must be left out where there is a jwt_key"));
+    }
+}
+
+fn check_source(found: &mut Vec<Violation>, source: Source, verification: [&Option<String>; 2]) {
+    for (pointer, text) in ["/jwt_key", "/jwks_url"].into_iter().zip(verification) {
+        if source != Source::Isl && text.is_some() {
+            found.push(violation(pointer, "belongs to integrations whose source is isl"));
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -60,6 +61,84 @@ fn an_integration_is_found_until_it_is_deleted() {
     assert_eq!(names, ["acme-lab", "b", "d"], "in the order of their making");
     for (name, is_found) in [("b", true), ("c", false), ("nowhere", false)] {
         assert_eq!(directory.integration(name).is_some(), is_found, "{name}");
+    }
+}
+
+#[test]
+fn what_a_deleted_domain_owns_is_hidden_and_another_of_its_name_owns_nothing_of_it() {
+    let owns = [
+        "domain b",
+        "create c domain=b",
+        "token t1 domain=b",
+        "user u1 of=b made=2",
+        "user u2 name=bob",
+        "subscribe s1 domain=b",
+        "set webhook_events.user_create yes domain=b",
+    ];
+    let unlimited: Token = token(json!({}));
+    let limited: Token = token(json!({"integrations": ["c"]}));
+    assert_eq!(directory(&owns).seen_by(&unlimited), None);
+    for (lines, is_there) in [
+        (&["domain b"][..], true),
+        (&["undomain b"], false),
+        (&["undomain b due=9", "purge-domain b at=9"], false),
+        (&["undomain b due=9", "purge-domain b at=9", "domain b"], false),
+    ] {
+        let directory = directory(&[&owns, lines].concat());
+        assert_eq!(directory.integration("c").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.integrations().len(), if is_there { 2 } else { 1 }, "{lines:?}");
+        assert_eq!(directory.hides("c"), !is_there, "{lines:?}");
+        assert_eq!(directory.sees(&limited, "c"), Some(is_there), "{lines:?}");
+        let seen = directory.seen_by(&unlimited);
+        assert_eq!(seen, (!is_there).then(|| vec!["acme-lab".to_owned()]), "{lines:?}");
+        assert_eq!(directory.token("t1").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.token_by_hash("hash of t1").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.tokens().len(), usize::from(is_there), "{lines:?}");
+        assert_eq!(directory.user("u1").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.subscription("s1").is_some(), is_there, "{lines:?}");
+        assert_eq!(directory.subscriptions().len(), usize::from(is_there), "{lines:?}");
+        assert_eq!(directory.is_on("webhook_events.user_create", Some("b")), is_there, "{lines:?}");
+        let names: Vec<_> = directory.users().iter().map(|row| row.user.id.clone()).collect();
+        assert_eq!(names, if is_there { vec!["u1", "u2"] } else { vec!["u2"] }, "{lines:?}");
+    }
+}
+
+#[test]
+fn what_is_due_is_told_users_first_and_what_is_gone_is_forgotten_once() {
+    let lines =
+        ["domain b", "user u1", "user u2 of=b made=2 name=bob", "user u3", "unuser u1 due=50", "undomain b due=60"];
+    let user = |id: &str, domain: &str, name_index: String| Due::User {
+        id: id.to_owned(),
+        domain: domain.to_owned(),
+        name_index,
+    };
+    let ann = user("u1", "default", format!("ann of {}", Uuid::nil()));
+    let bob = user("u2", "b", format!("bob of {}", Uuid::from_u64_pair(1, 2)));
+    let due = |lines: &[&str], at| directory(lines).due(second(at));
+    assert_eq!(due(&lines, 49), []);
+    assert_eq!(due(&lines, 50), std::slice::from_ref(&ann));
+    let mut both = due(&lines, 60);
+    both.sort_by_key(|due| format!("{due:?}"));
+    assert_eq!(both, [ann, bob]);
+    let gone = [&lines[..], &["purge u1 at=60", "purge u2 of=b made=2 name=bob at=60", "purge u1 at=60"]].concat();
+    assert_eq!(due(&gone, 60), [Due::Domain { name: "b".to_owned() }]);
+    assert_eq!(due(&[&gone[..], &["purge-domain b at=60"]].concat(), 99), []);
+    assert_eq!(directory(&gone).forgotten(), ["u3", "u1", "u2"], "u3 asked for a name that was taken");
+}
+
+#[test]
+fn a_user_is_found_by_the_index_of_its_name_until_it_is_purged() {
+    let index = format!("ann of {}", Uuid::nil());
+    for (lines, found) in [
+        (&["user u1"][..], Some("u1")),
+        (&["user u1", "unuser u1"], Some("u1")),
+        (&["user u1", "rename u1 name=bob"], None),
+        (&["user u1", "unuser u1 due=4", "purge u1"], None),
+        (&["user u1", "unuser u1 due=4", "purge u1", "user u2"], Some("u2")),
+    ] {
+        let directory = directory(lines);
+        let id = directory.user_by_name(&index).map(|row| row.user.id.as_str());
+        assert_eq!(id, found, "{lines:?}");
     }
 }
 
@@ -222,7 +301,55 @@ fn a_specification_is_read_strictly_and_completed() {
     }
 }
 
+/// Lines of everything, at any time: a clock may be set back.
+fn any_lines() -> impl Strategy<Value = Vec<String>> {
+    let user = "(user|unuser|reuser|purge|password|rename) u[1-3] name=(ann|bob)( of=b made=[2-9])?( due=[1-9]0)?";
+    let other = "(notice|retire|receive q1|create c domain=b|delete c|token t1 domain=b|revoke t1)";
+    let line = prop_oneof![user, other, "(domain|undomain|purge-domain) b( due=[1-9]0)?"];
+    let timed = (line, prop::option::of(0..99_u8)).prop_map(|(line, at)| match at {
+        Some(at) => format!("{line} at={at}"),
+        None => line,
+    });
+    prop::collection::vec(timed, 0..50)
+}
+
+/// What was decided about users, domains and integrations, without times.
+fn decided(rows: &Rows) -> Vec<String> {
+    let kinds = [Kind::Domain, Kind::Integration, Kind::Token, Kind::User, Kind::UserName, Kind::Command];
+    let decided = kinds.into_iter().flat_map(|kind| rows.of(kind)).filter_map(|row| match row {
+        Row::Domain(domain) => Some(format!("{} {:?} {}", domain.name, domain.state, domain.id)),
+        Row::Integration(row) => Some(format!("{} {} {}", row.integration.name, row.deleted, row.domain_id)),
+        Row::Token(row) => Some(format!("{} {} {}", row.token.id, row.token.revoked_time.is_some(), row.domain_id)),
+        Row::User(row) => Some(format!("{} {:?} {:?}", row.user.id, row.user.state, row.name_index)),
+        Row::UserName(name) => Some(format!("{name:?}")),
+        _ => None,
+    });
+    let mut decided: Vec<_> = decided.collect();
+    decided.sort();
+    decided
+}
+
 proptest! {
+    /// Intake folds the directory alone, and a projector everything that is in its partition.
+    #[test]
+    fn the_directory_alone_decides_as_the_whole_partition_does(lines in any_lines()) {
+        let (mut directory, mut ledger_time) = (Directory::default(), Timestamp::MIN);
+        let mut whole = crate::story::Story::untold();
+        for (line, position) in BEGINNING.into_iter().chain(lines.iter().map(String::as_str)).zip(0..) {
+            whole.tell(line);
+            let entry = crate::story::entry(position, line);
+            let event = crate::Event::parse(&entry).unwrap();
+            let kind: Value = serde_json::from_slice(&entry).unwrap();
+            let kind = crate::event::EventType::ALL.into_iter().find(|known| kind["type"] == known.as_str()).unwrap();
+            if kind.is_directory() {
+                let placed = Placed::after(ledger_time, 0, position, event);
+                ledger_time = placed.recorded_time;
+                directory.apply(&placed);
+            }
+        }
+        prop_assert_eq!(decided(&directory.rows), decided(&whole.rows));
+    }
+
     #[test]
     fn nothing_without_violations_holds_a_control_character(
         name in ".{0,8}", owner in ".{0,8}", uri in ".{0,8}", domain in ".{0,8}", grant in ".{0,8}",
@@ -237,5 +364,47 @@ proptest! {
             let text = [name, owner, uri, domain, grant].concat();
             prop_assert!(!text.contains(char::is_control), "{:?}", text);
         }
+    }
+}
+
+#[test]
+fn a_domain_has_its_own_setting_or_the_hubs() {
+    let key = "http_events.save_into_sessions";
+    for (lines, hub, default) in [
+        (&[][..], false, false),
+        (&["set http_events.save_into_sessions yes"], true, true),
+        (&["set http_events.save_into_sessions yes domain=default"], false, true),
+        (
+            &["set http_events.save_into_sessions yes", "set http_events.save_into_sessions no domain=default"],
+            true,
+            false,
+        ),
+        (
+            &[
+                "set http_events.save_into_sessions yes",
+                "set http_events.save_into_sessions no domain=default",
+                "unset http_events.save_into_sessions domain=default",
+            ],
+            true,
+            true,
+        ),
+    ] {
+        let directory = directory(lines);
+        assert_eq!((directory.is_on(key, None), directory.is_on(key, Some("default"))), (hub, default), "{lines:?}");
+        assert_eq!(directory.saves_into_sessions("default"), default, "{lines:?}");
+    }
+}
+
+#[test]
+fn the_public_keys_of_all_settings_are_known_each_once() {
+    let directory = directory(&[
+        "set jwt_webhook.private_key k1",
+        "set jwt_webhook.private_key k2 until=50 at=10",
+        "set jwt_webhook.private_key k3 domain=default",
+        "set jwt_webhook.private_key k3 domain=default until=50 at=20",
+    ]);
+    for (now, expected) in [(49, &["k1", "k2", "k3"][..]), (50, &["k2", "k3"])] {
+        let found: Vec<_> = directory.public_keys(second(now)).iter().map(|key| key["kid"].as_str().unwrap()).collect();
+        assert_eq!(found, expected, "at {now}");
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::check::{MAX_ITEMS, check_name, check_text, violation};
 use super::integration::Integration;
@@ -101,6 +102,9 @@ pub struct TokenRow {
     pub token: Token,
     /// SHA-256 of the token, base64.
     pub token_hash: String,
+    /// Id of the domain that limits it; nil if none does.
+    #[serde(default)]
+    pub domain_id: Uuid,
     /// Where it was made.
     pub position: u64,
 }

@@ -7,15 +7,24 @@ use crate::change::CloudEvent;
 use crate::story::{Story, entry, second};
 
 /// A line for each type of event.
-const LINES: [(&str, EventType); 22] = [
+const LINES: [(&str, EventType); 34] = [
     ("genesis l1", EventType::LedgerCreate),
     ("restore e1 heads=[2]", EventType::LedgerRestore),
+    ("domain b", EventType::DomainCreate),
+    ("undomain b", EventType::DomainDelete),
+    ("purge-domain b", EventType::DomainPurge),
     ("create b", EventType::IntegrationCreate),
     ("update b owner=x", EventType::IntegrationUpdate),
     ("rotate b hash=h", EventType::IntegrationRotateHookup),
     ("delete b", EventType::IntegrationDelete),
     ("token t1", EventType::TokenCreate),
     ("revoke t1", EventType::TokenRevoke),
+    ("user u1", EventType::UserCreate),
+    ("email u1", EventType::UserUpdate),
+    ("unuser u1", EventType::UserDelete),
+    ("reuser u1", EventType::UserUndelete),
+    ("purge u1", EventType::UserPurge),
+    ("password u1", EventType::UserSetPassword),
     ("notice", EventType::ProvetRegistration),
     ("retire", EventType::ClientRetire),
     ("reveal", EventType::ClientReveal),
@@ -23,6 +32,9 @@ const LINES: [(&str, EventType); 22] = [
     ("release q1", EventType::QuarantineRelease),
     ("dismiss q1", EventType::QuarantineDismiss),
     ("look q1", EventType::QuarantineReveal),
+    ("set jwt_webhook.private_key k1 until=9", EventType::SettingSet),
+    ("isl USER_CREATE user=ann session=s1 hash=h1 save", EventType::IslEvent),
+    ("jwt user_delete user=ann jti=j1 until=5", EventType::IslToken),
     ("subscribe s", EventType::SubscriptionCreate),
     ("retarget s", EventType::SubscriptionUpdate),
     ("unsubscribe s", EventType::SubscriptionDelete),
@@ -103,7 +115,8 @@ fn every_type_is_written_and_read_as_itself() {
 fn only_what_belongs_to_partition_0_is_of_the_directory() {
     for kind in EventType::ALL {
         let noun = kind.as_str().split('.').nth(1);
-        let expected = matches!(noun, Some("ledger" | "integration" | "token" | "subscription"));
+        let expected =
+            matches!(noun, Some("ledger" | "domain" | "integration" | "token" | "user" | "subscription" | "setting"));
         assert_eq!(kind.is_directory(), expected, "{kind:?}");
     }
 }
@@ -158,7 +171,7 @@ fn a_registration_is_read_as_it_was_written() {
 
 #[test]
 fn an_unknown_type_is_named_so_that_the_executable_can_be_upgraded() {
-    for kind in ["regledger.client.retire.v2", "regledger.isl.event.v1", ""] {
+    for kind in ["regledger.client.retire.v2", "regledger.isl.dance.v1", ""] {
         let entry = altered("retire", "type", Some(json!(kind)));
         match Event::parse(&entry) {
             Err(EventError::UnknownType(found)) => assert_eq!(found, kind),
@@ -194,6 +207,13 @@ fn schema(kind: EventType) -> schemars::Schema {
     match kind {
         EventType::LedgerCreate => schema_for!(LedgerCreate),
         EventType::LedgerRestore => schema_for!(LedgerRestore),
+        EventType::DomainCreate => schema_for!(DomainCreate),
+        EventType::DomainDelete => schema_for!(DomainDelete),
+        EventType::UserCreate => schema_for!(UserCreate),
+        EventType::UserUpdate => schema_for!(UserUpdate),
+        EventType::UserDelete => schema_for!(UserDelete),
+        EventType::UserPurge => schema_for!(UserPurge),
+        EventType::UserSetPassword => schema_for!(UserSetPassword),
         EventType::IntegrationCreate => schema_for!(IntegrationCreate),
         EventType::IntegrationUpdate => schema_for!(IntegrationUpdate),
         EventType::IntegrationRotateHookup => schema_for!(IntegrationRotateHookup),
@@ -201,6 +221,9 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::ProvetRegistration => schema_for!(Registration),
         EventType::ClientReveal | EventType::QuarantineReveal => schema_for!(Reveal),
         EventType::QuarantineReceive => schema_for!(QuarantineReceive),
+        EventType::SettingSet => schema_for!(SettingSet),
+        EventType::IslEvent => schema_for!(IslEvent),
+        EventType::IslToken => schema_for!(IslToken),
         EventType::QuarantineRelease => schema_for!(QuarantineRelease),
         EventType::SubscriptionCreate => schema_for!(SubscriptionCreate),
         EventType::SubscriptionUpdate => schema_for!(SubscriptionUpdate),
@@ -209,6 +232,8 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::SubscriptionSuspend => schema_for!(SubscriptionSuspend),
         EventType::SubscriptionDelete
         | EventType::SubscriptionPause
+        | EventType::DomainPurge
+        | EventType::UserUndelete
         | EventType::IntegrationDelete
         | EventType::TokenRevoke
         | EventType::ClientRetire
@@ -242,6 +267,12 @@ fn every_change_is_as_its_schema_says() {
         "retire",
         "notice",
         "delete acme-lab",
+        "isl USER_CREATE user=ann hash=1",
+        "isl USER_DELETE user=ann hash=2",
+        "isl USER_UNDELETE user=ann hash=3",
+        "isl DOMAIN_DELETE hash=4",
+        "set webhook_events.user_create yes",
+        "unset webhook_events.user_create",
         "subscribe s",
         "rekey s until=900 public=whpk_a",
         "pause s",
@@ -254,5 +285,5 @@ fn every_change_is_as_its_schema_says() {
             count += 1;
         }
     }
-    assert_eq!(count, 17);
+    assert_eq!(count, 24);
 }

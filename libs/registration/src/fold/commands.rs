@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::change::{Change, ChangeType, Data};
+use crate::change::{Change, ChangeType};
 use crate::client::ClientState;
 use crate::command::{Command, Outcome, Refusal, row_key};
 use crate::directory::{
-    DEFAULT_DOMAIN, Domain, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationUpdate,
+    DEFAULT_DOMAIN, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationUpdate,
     LedgerCreate, LedgerRestore, LedgerRow, PreviousKey, Token, TokenCreate, TokenRow,
 };
 use crate::event::Body;
-use crate::fold::{Placed, clients, messages, subscriptions};
+use crate::fold::{Placed, clients, domains, messages, settings, subscriptions, users};
 use crate::quarantine::QuarantineState;
 use crate::row::{Kind, Row, RowKey, Rows};
 
@@ -53,6 +53,9 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
     }
     let key = |kind| RowKey::new(kind, &placed.event.attributes.subject);
     match &placed.event.body {
+        Body::DomainCreate(create) => domains::create(rows, placed, create, changes),
+        Body::DomainDelete(delete) => domains::delete(rows, placed, delete, changes),
+        Body::DomainPurge => domains::purge(rows, placed),
         Body::IntegrationCreate(create) => create_integration(rows, placed, create, changes),
         Body::IntegrationUpdate(update) => {
             change_integration(rows, placed, changes, ChangeType::IntegrationUpdated, |row| {
@@ -68,7 +71,14 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
             row.deleted = true;
         }),
         Body::TokenCreate(create) => create_token(rows, placed, create),
+        Body::SettingSet(set) => settings::set(rows, placed, set, changes),
         Body::TokenRevoke => revoke_token(rows, placed, &key(Kind::Token)),
+        Body::UserCreate(create) => users::create(rows, placed, create, changes),
+        Body::UserUpdate(update) => users::update(rows, placed, update, changes),
+        Body::UserDelete(delete) => users::delete(rows, placed, delete, changes),
+        Body::UserUndelete => users::undelete(rows, placed, changes),
+        Body::UserPurge(purge) => users::purge(rows, placed, purge, changes),
+        Body::UserSetPassword(set) => users::set_password(rows, placed, set, changes),
         Body::ClientRetire => retire_client(rows, placed, &key(Kind::Client), changes),
         Body::QuarantineRelease(release) => {
             let state = if release.superseded { QuarantineState::Superseded } else { QuarantineState::Released };
@@ -89,7 +99,9 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
         | Body::LedgerCreate(_)
         | Body::LedgerRestore(_)
         | Body::ProvetRegistration(_)
-        | Body::QuarantineReceive(_) => Outcome::Refused { reason: Refusal::NotFound },
+        | Body::QuarantineReceive(_)
+        | Body::IslEvent(_)
+        | Body::IslToken(_) => Outcome::Refused { reason: Refusal::NotFound },
     }
 }
 
@@ -101,11 +113,7 @@ fn create_ledger(rows: &mut Rows, placed: &Placed, create: &LedgerCreate) -> Vec
     }
     let LedgerCreate { ledger, partitions, imported } = create.clone();
     rows.put(key, Row::Ledger(LedgerRow { ledger, partitions, imported, restores: Vec::new() }));
-    let domain =
-        Domain { name: DEFAULT_DOMAIN.to_owned(), created_time: placed.recorded_time, position: placed.position };
-    let row = RowKey::new(Kind::Domain, DEFAULT_DOMAIN);
-    rows.put(row.clone(), Row::Domain(domain.clone()));
-    vec![Change { kind: ChangeType::DomainCreated, row, data: Data::Domain { domain } }]
+    vec![domains::create_default(rows, placed)]
 }
 
 /// No row that anybody follows changes: only what a cursor is worth.
@@ -126,9 +134,9 @@ fn create_integration(
 ) -> Outcome {
     let spec = create.integration.clone();
     let key = RowKey::new(Kind::Integration, &spec.name);
-    if rows.get(&RowKey::new(Kind::Domain, &spec.domain)).is_none() {
+    let Some(domain_id) = domains::active(rows, &spec.domain).map(|domain| domain.id) else {
         return Outcome::Refused { reason: Refusal::DomainNotFound };
-    }
+    };
     if rows.get(&key).is_some() {
         return Outcome::Refused { reason: Refusal::NameTaken };
     }
@@ -142,6 +150,8 @@ fn create_integration(
         authorization_grant_type: spec.authorization_grant_type,
         redirect_uris: spec.redirect_uris,
         allow: spec.allow,
+        jwt_key: spec.jwt_key.filter(|key| !key.is_empty()),
+        jwks_url: spec.jwks_url.filter(|url| !url.is_empty()),
         created_time: placed.recorded_time,
         changed_time: placed.recorded_time,
     };
@@ -152,6 +162,7 @@ fn create_integration(
         hookup_key_hash: create.hookup_key_hash.clone(),
         previous_key: None,
         deleted: false,
+        domain_id,
         position: placed.position,
     };
     rows.put(key, Row::Integration(Arc::new(row)));
@@ -200,6 +211,19 @@ fn update_integration(integration: &mut Integration, update: &IntegrationUpdate)
     if let Some(allow) = update.allow {
         integration.allow = allow;
     }
+    update_verification(integration, update.jwt_key, update.jwks_url);
+}
+
+/// An empty text takes one away; each takes the place of the other.
+fn update_verification(integration: &mut Integration, key: Option<String>, url: Option<String>) {
+    if let Some(key) = key {
+        integration.jwt_key = Some(key).filter(|key| !key.is_empty());
+        integration.jwks_url.take_if(|_| integration.jwt_key.is_some());
+    }
+    if let Some(url) = url {
+        integration.jwks_url = Some(url).filter(|url| !url.is_empty());
+        integration.jwt_key.take_if(|_| integration.jwks_url.is_some());
+    }
 }
 
 fn rotate_hookup(row: &mut IntegrationRow, rotate: &IntegrationRotateHookup) {
@@ -210,9 +234,9 @@ fn rotate_hookup(row: &mut IntegrationRow, rotate: &IntegrationRotateHookup) {
 fn create_token(rows: &mut Rows, placed: &Placed, create: &TokenCreate) -> Outcome {
     let spec = create.token.clone();
     let domain = spec.domain.as_deref().unwrap_or(DEFAULT_DOMAIN);
-    if rows.get(&RowKey::new(Kind::Domain, domain)).is_none() {
+    let Some(domain_id) = domains::active(rows, domain).map(|domain| domain.id) else {
         return Outcome::Refused { reason: Refusal::DomainNotFound };
-    }
+    };
     let id = placed.event.attributes.subject.clone();
     let key = RowKey::new(Kind::Token, &id);
     if rows.get(&key).is_some() {
@@ -230,6 +254,7 @@ fn create_token(rows: &mut Rows, placed: &Placed, create: &TokenCreate) -> Outco
             created_time: placed.recorded_time,
         },
         token_hash: create.token_hash.clone(),
+        domain_id,
         position: placed.position,
     };
     rows.put(key, Row::Token(Box::new(row)));

@@ -24,6 +24,7 @@ pub(super) fn receive(rows: &mut Rows, placed: &Placed, received: &QuarantineRec
             state: QuarantineState::Held,
             count: count + 1,
             bytes: received.bytes,
+            kept_bytes: received.kept_bytes,
             status: received.status,
             detail: received.detail.clone(),
             violations: received.violations.clone(),

@@ -8,7 +8,7 @@ use crate::directory::{
     SubscriptionState, SubscriptionSuspend, SubscriptionUpdate, keys_of,
 };
 use crate::event::Body;
-use crate::fold::Placed;
+use crate::fold::{Placed, domains};
 use crate::row::{Kind, Row, RowKey, Rows};
 
 /// Carries out what an event asks of subscriptions; none if it asks nothing of them.
@@ -40,7 +40,7 @@ pub(super) fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Chan
 fn create(rows: &mut Rows, placed: &Placed, create: &SubscriptionCreate, changes: &mut Vec<Change>) -> Outcome {
     let SubscriptionCreate { subscription: spec, target, keys, start } = create.clone();
     if let Some(domain) = &spec.domain
-        && rows.get(&RowKey::new(Kind::Domain, domain)).is_none()
+        && domains::active(rows, domain).is_none()
     {
         return Outcome::Refused { reason: Refusal::DomainNotFound };
     }

@@ -3,11 +3,15 @@ use crate::story::{Story, named_id, place, second};
 
 mod commands;
 mod departments;
+mod domains;
+mod isl;
 mod messages;
 mod properties;
 mod registrations;
 mod repetitions;
+mod settings;
 mod subscriptions;
+mod users;
 
 #[test]
 fn ledger_time_never_goes_back() {

@@ -1,17 +1,24 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::story::Story;
+use crate::isl::{domain_key, session_key, user_key};
+use crate::story::{Story, named_id};
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 14] = [
     Kind::Client,
     Kind::Command,
     Kind::Domain,
     Kind::Integration,
     Kind::Ledger,
     Kind::Quarantined,
+    Kind::Session,
+    Kind::Setting,
+    Kind::SourceDomain,
+    Kind::SourceUser,
     Kind::Subscription,
     Kind::Token,
+    Kind::User,
+    Kind::UserName,
 ];
 
 /// A story that leaves rows of every kind, some in every state.
@@ -33,11 +40,22 @@ fn everything() -> Story {
         "receive q1",
         "dismiss q1",
         "receive q2",
+        "user u1",
+        "unuser u1",
         "subscribe s1 domain=default",
         "rekey s1 until=900",
         "pause s1",
         "subscribe s2",
         "unsubscribe s2",
+        "isl START session=s1 hash=1 save",
+        "isl USER_CREATE user=ann hash=2",
+        "isl MESSAGE domain=8 hash=3",
+        "jwt user_delete user=ann jti=j1 until=40",
+        "set webhook_events.user_create yes domain=default",
+        "set jwt_webhook.private_key k1",
+        "set jwt_webhook.private_key k2 until=90",
+        "set jwt_webhook.claims {}",
+        "unset jwt_webhook.claims",
     ] {
         story.tell(line);
     }
@@ -80,6 +98,9 @@ fn a_row_is_found_by_its_columns() {
     let client = story.client().id.clone();
     let retired = story.row("provet_id=8").client.id.clone();
     let place = |position| Columns { position, ..Columns::default() };
+    let acme = named_id("acme-lab");
+    let (integration, tenant) = (Some("acme-lab"), Some("isl:acme-lab/7"));
+    let of_source = |state, position| Columns { integration, tenant, state, ..place(position) };
     for (kind, id, expected) in [
         (
             Kind::Client,
@@ -103,7 +124,7 @@ fn a_row_is_found_by_its_columns() {
             },
         ),
         (Kind::Command, "k2", place(6)),
-        (Kind::Domain, "default", Columns { domain: Some("default"), ..place(0) }),
+        (Kind::Domain, "default", Columns { domain: Some("default"), state: Some("active"), ..place(0) }),
         (
             Kind::Integration,
             "acme-lab",
@@ -116,10 +137,30 @@ fn a_row_is_found_by_its_columns() {
         ),
         (Kind::Ledger, "", Columns::default()),
         (Kind::Quarantined, "q1", Columns { integration: Some("acme-lab"), state: Some("dismissed"), ..place(14) }),
-        (Kind::Subscription, "s1", Columns { domain: Some("default"), state: Some("paused"), ..place(17) }),
-        (Kind::Subscription, "s2", Columns { state: Some("deleted"), ..place(20) }),
+        (Kind::Subscription, "s1", Columns { domain: Some("default"), state: Some("paused"), ..place(19) }),
+        (Kind::Subscription, "s2", Columns { state: Some("deleted"), ..place(22) }),
         (Kind::Token, "t1", Columns { domain: Some("default"), state: Some("revoked"), ..place(11) }),
         (Kind::Token, "t2", Columns { state: Some("active"), ..place(13) }),
+        (Kind::User, "u1", Columns { domain: Some("default"), state: Some("deleted"), ..place(17) }),
+        (Kind::UserName, "ann of 00000000-0000-0000-0000-000000000000", Columns::default()),
+        (
+            Kind::Session,
+            &session_key(acme, Some("7"), "ISL_LIGHT", "s1").id,
+            Columns { integration: Some("acme-lab"), tenant: Some("s1"), state: Some("started"), ..place(24) },
+        ),
+        (
+            Kind::Setting,
+            "webhook_events.user_create@default",
+            Columns { domain: Some("default"), state: Some("set"), ..place(28) },
+        ),
+        (Kind::Setting, "jwt_webhook.claims", Columns { state: Some("unset"), ..place(31) }),
+        (Kind::SourceDomain, &domain_key(acme, Some("7")).id, of_source(Some("active"), 25)),
+        (
+            Kind::SourceDomain,
+            &domain_key(acme, Some("8")).id,
+            Columns { tenant: Some("isl:acme-lab/8"), ..of_source(None, 26) },
+        ),
+        (Kind::SourceUser, &user_key(acme, Some("7"), "ann").id, of_source(Some("deleted"), 25)),
     ] {
         let row = story.rows.get(&RowKey::new(kind, id)).unwrap();
         assert_eq!(row.columns(), expected, "{kind:?} {id}");

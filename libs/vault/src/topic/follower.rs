@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::Duration;
 
-use kafka::{Connection, KafkaError, Message, Offsets, ReadError, Reader};
+use kafka::{Connection, KafkaError, Message, Offsets, ReadError, Reader, Record};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -29,13 +29,12 @@ type Progress = Result<u64, KeyStoreError>;
 pub(super) struct Follower {
     shared: Arc<Shared>,
     offsets: Arc<Offsets>,
-    progress: watch::Receiver<Progress>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Default)]
 struct Shared {
     view: RwLock<View>,
+    progress: watch::Sender<Progress>,
     is_dropped: AtomicBool,
 }
 
@@ -44,12 +43,15 @@ impl Follower {
     pub(super) fn start(connection: &Connection, topic: &str) -> Result<Self, KafkaKeysError> {
         let reader = Reader::open(connection, topic, PARTITION, 0)?;
         let offsets = Arc::new(Offsets::of(connection, topic)?);
-        let shared = Arc::new(Shared::default());
-        let (publish, progress) = watch::channel(Ok(0));
-        let worker = Worker { reader, shared: shared.clone(), publish, is_failing: false };
+        let shared = Arc::new(Shared {
+            view: RwLock::default(),
+            progress: watch::Sender::new(Ok(0)),
+            is_dropped: AtomicBool::new(false),
+        });
+        let worker = Worker { reader, shared: shared.clone(), is_failing: false };
         let thread = Builder::new().name("keys".to_owned()).spawn(move || worker.run());
         let thread = Mutex::new(Some(thread.map_err(KafkaKeysError::Thread)?));
-        Ok(Self { shared, offsets, progress, thread })
+        Ok(Self { shared, offsets, thread })
     }
 
     /// Looks at what has been read.
@@ -57,9 +59,20 @@ impl Follower {
         look(&self.shared.view.read())
     }
 
+    /// Takes note of records that were written to these offsets, as far as nothing is before them that has not been read: what
+    /// a process has written itself need not come back to it first.
+    pub(super) fn note(&self, records: &[Record], offsets: &[u64]) -> Result<(), KeyStoreError> {
+        for (Record { partition, key, value }, offset) in records.iter().zip(offsets) {
+            let (key, value) = (key.clone(), value.clone());
+            self.shared
+                .apply(&Message { partition: *partition, offset: *offset, key, value }, |next| next == *offset)?;
+        }
+        Ok(())
+    }
+
     /// Waits until the record at `offset`, which is known to be there, has been read.
     pub(super) async fn reach(&self, offset: u64) -> Result<(), KeyStoreError> {
-        let mut progress = self.progress.clone();
+        let mut progress = self.shared.progress.subscribe();
         loop {
             let next = progress.borrow_and_update().clone()?;
             if next > offset {
@@ -87,7 +100,7 @@ impl Follower {
 
     /// Waits until nothing will be read any more, and says why.
     pub(super) async fn ended(&self) -> KeyStoreError {
-        match self.progress.clone().wait_for(Result::is_err).await {
+        match self.shared.progress.subscribe().wait_for(Result::is_err).await {
             Ok(progress) => progress.clone().err().unwrap_or(KeyStoreError::Closed),
             Err(_) => KeyStoreError::Closed,
         }
@@ -104,10 +117,22 @@ impl Drop for Follower {
     }
 }
 
+impl Shared {
+    /// Applies a record if the one that is next says so. It is in the view when its offset is passed.
+    fn apply(&self, message: &Message, is_due: impl FnOnce(u64) -> bool) -> Result<(), KeyStoreError> {
+        let said = record::read(message).map_err(damaged)?;
+        let mut view = self.view.write();
+        if is_due(view.next()) {
+            view.apply(message.offset, said);
+            self.progress.send_modify(|progress| *progress = progress.clone().and(Ok(message.offset + 1)));
+        }
+        Ok(())
+    }
+}
+
 struct Worker {
     reader: Reader,
     shared: Arc<Shared>,
-    publish: watch::Sender<Progress>,
     is_failing: bool,
 }
 
@@ -116,7 +141,7 @@ impl Worker {
         while !self.shared.is_dropped.load(Ordering::Relaxed) {
             let read = self.reader.next(Instant::now() + POLL);
             if let Err(damage) = self.take(read) {
-                self.publish.send_modify(|progress| *progress = Err(damage));
+                self.shared.progress.send_modify(|progress| *progress = Err(damage));
                 return;
             }
         }
@@ -125,7 +150,7 @@ impl Worker {
     /// An error is final.
     fn take(&mut self, read: Result<Message, ReadError>) -> Result<(), KeyStoreError> {
         match read {
-            Ok(message) => self.apply(&message)?,
+            Ok(message) => self.shared.apply(&message, |next| next <= message.offset)?,
             Err(ReadError::TimedOut) => {}
             // What was there has been deleted, or the topic was made anew.
             Err(error @ ReadError::OutOfRange { .. }) => return Err(damaged(error)),
@@ -139,13 +164,6 @@ impl Worker {
             }
         }
         self.is_failing = false;
-        Ok(())
-    }
-
-    fn apply(&self, message: &Message) -> Result<(), KeyStoreError> {
-        let said = record::read(message).map_err(damaged)?;
-        self.shared.view.write().apply(message.offset, said);
-        self.publish.send_modify(|progress| *progress = Ok(message.offset + 1));
         Ok(())
     }
 }

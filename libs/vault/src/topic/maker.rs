@@ -87,6 +87,7 @@ fn missing(view: &View, group: &[Request]) -> Vec<Record> {
 pub(super) async fn write(producer: &Producer, follower: &Follower, records: &[Record]) -> Result<(), KeyStoreError> {
     // A key's commit point: what is acknowledged is replicated, and nobody is given a key before.
     let offsets = producer.write(records).await?;
+    follower.note(records, &offsets)?;
     match offsets.into_iter().max() {
         Some(last) => follower.reach(last).await,
         None => Ok(()),

@@ -14,6 +14,8 @@ use crate::row::{Belonging, KeyRow};
 /// All keys that there are, in memory: about half a gigabyte for a million tenants.
 #[derive(Default)]
 pub(super) struct View {
+    /// The offset after the record that was taken note of last.
+    next: u64,
     belonging: Option<Belonging>,
     by_kid: HashMap<String, Arc<Held>>,
     by_subject: BTreeSet<BySubject>,
@@ -33,6 +35,7 @@ struct BySubject(Arc<Held>);
 impl View {
     /// Takes note of what the record at `offset` says; records come in their order.
     pub(super) fn apply(&mut self, offset: u64, said: Said) {
+        self.next = offset + 1;
         match said {
             Said::Belongs(belonging) => {
                 self.belonging.get_or_insert(belonging);
@@ -44,6 +47,11 @@ impl View {
             Said::Destroyed { kid } => self.remove(&kid),
             Said::Nothing => {}
         }
+    }
+
+    /// The offset of the record that is next, or of one before it that compaction has taken away.
+    pub(super) fn next(&self) -> u64 {
+        self.next
     }
 
     /// Whose keys these are, as the first record says that says so.

@@ -128,3 +128,51 @@ async fn a_fingerprint_stays_the_same_when_the_vault_is_opened_again() {
     let elsewhere = Place::new().open().await.fingerprint("provetcloud.com/1", b"secret");
     assert_ne!(first, elsewhere, "the key is the ledger's own");
 }
+
+#[tokio::test]
+async fn what_was_sealed_for_a_shredded_subject_never_opens_again_and_no_other_is_hurt() {
+    let place = Place::new();
+    let vault = place.open().await;
+    let user = |id: &str| Subject::User(id.to_owned());
+    for (subject, others) in [(user("1"), [user("2"), tenant("1")]), (tenant("3"), [tenant("4"), user("3")])] {
+        let envelope = seal(&vault, &subject, &field("name"), b"ann").await;
+        let mut kept = Vec::new();
+        for other in others {
+            let envelope = seal(&vault, &other, &field("name"), b"bob").await;
+            kept.push((other, envelope));
+        }
+        assert_eq!(vault.shred(&subject).await.unwrap(), 1, "{subject:?}");
+        assert_eq!(vault.shred(&subject).await.unwrap(), 0, "{subject:?} again");
+        for vault in [&vault, &place.open().await] {
+            let opened = vault.open_envelope(&subject, &field("name"), &envelope).await;
+            assert!(matches!(opened, Err(UnsealError::NoKey)), "{subject:?}: {opened:?}");
+            let key = vault.key_of(&subject, &envelope).await;
+            assert!(matches!(key, Err(UnsealError::NoKey)), "{subject:?}");
+            for (other, envelope) in &kept {
+                let opened = vault.open_envelope(other, &field("name"), envelope).await;
+                assert_eq!(opened.unwrap().as_slice(), b"bob", "{other:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_is_sealed_with_the_key_of_what_was_sealed_before() {
+    let place = Place::new();
+    let vault = place.open().await;
+    let subject = Subject::User("1".to_owned());
+    let first = seal(&vault, &subject, &field("name"), b"ann").await;
+    let key = vault.key_of(&subject, &first).await.unwrap();
+    let second = vault.seal(&key, &field("email"), b"ann@example.com").unwrap();
+    assert_eq!(second.kid, first.kid);
+    let opened = vault.open_envelope(&subject, &field("email"), &second).await.unwrap();
+    assert_eq!(opened.as_slice(), b"ann@example.com");
+}
+
+#[tokio::test]
+async fn an_index_stays_the_same_when_the_vault_is_opened_again() {
+    let place = Place::new();
+    let index = place.open().await.index("domain", "ann");
+    assert_eq!(index, place.open().await.index("domain", "ann"));
+    assert_ne!(index, Place::new().open().await.index("domain", "ann"), "the key is the ledger's own");
+}

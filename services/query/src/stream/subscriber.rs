@@ -147,7 +147,8 @@ impl Subscriber {
         for listed in &page {
             let client = &listed.client;
             let (integration, tenant) = (Some(&*client.integration), Some(&*client.tenant));
-            if self.filter.passes_row(integration, tenant, &directory) {
+            let is_hidden = directory.hides(&client.integration);
+            if !is_hidden && self.filter.passes_row(integration, tenant, &directory) {
                 let row = serde_json::to_vec(client).unwrap_or_default();
                 self.ready.push_back(frame::snapshot(&row));
             }

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Context, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
-use registration::Place;
+use registration::event::Body;
+use registration::{Event as Entry, Place};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::moment::place;
 use crate::client::Api;
-use crate::output::{Columns, Format, Output, table};
+use crate::output::{Columns, Format, Output, say, table};
 use crate::session::{Ask, Session};
 
 use self::import::Import;
@@ -115,7 +117,11 @@ pub async fn run(command: Event, session: &Session) -> anyhow::Result<()> {
         }
         Event::Replay(replay) => replay::run(&replay, session).await,
         Event::Export { file, partition } => {
-            let exported = export::run(&session.api()?, partition, &file).await?;
+            let api = session.api()?;
+            let exported = export::run(&api, partition, &file).await?;
+            if let others @ 2.. = count(&api).await? {
+                say(format!("This is partition {partition} of 0 to {}; --partition says which.", others - 1));
+            }
             session.output().done(&exported)
         }
         Event::Import(import) => import::run(*import, session).await,
@@ -170,6 +176,16 @@ async fn entries(api: &Api, partition: u32, from: u64, limit: u64) -> anyhow::Re
     let query = json!({"partition": partition, "from": from, "limit": limit});
     let text = api.text("/v1/events", &query).await?;
     Ok(text.lines().map(|line| RawValue::from_string(line.to_owned())).collect::<Result<_, _>>()?)
+}
+
+/// How many partitions the ledger has, as its genesis says.
+async fn count(api: &Api) -> anyhow::Result<u32> {
+    let genesis = entries(api, 0, 0, 1).await?;
+    let genesis = Entry::parse(genesis.first().context("the ledger is empty")?.get().as_bytes())?;
+    match genesis.body {
+        Body::LedgerCreate(create) => Ok(create.partitions),
+        _ => bail!("the ledger does not begin with its genesis"),
+    }
 }
 
 /// Where a change stands.

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 
+use super::from_file::text_or_file;
 use super::moment::span;
 use crate::client::{path, read};
 use crate::output::{Columns, say};
@@ -15,10 +16,11 @@ use crate::session::Session;
 /// Integrations.
 #[derive(Debug, Subcommand)]
 pub enum Integration {
-    /// Make an integration; prints its hookup URL, which is shown only this once
+    /// Make an integration; prints the URLs to which its source sends, which are shown only this once
     #[command(after_help = "\
 Examples:
   regledger integration create acme-lab --source provet --notify hookup
+  regledger integration create acme-isl --source isl --jwt-key @isl-public.pem
   regledger integration create acme-lab --token-host provetcloud.com --allow-address 192.0.2.0/24
   regledger integration create acme-lab --output json | jq -r .hookup_url")]
     Create(Create),
@@ -37,18 +39,18 @@ Examples:
   regledger integration update acme-lab --owner integrations@acme.example
   regledger integration update acme-lab --allow-address ''     takes every address again")]
     Update(Update),
-    /// Delete an integration: its hookup URL answers 404, its clients stay in the ledger
+    /// Delete an integration: its URLs answer 404, its clients stay in the ledger
     #[command(after_help = "Example:\n  regledger integration delete acme-lab")]
     Delete {
         /// Its name
         name: String,
     },
-    /// Make a new hookup URL, which is shown only this once; the old one stays valid for a while
+    /// Make new URLs, which are shown only this once; the old ones stay valid for a while
     #[command(after_help = "Example:\n  regledger integration rotate-hookup acme-lab --grace 24h")]
     RotateHookup {
         /// Its name
         name: String,
-        /// How long the old URL stays valid
+        /// How long the old URLs stay valid
         #[arg(long, value_parser = span, default_value = "24h", value_name = "SPAN")]
         grace: Duration,
     },
@@ -60,7 +62,7 @@ pub struct Create {
     /// Its name: a-z, 0-9 and -, unique in the hub
     name: String,
     /// The kind of system that notifies us
-    #[arg(long, default_value = "provet", value_parser = ["provet"])]
+    #[arg(long, default_value = "provet", value_parser = ["provet", "isl"])]
     source: String,
     /// How the source notifies us
     #[serde(serialize_with = "kind")]
@@ -78,7 +80,7 @@ pub struct Create {
 /// Change an integration.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true)
-    .args(["owner", "authorization_grant_type", "redirect_uris", "addresses", "token_hosts"]))]
+    .args(["owner", "authorization_grant_type", "redirect_uris", "addresses", "token_hosts", "jwt_key", "jwks_url"]))]
 pub struct Update {
     /// Its name
     name: String,
@@ -106,6 +108,14 @@ struct Published {
     #[serde(skip_serializing_if = "Allow::is_silent")]
     #[command(flatten)]
     allow: Allow,
+    /// ISL: the public key in PEM by which its tokens are verified; @FILE reads it from a file, '' for none
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "PEM", value_parser = text_or_file)]
+    jwt_key: Option<String>,
+    /// ISL: where the JWK set is by which its tokens are verified; '' for none
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "URL", conflicts_with = "jwt_key")]
+    jwks_url: Option<String>,
 }
 
 /// From where notifications are taken.
@@ -160,7 +170,7 @@ struct Present {
     allow: Allow,
 }
 
-const KEEP: &str = "Keep the hookup URL: it is not shown again. Whoever has it can send notifications.";
+const KEEP: &str = "Keep what was shown: it is not shown again. Whoever has it can send notifications.";
 
 /// Does it.
 pub async fn run(command: Integration, session: &Session) -> anyhow::Result<()> {

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use registration::directory::{SealedKey, SealedTarget, key_field};
+use registration::directory::{SettingSet, SettingValue, settings_tenant};
 use registration::event::Body;
-use registration::{Envelope, Event};
+use registration::isl::Fact;
+use registration::{Envelope, Event, Sealed};
 use uuid::Uuid;
 use vault::{Context, Subject, UnsealError, Vault};
 
@@ -36,11 +38,54 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
             let subject = Subject::Quarantine { id: message.id.clone(), expires: message.expires_time };
             vec![Secret { event: id, field: "body", subject, envelope: &message.body.sealed }]
         }
+        Body::UserCreate(create) => {
+            let fields = [
+                ("name", Some(&create.name)),
+                ("email", create.email.as_ref()),
+                ("password", create.password.as_ref()),
+            ];
+            of_user(event, fields)
+        }
+        Body::UserUpdate(update) => {
+            let (name, email) = (update.rename.as_ref().map(|rename| &rename.name), update.email.as_ref());
+            of_user(event, [("name", name), ("email", email.and_then(|email| email.to.as_ref()))])
+        }
+        Body::UserSetPassword(set) => of_user(event, [("password", Some(&set.password))]),
+        Body::SettingSet(set) => of_setting(id, set),
+        Body::IslEvent(heard) => of_isl(event, "body", &heard.body, &heard.facts),
+        Body::IslToken(token) => of_isl(event, "jwt", &token.jwt, &token.facts),
         Body::SubscriptionCreate(create) => of_subscription(id, id, Some(&create.target), &create.keys),
         Body::SubscriptionUpdate(update) => of_subscription(id, update.id, update.target.as_ref(), &[]),
         Body::SubscriptionRotateSecret(rotate) => of_subscription(id, rotate.id, None, &rotate.keys),
         _ => Vec::new(),
     }
+}
+
+fn of_setting(event: Uuid, set: &SettingSet) -> Vec<Secret<'_>> {
+    match &set.value {
+        Some(SettingValue::Secret { value, .. }) => {
+            let subject = Subject::Tenant(settings_tenant(set.domain.as_deref()));
+            vec![Secret { event, field: "value", subject, envelope: &value.sealed }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn of_user<'a, const N: usize>(event: &Event, fields: [(&'static str, Option<&'a Sealed>); N]) -> Vec<Secret<'a>> {
+    let (id, user) = (event.attributes.id, &event.attributes.subject);
+    let there = fields.into_iter().filter_map(|(field, sealed)| Some((field, &sealed?.sealed)));
+    let secret = |(field, envelope)| Secret { event: id, field, subject: Subject::User(user.clone()), envelope };
+    there.map(secret).collect()
+}
+
+/// What came from an ISL system, and the names of the users that it is about.
+fn of_isl<'a>(event: &'a Event, field: &'static str, whole: &'a Sealed, facts: &'a [Fact]) -> Vec<Secret<'a>> {
+    let users = facts.iter().filter_map(|fact| fact.user.as_ref()).map(|user| ("user", &user.name));
+    let secret = |(field, sealed): (&'static str, &'a Sealed)| {
+        let subject = Subject::Tenant(event.attributes.subject.clone());
+        Secret { event: event.attributes.id, field, subject, envelope: &sealed.sealed }
+    };
+    [(field, whole)].into_iter().chain(users).map(secret).collect()
 }
 
 fn of_subscription<'a>(
@@ -64,6 +109,14 @@ impl Secret<'_> {
     pub async fn open(&self, vault: &Vault) -> Result<(), UnsealError> {
         let context = Context { event: self.event, field: self.field };
         vault.open_envelope(&self.subject, &context, self.envelope).await.map(drop)
+    }
+
+    /// Id of the user that it is about, if it is about one.
+    pub fn user(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::User(id) => Some(id),
+            _ => None,
+        }
     }
 
     /// Whether its time is over, so that its key is gone, as it should be.

@@ -12,6 +12,8 @@ use super::{patterns, refusals};
 #[derive(OpenApi)]
 #[openapi(paths(
     intake::receive,
+    intake::receive_event,
+    intake::receive_token,
     query::clients::list,
     query::clients::show,
     query::clients::history,
@@ -19,12 +21,28 @@ use super::{patterns, refusals};
     query::reveal::client,
     query::changes::follow,
     query::events::read,
+    query::domains::list,
+    query::domains::create,
+    query::domains::show,
+    query::domains::remove,
+    query::users::list,
+    query::users::create,
+    query::users::show,
+    query::users::update,
+    query::users::remove,
+    query::users::undelete,
+    query::users::set_password,
     query::integrations::list,
     query::integrations::create,
     query::integrations::show,
     query::integrations::update,
     query::integrations::remove,
     query::integrations::rotate_hookup,
+    query::settings::list,
+    query::settings::show,
+    query::settings::set,
+    query::settings::reset,
+    query::sessions::show,
     query::tokens::list,
     query::tokens::create,
     query::tokens::show,
@@ -138,6 +156,7 @@ fn refine_parameters(operation: &mut Value) {
 fn special(operation: &str, parameter: &str) -> Option<Value> {
     Some(match (operation, parameter) {
         ("listClients", "state") => json!({ "$ref": "#/components/schemas/ClientState" }),
+        ("listUsers", "state") => json!({ "$ref": "#/components/schemas/UserState" }),
         ("listQuarantine", "state") => json!({ "$ref": "#/components/schemas/QuarantineState" }),
         ("listDeliveries", "state") => json!({ "$ref": "#/components/schemas/DeliveryState" }),
         ("followChanges", "from") => {
@@ -159,7 +178,11 @@ fn pattern(operation: &str, parameter: &str) -> Option<&'static str> {
         ("receiveNotice", "Idempotency-Key") => return None,
         (_, "Idempotency-Key") => patterns::KEY,
         (_, "min_position") | ("listClients" | "listQuarantine", "after") => patterns::PLACE,
-        ("listIntegrations" | "listTokens" | "listSubscriptions" | "listDeliveries", "after") => patterns::POSITION,
+        (
+            "listDomains" | "listIntegrations" | "listTokens" | "listSubscriptions" | "listSettings" | "listDeliveries"
+            | "listUsers",
+            "after",
+        ) => patterns::POSITION,
         ("getClientHistory", "after") => patterns::CHANGE,
         ("followChanges", "after") => patterns::CURSOR,
         _ => return None,

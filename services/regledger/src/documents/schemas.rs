@@ -4,25 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
+use intake::IslTokenPosted;
 use query::changes::ChangesPage;
 use query::deliveries::{AttemptShown, DeliveryShown, Replay, Replayed};
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
 use query::release::Released;
 use query::reveal::{Credentials, QuarantinedBody};
+use query::sessions::SessionShown;
+use query::settings::{SettingRequest, SettingShown};
 use query::subscriptions::trial::TestDelivery;
 use query::subscriptions::{
     KeysRotated, SubscriptionChange, SubscriptionCreated, SubscriptionRequest, SubscriptionResumption,
     SubscriptionRotation, SubscriptionShown,
 };
 use query::tokens::TokenCreated;
+use query::users::{NamedUser, NewPassword, UserPatch, UserSpec};
 use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Registration, Reveal};
 use registration::directory::{
-    Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationSpec, IntegrationUpdate, LedgerCreate,
-    LedgerRestore, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
-    SubscriptionUpdate, Token, TokenCreate, TokenSpec,
+    Domain, DomainCreate, DomainDelete, DomainSpec, Integration, IntegrationCreate, IntegrationRotateHookup,
+    IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, SettingSet, SubscriptionCreate,
+    SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, Token, TokenCreate,
+    TokenSpec, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
 use registration::event::{EventType, Nothing};
+use registration::isl::{IslEvent, IslToken};
 use registration::quarantine::{Message, QuarantineReceive, QuarantineRelease};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -103,12 +109,22 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
     let root = match kind {
         EventType::LedgerCreate => root::<LedgerCreate>,
         EventType::LedgerRestore => root::<LedgerRestore>,
+        EventType::DomainCreate => root::<DomainCreate>,
+        EventType::DomainDelete => root::<DomainDelete>,
         EventType::IntegrationCreate => root::<IntegrationCreate>,
         EventType::IntegrationUpdate => root::<IntegrationUpdate>,
         EventType::IntegrationRotateHookup => root::<IntegrationRotateHookup>,
         EventType::TokenCreate => root::<TokenCreate>,
+        EventType::UserCreate => root::<UserCreate>,
+        EventType::UserUpdate => root::<UserUpdate>,
+        EventType::UserDelete => root::<UserDelete>,
+        EventType::UserPurge => root::<UserPurge>,
+        EventType::UserSetPassword => root::<UserSetPassword>,
         EventType::ProvetRegistration => root::<Registration>,
         EventType::ClientReveal | EventType::QuarantineReveal => root::<Reveal>,
+        EventType::SettingSet => root::<SettingSet>,
+        EventType::IslEvent => root::<IslEvent>,
+        EventType::IslToken => root::<IslToken>,
         EventType::QuarantineReceive => root::<QuarantineReceive>,
         EventType::QuarantineRelease => root::<QuarantineRelease>,
         EventType::SubscriptionCreate => root::<SubscriptionCreate>,
@@ -118,6 +134,8 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
         EventType::SubscriptionSuspend => root::<SubscriptionSuspend>,
         EventType::SubscriptionDelete
         | EventType::SubscriptionPause
+        | EventType::DomainPurge
+        | EventType::UserUndelete
         | EventType::IntegrationDelete
         | EventType::TokenRevoke
         | EventType::ClientRetire
@@ -170,6 +188,10 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     let mut all = Components::new(notice);
     all.answer::<Readiness>().answer::<ProblemBody>().answer::<Receipt>().answer::<Credentials>();
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
+    all.answer::<Domain>().answer::<NamedUser>().page::<Domain>("DomainPage").page::<NamedUser>("UserPage");
+    all.request::<DomainSpec>().request::<UserSpec>().request::<UserPatch>().request::<NewPassword>();
+    all.answer::<SessionShown>().answer::<SettingShown>().page::<SettingShown>("SettingPage");
+    all.answer::<TokenCreated>().answer::<ChangesPage>().answer::<SubscriptionCreated>().answer::<KeysRotated>();
     all.answer::<TokenCreated>()
         .answer::<ChangesPage>()
         .answer::<SubscriptionCreated>()
@@ -180,6 +202,7 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     all.page::<Message>("MessagePage").page::<Token>("TokenPage").page::<SubscriptionShown>("SubscriptionPage");
     all.page::<DeliveryShown>("DeliveryPage").page::<AttemptShown>("AttemptPage");
     all.request::<IntegrationSpec>().request::<IntegrationUpdate>().request::<Rotate>();
+    all.request::<IslTokenPosted>().request::<SettingRequest>();
     all.request::<TokenSpec>().request::<Reveal>().request::<SubscriptionRequest>().request::<SubscriptionChange>();
     all.request::<SubscriptionRotation>().request::<SubscriptionResumption>().request::<Replay>();
     all.finish(refinements)

@@ -10,18 +10,22 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
+use admission::{Clock, DirectoryView, Passwords};
 use anyhow::Context;
 use api::{Gate, Health, Observer, Problem, Reason};
 use intake::Intake;
+use jiff::SignedDuration;
 use parking_lot::Mutex;
 use prometheus::TextEncoder;
 use query::Query;
 use query::stream::subscriber::Feed;
 use query::stream::tailer::Tailer;
+use serde_json::json;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +54,14 @@ pub(super) struct App {
     gauges: Data<Gauges>,
     observer: Data<Observer>,
     documents: Data<Described>,
+    signatures: Data<Signatures>,
     draining: Data<Draining>,
+}
+
+/// By which keys what is signed here is verified.
+struct Signatures {
+    directory: Arc<DirectoryView>,
+    clock: Clock,
 }
 
 /// Whether the process is shutting down, and how many requests it is still working on.
@@ -80,6 +91,7 @@ impl App {
                     stores.directory.clone(),
                     settings.http.trusted_proxies.clone(),
                     settings.http.wrong_keys_per_minute,
+                    stores.egress.clone(),
                     &stores.registry,
                 )
             })
@@ -102,6 +114,7 @@ impl App {
             gauges: Data::new(gauges),
             observer: Data::new(Observer::new(&stores.registry, stores.clock.clone())?),
             documents: Data::new(Described::default()),
+            signatures: Data::new(Signatures { directory: stores.directory.clone(), clock: stores.clock.clone() }),
             draining: Data::new(draining.clone()),
         })
     }
@@ -116,7 +129,7 @@ impl App {
 
     /// Starts the workers.
     pub fn serve(self, settings: &Settings, listener: TcpListener) -> anyhow::Result<Server> {
-        let Self { intake, query, health, gauges, observer, documents, draining, .. } = self;
+        let Self { intake, query, health, gauges, observer, documents, signatures, draining, .. } = self;
         let workers = available_parallelism().map_or(1, NonZeroUsize::get);
         let server = HttpServer::new(move || {
             ActixApp::new()
@@ -124,6 +137,7 @@ impl App {
                 .app_data(gauges.clone())
                 .app_data(observer.clone())
                 .app_data(documents.clone())
+                .app_data(signatures.clone())
                 .app_data(draining.clone())
                 .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()))
                 .wrap(from_fn(unread::hold))
@@ -178,6 +192,8 @@ fn query(
         gate,
         admission: stores.admission.clone(),
         feed: Arc::new(feed),
+        passwords: Passwords::default(),
+        retention: SignedDuration::from_hours(24 * i64::from(settings.directory_retention_days)),
         outbox: stores.outbox()?.clone(),
         egress: stores.egress.clone(),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),
@@ -206,6 +222,7 @@ fn open_routes(config: &mut web::ServiceConfig) {
         ("/openapi.json", web::to(openapi)),
         ("/asyncapi.json", web::to(asyncapi)),
         ("/schemas/{name}", web::to(schema)),
+        ("/.well-known/jwks.json", web::to(jwks)),
     ] {
         config.service(api::resource(path, [(Method::GET, route)]));
     }
@@ -256,6 +273,17 @@ async fn openapi(described: Data<Described>) -> Result<HttpResponse, Problem> {
 
 async fn asyncapi(described: Data<Described>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(&described.documents()?.asyncapi))
+}
+
+/// The public keys that verify what is signed here, and what was signed a while ago (RFC 7517).
+async fn jwks(signatures: Data<Signatures>) -> HttpResponse {
+    let directory = signatures.directory.read();
+    let keys = directory.public_keys(signatures.clock.now());
+    let max_age = (CACHE_CONTROL, "public, max-age=300");
+    HttpResponse::Ok()
+        .content_type("application/jwk-set+json")
+        .insert_header(max_age)
+        .body(json!({"keys": keys}).to_string())
 }
 
 async fn schema(described: Data<Described>, name: web::Path<String>) -> Result<HttpResponse, Problem> {

@@ -39,7 +39,9 @@ async fn way(
     let (path, _) = deployment.integration(&risk).await;
     let bare = format!("{name}-bare");
     kafka.create_topic(&bare, PARTITIONS, &[("flush.messages", flush)]).await;
-    kafka.alter_topic(&deployment.topic(), &[("flush.messages", flush)]).await;
+    for topic in [deployment.topic(), deployment.keys()] {
+        kafka.alter_topic(&topic, &[("flush.messages", flush)]).await;
+    }
     let intake = deployment.start("intake", &risk);
     let mut load = Load::new(bench);
     let (rounds, seconds) = (bench.size(5, 1), bench.size(4, 1));

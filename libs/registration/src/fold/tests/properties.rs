@@ -53,6 +53,15 @@ fn command() -> impl Strategy<Value = String> {
         "(create|update|delete) (acme-lab|b|c)( owner=[xy])?".prop_map(|line| (line, "d")),
         "create (b|c) domain=(default|nowhere)".prop_map(|line| (line, "d")),
         "rotate (acme-lab|b|c) hash=h[12]".prop_map(|line| (line, "d")),
+        "(domain|undomain|purge-domain) b( at=9[0-9])?".prop_map(|line| (line, "d")),
+        "create d domain=b".prop_map(|line| (line, "d")),
+        "(user|unuser|reuser|purge|password) u[12] name=(ann|bob)( due=[1-9]0)?".prop_map(|line| (line, "d")),
+        "(rename|email) u[12] name=(ann|bob)".prop_map(|line| (line, "d")),
+        "isl (JOIN|STOP|(USER_CREATE|USER_DELETE) user=(ann|bob)|DOMAIN_DELETE)( session=s[12])?( save)? hash=[1-9]"
+            .prop_map(|line| (line, "i")),
+        "jwt (user_create|user_delete) user=(ann|bob) jti=[1-9]( until=[1-9])?".prop_map(|line| (line, "i")),
+        "(set|unset) (jwt_webhook.(url|private_key)|http_events.save_into_sessions) (yes|no)( domain=(default|nowhere))?"
+            .prop_map(|line| (line, "d")),
         "(token|revoke) t[12]".prop_map(|line| (line, "d")),
         "(genesis l[12]|restore e[12] heads=\\[[1-9]\\])".prop_map(|line| (line, "d")),
     ];
@@ -136,7 +145,7 @@ fn told(lines: &[String]) -> (Vec<(Placed, Vec<Change>)>, Story) {
 fn client_of(change: &Change) -> Option<&Client> {
     match &change.data {
         Data::Client(data) => Some(&data.client),
-        Data::Domain { .. } | Data::Integration { .. } | Data::Subscription { .. } => None,
+        _ => None,
     }
 }
 

@@ -93,3 +93,21 @@ async fn a_second_key_that_a_zombie_writes_late_seals_nothing() {
         assert_eq!(vault.data_key(&subject, day(1)).await.unwrap().kid(), first.kid());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_shreds_opens_nowhere() {
+    let place = Place::new();
+    let (one, other) = (vault(&place, "shredded").await, vault(&place, "shredded").await);
+    let subject = Subject::User("1".to_owned());
+    let key = one.data_key(&subject, day(0)).await.unwrap();
+    let envelope = one.seal(&key, &field("name"), b"ann").unwrap();
+    assert_eq!(other.shred(&subject).await.unwrap(), 1);
+    for vault in [&other, &one] {
+        eventually("the vault hears that the key is gone", async || {
+            let opened = vault.open_envelope(&subject, &field("name"), &envelope).await;
+            matches!(opened, Err(UnsealError::NoKey)).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(one.shred(&subject).await.unwrap(), 0, "whoever is second finds nothing to do");
+}

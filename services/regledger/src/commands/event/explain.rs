@@ -60,7 +60,15 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         Body::IntegrationUpdate(_) | Body::IntegrationRotateHookup(_) | Body::IntegrationDelete => {
             integration(attributes.source.rsplit('/').next().unwrap_or_default())
         }
-        Body::LedgerCreate(_) => directory(json!({"type": "domain.*"})),
+        Body::SettingSet(_) => directory(json!({"type": "setting.*"})),
+        Body::IslEvent(_) | Body::IslToken(_) => directory(json!({"tenant": attributes.subject})),
+        Body::LedgerCreate(_) | Body::DomainCreate(_) | Body::DomainDelete(_) => directory(json!({"type": "domain.*"})),
+        Body::UserCreate(_)
+        | Body::UserUpdate(_)
+        | Body::UserDelete(_)
+        | Body::UserUndelete
+        | Body::UserPurge(_)
+        | Body::UserSetPassword(_) => directory(json!({"type": "user.*"})),
         Body::SubscriptionCreate(_)
         | Body::SubscriptionUpdate(_)
         | Body::SubscriptionDelete
@@ -69,6 +77,7 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         | Body::SubscriptionRotateSecret(_)
         | Body::SubscriptionSuspend(_) => directory(json!({"type": "subscription.*"})),
         Body::LedgerRestore(_)
+        | Body::DomainPurge
         | Body::TokenCreate(_)
         | Body::TokenRevoke
         | Body::ClientReveal(_)
@@ -98,6 +107,9 @@ mod tests {
         let deleted = event("integration.delete", "/integrations/acme-lab", json!({}));
         let query = json!({"type": "integration.*", "integration": "acme-lab"});
         assert_eq!(deleted, Some(("/v1/changes".to_owned(), query)));
+        let token = json!({"token": [], "jwt": {"sealed": {"alg": "", "kid": "", "nonce": "", "ct": ""}}});
+        let heard = event("isl.token", "/integrations/acme-isl", token);
+        assert_eq!(heard, Some(("/v1/changes".to_owned(), json!({"tenant": "c1"}))));
         assert_eq!(event("token.revoke", "/tokens", json!({})), None);
     }
 }

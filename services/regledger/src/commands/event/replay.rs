@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Lines};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -16,10 +17,10 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{ENTRIES, PAGE, entries, head, place_of, progress};
+use super::{ENTRIES, PAGE, count, entries, head, place_of, progress};
 use crate::client::{Api, read};
 use crate::commands::moment::place;
-use crate::output::say;
+use crate::output::{Output, say};
 use crate::session::{Session, Usage};
 
 /// Fold the ledger from nothing, and print each change.
@@ -27,9 +28,9 @@ use crate::session::{Session, Usage};
 pub struct Replay {
     /// A file that `event export` wrote [default: the server's ledger]
     file: Option<PathBuf>,
-    /// The partition
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    partition: u32,
+    /// The partition [default: all of the server's, 0 of a file]
+    #[arg(long, value_name = "N")]
+    partition: Option<u32>,
     /// End after the event at this position
     #[arg(long, value_parser = place, value_name = "POSITION")]
     until: Option<Place>,
@@ -40,19 +41,48 @@ pub struct Replay {
 
 /// Replays. A difference is an error.
 pub async fn run(replay: &Replay, session: &Session) -> anyhow::Result<()> {
-    let until = replay.until.unwrap_or(Place { partition: replay.partition, position: u64::MAX });
-    if until.partition != replay.partition {
+    let api = (replay.file.is_none() || replay.check).then(|| session.api()).transpose()?;
+    let mut output = session.output();
+    for partition in partitions(replay, api.as_ref()).await? {
+        let bar = if output.is_terminal() { ProgressBar::hidden() } else { ProgressBar::no_length() };
+        let source = Source::open(replay, partition, api.as_ref(), &bar).await?;
+        let folded = one(replay, partition, api.as_ref(), source, &mut output).await?;
+        bar.finish_and_clear();
+        say(format!("partition {partition}: {}", folded.summary()));
+    }
+    if replay.check {
+        say("The service's own changes are the same, byte for byte.");
+    }
+    Ok(())
+}
+
+/// Which partitions are replayed.
+async fn partitions(replay: &Replay, api: Option<&Api>) -> anyhow::Result<Range<u32>> {
+    let (asked, until) = (replay.partition, replay.until.map(|until| until.partition));
+    if asked.is_some() && until.is_some_and(|until| Some(until) != asked) {
         return Err(Usage::error("--until is in another partition than --partition"));
     }
-    let api = (replay.file.is_none() || replay.check).then(|| session.api()).transpose()?;
-    let bar = if session.output().is_terminal() { ProgressBar::hidden() } else { ProgressBar::no_length() };
-    let mut source = Source::open(replay, api.as_ref(), &bar).await?;
-    let mut service = api.as_ref().filter(|_| replay.check).map(|api| Service::new(api, replay.partition));
-    let mut folded = Folded::new(replay.partition, api.as_ref()).await?;
-    let mut output = session.output();
-    while folded.next <= until.position {
-        let limit = PAGE.min((until.position - folded.next).saturating_add(1));
-        let page = source.read(replay.partition, folded.next, limit).await?;
+    match (asked.or(until), api) {
+        (Some(one), _) => Ok(one..one + 1),
+        (None, Some(api)) if replay.file.is_none() => Ok(0..count(api).await?),
+        (None, _) => Ok(0..1),
+    }
+}
+
+/// Replays one partition.
+async fn one(
+    replay: &Replay,
+    partition: u32,
+    api: Option<&Api>,
+    mut source: Source<'_>,
+    output: &mut Output,
+) -> anyhow::Result<Folded> {
+    let until = replay.until.map_or(u64::MAX, |until| until.position);
+    let mut service = api.filter(|_| replay.check).map(|api| Service::new(api, partition));
+    let mut folded = Folded::new(partition, api).await?;
+    while folded.next <= until {
+        let limit = PAGE.min((until - folded.next).saturating_add(1));
+        let page = source.read(partition, folded.next, limit).await?;
         if page.is_empty() {
             break;
         }
@@ -69,12 +99,7 @@ pub async fn run(replay: &Replay, session: &Session) -> anyhow::Result<()> {
         }
         source.advanced(folded.next);
     }
-    bar.finish_and_clear();
-    say(folded.summary());
-    if service.is_some() {
-        say("The service's own changes are the same, byte for byte.");
-    }
-    Ok(())
+    Ok(folded)
 }
 
 /// Where entries come from.
@@ -84,11 +109,11 @@ enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    async fn open(replay: &Replay, api: Option<&'a Api>, bar: &ProgressBar) -> anyhow::Result<Self> {
+    async fn open(replay: &Replay, partition: u32, api: Option<&'a Api>, bar: &ProgressBar) -> anyhow::Result<Self> {
         match (&replay.file, api) {
             (Some(path), _) => Self::of_file(path, bar),
             (None, Some(api)) => {
-                let entries = head(api, replay.partition).await.unwrap_or_default();
+                let entries = head(api, partition).await.unwrap_or_default();
                 Ok(Self::Server(api, progress(bar.clone(), entries, ENTRIES)))
             }
             (None, None) => bail!("neither a file nor a server was given"),

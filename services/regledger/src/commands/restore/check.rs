@@ -1,13 +1,15 @@
 //! Whether a ledger and a key store are whole, and belong together.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
 use ledger::{Ledger, Limit, SqliteLedger};
-use registration::Event;
+use registration::directory::{Directory, Due};
 use registration::event::Body;
+use registration::{Event, Placed};
 use serde::Serialize;
 use vault::{Kek, SqliteKeys, UnsealError, Vault};
 
@@ -24,8 +26,11 @@ pub struct Checked {
     pub events: u64,
     /// Secrets that open.
     pub secrets: u64,
-    /// Quarantined messages whose time is over: their keys are gone, as they should be.
+    /// Secrets of quarantined messages and of users whose time is over: their keys are gone, as they should be.
     pub expired: u64,
+    /// Users whose keys are gone.
+    #[serde(skip)]
+    gone: BTreeSet<String>,
 }
 
 /// Entries that are read at a time.
@@ -56,7 +61,40 @@ async fn check_ledger(ledger: &SqliteLedger, keys: &Path, kek: Kek) -> anyhow::R
     let now = clock::now();
     let walked = walk(ledger, &vault, now, &mut checked).await;
     vault.close().await;
-    walked.map(|()| checked)
+    walked?;
+    check_gone(ledger, &checked.gone, now).await?;
+    Ok(checked)
+}
+
+/// Users whose keys are gone were purged, or were due, or never came to be: the keys were copied after the ledger.
+async fn check_gone(ledger: &SqliteLedger, gone: &BTreeSet<String>, now: Timestamp) -> anyhow::Result<()> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let directory = directory(ledger).await?;
+    let over = directory.due(now).into_iter().filter_map(|due| match due {
+        Due::User { id, .. } => Some(id),
+        Due::Domain { .. } => None,
+    });
+    let over: BTreeSet<String> = over.chain(directory.forgotten().iter().cloned()).collect();
+    match gone.difference(&over).next() {
+        Some(user) => bail!("the keys of user {user} are missing"),
+        None => Ok(()),
+    }
+}
+
+async fn directory(ledger: &SqliteLedger) -> anyhow::Result<Directory> {
+    let (mut directory, mut next, mut time) = (Directory::default(), 0, Timestamp::MIN);
+    loop {
+        let entries = ledger.read_directory(next, CHUNK).await?;
+        let Some(last) = entries.last() else { return Ok(directory) };
+        next = last.position + 1;
+        for entry in entries {
+            let placed = Placed::after(time, 0, entry.position, Event::parse(&entry.bytes)?);
+            time = placed.recorded_time;
+            directory.apply(&placed);
+        }
+    }
 }
 
 async fn walk(ledger: &SqliteLedger, vault: &Vault, now: Timestamp, checked: &mut Checked) -> anyhow::Result<()> {
@@ -82,6 +120,10 @@ async fn open(secret: &Secret<'_>, vault: &Vault, now: Timestamp, checked: &mut 
     match secret.open(vault).await {
         Ok(()) => checked.secrets += 1,
         Err(UnsealError::NoKey) if secret.is_over(now) => checked.expired += 1,
+        Err(UnsealError::NoKey) if secret.user().is_some() => {
+            checked.expired += 1;
+            checked.gone.extend(secret.user().map(str::to_owned));
+        }
         Err(error) => return Err(error).with_context(|| format!("{} cannot be opened", secret.field)),
     }
     Ok(())

@@ -75,6 +75,8 @@ impl Hub {
             id: "q1".to_owned(),
             body,
             bytes: 6,
+            kept_bytes: None,
+            hash: Vec::new(),
             status: 422,
             detail: String::new(),
             violations: Vec::new(),

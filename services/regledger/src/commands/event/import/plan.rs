@@ -169,11 +169,15 @@ impl Spread {
         match &event.body {
             Body::LedgerCreate(_)
             | Body::LedgerRestore(_)
+            | Body::DomainCreate(_)
+            | Body::DomainDelete(_)
+            | Body::DomainPurge
             | Body::IntegrationCreate(_)
             | Body::IntegrationUpdate(_)
             | Body::IntegrationRotateHookup(_)
             | Body::IntegrationDelete
             | Body::TokenCreate(_)
+            | Body::SettingSet(_)
             | Body::TokenRevoke
             | Body::SubscriptionCreate(_)
             | Body::SubscriptionUpdate(_)
@@ -181,7 +185,13 @@ impl Spread {
             | Body::SubscriptionPause
             | Body::SubscriptionResume(_)
             | Body::SubscriptionRotateSecret(_)
-            | Body::SubscriptionSuspend(_) => None,
+            | Body::SubscriptionSuspend(_)
+            | Body::UserCreate(_)
+            | Body::UserUpdate(_)
+            | Body::UserDelete(_)
+            | Body::UserUndelete
+            | Body::UserPurge(_)
+            | Body::UserSetPassword(_) => None,
             Body::ProvetRegistration(notice) => {
                 let integration = attributes.integration_id.unwrap_or_default();
                 let partition = partition_of_tenant(partitions, integration, &attributes.subject);
@@ -194,6 +204,11 @@ impl Spread {
                 let known = self.clients.get(&attributes.subject).copied();
                 Some(known.unwrap_or_else(|| partition_of_message(partitions, &attributes.subject)))
             }
+            Body::IslEvent(_) | Body::IslToken(_) => Some(partition_of_tenant(
+                partitions,
+                attributes.integration_id.unwrap_or_default(),
+                &attributes.subject,
+            )),
             Body::QuarantineReceive(_)
             | Body::QuarantineRelease(_)
             | Body::QuarantineDismiss

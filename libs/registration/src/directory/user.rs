@@ -1,0 +1,198 @@
+//! Users: people who belong to a domain, as in ISL, where they are written `\\domain\user`.
+//!
+//! Names, e-mail addresses and password hashes stand here sealed under the user's own key, which ends with the user. In clear
+//! is only a keyed hash of the normalised name, by which the fold tells whether it is taken.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::client::SealedSecret;
+use crate::envelope::Sealed;
+use crate::row::Columns;
+
+/// What a user may do in its domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Belongs to the domain.
+    Member,
+    /// Administers the domain.
+    Admin,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 2] = [Self::Member, Self::Admin];
+
+    /// The word used in JSON and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// What has become of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UserState {
+    /// In use.
+    Active,
+    /// Deleted, and can come back until it is purged. Its name stays reserved.
+    Deleted,
+    /// Gone for good: its keys are destroyed, its name is free.
+    Purged,
+}
+
+impl UserState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Deleted, Self::Purged];
+
+    /// The word used in JSON and filters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deleted => "deleted",
+            Self::Purged => "purged",
+        }
+    }
+}
+
+/// The data of an event that asks for a user, whose id is the event's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserCreate {
+    /// Id of the domain that it shall belong to; its name is in the event's source.
+    pub domain_id: Uuid,
+    /// What it may do in its domain.
+    pub roles: Vec<Role>,
+    /// Keyed hash of the domain's id and the normalised name.
+    pub name_index: String,
+    /// The name as it was written, sealed.
+    pub name: Sealed,
+    /// The e-mail address, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Sealed>,
+    /// The password's argon2id hash, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Sealed>,
+}
+
+/// The data of an event that changes a user; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct UserUpdate {
+    /// Another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rename: Option<Rename>,
+    /// Another e-mail address, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<EmailUpdate>,
+    /// What it may do from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<Role>>,
+}
+
+/// Another e-mail address for a user, or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EmailUpdate {
+    /// The address, sealed; null for none.
+    pub to: Option<Sealed>,
+}
+
+/// Another name for a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rename {
+    /// Index of the name that it has: refused if it has another one by now.
+    pub from_index: String,
+    /// Index of the new name.
+    pub name_index: String,
+    /// The new name as it was written, sealed.
+    pub name: Sealed,
+}
+
+/// The data of an event that deletes a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserDelete {
+    /// From when on it may be purged.
+    pub purge_after: Timestamp,
+}
+
+/// The data of an event that ends a user for good, whether it was deleted or its domain was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserPurge {
+    /// Index of the name that it has: it is free then.
+    pub name_index: String,
+}
+
+/// The data of an event that gives a user another password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserSetPassword {
+    /// The password's argon2id hash, sealed.
+    pub password: Sealed,
+}
+
+/// A user as changes tell of it: nothing personal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct User {
+    /// Its id, never used again.
+    pub id: String,
+    /// Name of the domain that it belongs to.
+    pub domain: String,
+    /// Id of that domain: its name can be used again after a purge.
+    pub domain_id: Uuid,
+    /// What it may do there.
+    pub roles: Vec<Role>,
+    /// What has become of it.
+    pub state: UserState,
+    /// Whether it can sign in with a password.
+    pub has_password: bool,
+    /// When it was made.
+    pub created_time: Timestamp,
+    /// When it was changed last.
+    pub changed_time: Timestamp,
+    /// When it was deleted.
+    pub deleted_time: Option<Timestamp>,
+    /// From when on it may be purged, if it was deleted.
+    pub purge_after: Option<Timestamp>,
+}
+
+/// A user with what only the fold and those who open envelopes need. A purged one has no envelopes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRow {
+    /// What readers see.
+    pub user: User,
+    /// Keyed hash of the domain's id and the normalised name.
+    pub name_index: Option<String>,
+    /// The name as it was written.
+    pub name: Option<SealedSecret>,
+    /// The e-mail address.
+    pub email: Option<SealedSecret>,
+    /// The password's argon2id hash.
+    pub password: Option<SealedSecret>,
+    /// Where it was made.
+    pub position: u64,
+}
+
+/// A name of a user, and who has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserName {
+    /// Its index.
+    pub index: String,
+    /// Id of the user; none if it is free again.
+    pub holder: Option<String>,
+}
+
+impl UserRow {
+    /// Whether it is deleted and may be purged at a time.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.user.state == UserState::Deleted && self.user.purge_after.is_some_and(|due| due <= now)
+    }
+
+    pub(crate) fn columns(&self) -> Columns<'_> {
+        let (domain, state) = (Some(&*self.user.domain), Some(self.user.state.as_str()));
+        Columns { domain, state, position: self.position, ..Columns::default() }
+    }
+}

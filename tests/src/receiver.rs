@@ -46,6 +46,8 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// How long it is waited before.
     pub delay: Duration,
+    /// The body.
+    pub body: String,
 }
 
 impl Reply {
@@ -145,7 +147,8 @@ async fn converse(mut stream: TcpStream, received: &Mutex<Vec<Received>>, answer
             return None;
         }
         let headers: String = reply.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let head = format!("HTTP/1.1 {} x\r\ncontent-length: 0\r\n{headers}\r\n", reply.status);
+        let Reply { status, body, .. } = reply;
+        let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
         stream.write_all(head.as_bytes()).await.ok()?;
     }
 }

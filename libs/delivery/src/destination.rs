@@ -47,7 +47,7 @@ impl Outcome {
     pub fn word(&self) -> &'static str {
         match (self.verdict, self.status) {
             (Verdict::Done, _) => "delivered",
-            (Verdict::Retry, _) => "failed",
+            (Verdict::Retry | Verdict::Drop, _) => "failed",
             (Verdict::Pause, Some(_)) => "gone",
             (Verdict::Pause, None) => "refused",
         }

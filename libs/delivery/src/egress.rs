@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use tokio::time::timeout;
@@ -66,6 +66,12 @@ impl<'a> Call<'a> {
     /// A GET without more.
     pub fn get(url: &'a str, deadline: Duration) -> Self {
         Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), deadline }
+    }
+
+    /// A POST of a body of this media type, without more.
+    pub fn post(url: &'a str, media_type: &'static str, body: impl Into<Bytes>, deadline: Duration) -> Self {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media_type))]);
+        Self { method: Method::POST, url, headers, body: body.into(), deadline }
     }
 }
 

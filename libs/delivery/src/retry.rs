@@ -25,6 +25,8 @@ pub enum Verdict {
     Retry,
     /// Nothing more is sent to this URL until somebody decides: the receiver is gone, or its URL may not be called.
     Pause,
+    /// It has not, and is not sent again: the next one is.
+    Drop,
 }
 
 /// Judges the outcome of a call as Standard Webhooks suggests (1.0.0, "Delivery success and failure"): 2xx has arrived,

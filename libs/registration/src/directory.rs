@@ -327,6 +327,14 @@ impl Directory {
         Some(&**row).filter(|row| self.outlives(row))
     }
 
+    /// Everything that is set, for the hub or for a domain.
+    pub fn settings(&self) -> impl Iterator<Item = &SettingRow> {
+        self.rows.of(Kind::Setting).filter_map(|row| match row {
+            Row::Setting(row) if row.value.is_some() && self.outlives(row) => Some(&**row),
+            _ => None,
+        })
+    }
+
     /// Whether the domain of a setting is still the one that it was set for.
     fn outlives(&self, row: &SettingRow) -> bool {
         row.change.domain.as_ref().is_none_or(|domain| self.holds(domain, row.changed_position))

@@ -31,6 +31,8 @@ pub struct Route {
     pub start: Start,
     /// The last event that changed it.
     pub revision: u64,
+    /// Whether it is configured by settings.
+    pub is_fixed: bool,
     /// How they are sent.
     pub destination: Arc<dyn Destination>,
 }
@@ -47,6 +49,15 @@ pub enum RouteError {
     /// Its target is no mailbox.
     #[error("mails cannot be sent there")]
     Mail(#[from] MailError),
+    /// What was sealed is no private key.
+    #[error("the private key cannot be read")]
+    PrivateKey(#[from] delivery::jwt::KeyError),
+    /// What is set is no set of claims.
+    #[error("the claims cannot be read")]
+    Claims(#[from] delivery::jwt::ClaimsError),
+    /// Something that it needs is not set any more.
+    #[error("{0} is not set")]
+    Unset(&'static str),
     /// This process does not send in this way.
     #[error("this process sends no mail: smtp.host is not set")]
     NoMail,
@@ -66,9 +77,10 @@ impl Route {
         Ok(Self {
             id: subscription.id,
             name: subscription.name.clone(),
-            wanted: Wanted { domain: subscription.domain.clone(), filter: subscription.filter.clone() },
+            wanted: Wanted { domain: subscription.domain.clone(), filter: subscription.filter.clone(), fixed: None },
             start: row.start.clone(),
             revision: row.revision,
+            is_fixed: false,
             destination,
         })
     }

@@ -15,13 +15,14 @@ use delivery::destination::Outcome;
 use jiff::Timestamp;
 use outbox::{OutboxError, Settlement, Taken};
 use projection::{Backoff, Vouched};
-use registration::directory::{PauseReason, SubscriptionRow};
+use registration::directory::PauseReason;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::error::Obstacle;
+use crate::fixed::Configured;
 use crate::lanes::{Item, Lanes};
 use crate::route::Route;
 use crate::track::Track;
@@ -95,13 +96,13 @@ impl Runner {
     /// [`DispatcherError`] for what cannot pass.
     pub(crate) async fn begin(
         office: Arc<Office>,
-        row: SubscriptionRow,
+        row: Configured,
         vouched: Vouched,
         stop: CancellationToken,
     ) -> Result<End, DispatcherError> {
         let mut backoff = Backoff::default();
         loop {
-            let name = &row.subscription.name;
+            let name = row.name();
             let opened = Self::open(&office, &row, vouched.clone()).await;
             let ended = match opened {
                 Ok(Some(runner)) => runner.run(&stop).await,
@@ -125,16 +126,23 @@ impl Runner {
     }
 
     /// Takes a subscription over; none if nobody knows how far it is, which is said in an event.
-    async fn open(office: &Arc<Office>, row: &SubscriptionRow, vouched: Vouched) -> Result<Option<Self>, Obstacle> {
+    async fn open(office: &Arc<Office>, row: &Configured, vouched: Vouched) -> Result<Option<Self>, Obstacle> {
         let parts = &office.parts;
-        let route = Route::of_row(row, parts).await;
+        let route = row.open(office).await;
         let route = route.map_err(|error| Obstacle::Passing(projection::explain(&error)))?;
         let (outbox, start) = (&parts.outbox, &route.start);
         let epoch = parts.clock.new_id();
         let taken = match outbox.take(route.id, epoch, start.said, parts.clock.now()).await? {
             Some(taken) => taken,
             None if outbox.birth().heads.first().is_some_and(|born| start.said < *born) => {
-                office.suspend(&route, PauseReason::StartUnknown).await?;
+                if route.is_fixed {
+                    tracing::error!(
+                        subscription.name = route.name,
+                        "nobody knows how far it is: set anew what configures it"
+                    );
+                } else {
+                    office.suspend(&route, PauseReason::StartUnknown).await?;
+                }
                 return Ok(None);
             }
             None => {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use projection::{Partnership, Term};
-use registration::directory::SubscriptionRow;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::fixed::Configured;
 use crate::runner::{End, Runner};
 use crate::{Dispatcher, DispatcherError, Office, SLOTS};
 
@@ -81,7 +81,7 @@ impl Slot {
     fn adjust(&mut self, term: &Term) -> bool {
         let due = self.due();
         for (id, running) in &self.running {
-            if due.get(id).is_none_or(|row| row.revision != running.revision) {
+            if due.get(id).is_none_or(|row| row.revision() != running.revision) {
                 running.stop.cancel();
             }
         }
@@ -96,16 +96,15 @@ impl Slot {
     }
 
     /// The active subscriptions of the slot.
-    fn due(&self) -> HashMap<Uuid, SubscriptionRow> {
-        let directory = self.office.parts.directory.read();
-        let rows = directory.subscriptions().into_iter().filter(|row| row.is_active());
-        let ours = rows.filter(|row| slot_of(row.subscription.id) == self.number);
-        ours.map(|row| (row.subscription.id, row.clone())).collect()
+    fn due(&self) -> HashMap<Uuid, Configured> {
+        let all = Configured::all(&self.office.parts.directory.read());
+        let ours = all.into_iter().filter(|one| slot_of(one.id()) == self.number);
+        ours.map(|one| (one.id(), one)).collect()
     }
 
-    fn start(&mut self, id: Uuid, row: SubscriptionRow, term: &Term) {
+    fn start(&mut self, id: Uuid, row: Configured, term: &Term) {
         let stop = CancellationToken::new();
-        let running = Running { revision: row.revision, name: row.subscription.name.clone(), stop: stop.clone() };
+        let running = Running { revision: row.revision(), name: row.name().to_owned(), stop: stop.clone() };
         self.office.metrics.begin(&running.name);
         self.running.insert(id, running);
         let runner = Runner::begin(self.office.clone(), row, term.vouched(), stop);
@@ -151,7 +150,7 @@ impl Slot {
             return;
         }
         let Ok(known) = outbox.known().await else { return };
-        let are: Vec<Uuid> = directory.read().subscriptions().iter().map(|row| row.subscription.id).collect();
+        let are = Configured::ids(&directory.read());
         for gone in known.into_iter().filter(|id| !are.contains(id)) {
             if outbox.forget(gone).await.is_ok() {
                 tracing::info!(subscription.id = %gone, "what was known of a deleted subscription is forgotten");

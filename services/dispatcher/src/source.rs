@@ -8,6 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::DispatcherError;
+use crate::fixed::Fixed;
 use crate::lanes::Item;
 
 /// Which changes a subscription wants.
@@ -17,10 +18,15 @@ pub struct Wanted {
     pub domain: Option<String>,
     /// Which of them.
     pub filter: ChangeFilter,
+    /// What is configured by settings.
+    pub(crate) fixed: Option<Fixed>,
 }
 
 impl Wanted {
     pub(crate) fn wants(&self, change: &StoredChange, directory: &Directory) -> bool {
+        if let Some(fixed) = &self.fixed {
+            return fixed.wants(change, directory);
+        }
         let of_domain = |domain: &String| match change.integration.as_deref() {
             Some(name) => directory.domain_of(name) == Some(domain.as_str()),
             None => belongs_to(change, domain, directory),

@@ -22,6 +22,7 @@ use vault::Subject;
 
 use crate::Query;
 use crate::once::refuse;
+use crate::subscriptions::From;
 
 /// How long the public half of a replaced private key is still served: longer than any token lives, and than most receivers
 /// keep a JWK set.
@@ -181,7 +182,8 @@ pub async fn set(
         }
         false => SettingValue::Plain(checked.value.expose_secret().to_owned()),
     };
-    let set = query.set_of(definition, domain.clone(), Some(value));
+    let start = query.start(From::Now).await?;
+    let set = SettingSet { start, ..query.set_of(definition, domain.clone(), Some(value)) };
     let fingerprint = query.admission.vault().fingerprint("settings", checked.value.expose_secret().as_bytes());
     let intent = intent(definition, domain.as_deref(), &access).drafted(draft);
     let hidden = json!([domain, fingerprint.first()]);
@@ -243,7 +245,7 @@ impl Query {
     fn set_of(&self, definition: &Definition, domain: Option<String>, value: Option<SettingValue>) -> SettingSet {
         let is_key = definition.key == PRIVATE_KEY;
         let overlap_until = is_key.then(|| self.admission.now().saturating_add(OVERLAP).ok()).flatten();
-        SettingSet { key: definition.key.to_owned(), domain, value, overlap_until }
+        SettingSet { key: definition.key.to_owned(), domain, value, overlap_until, start: Vec::new() }
     }
 
     /// A setting as it is in force.

@@ -370,7 +370,7 @@ impl Query {
     }
 
     /// The position in each partition from which on changes are pushed.
-    async fn start(&self, from: From) -> Result<Vec<u64>, Problem> {
+    pub(crate) async fn start(&self, from: From) -> Result<Vec<u64>, Problem> {
         if from == From::Beginning {
             return Ok(Vec::new());
         }

@@ -10,6 +10,7 @@ mod documents;
 mod domains;
 mod endings;
 mod events;
+mod fixed;
 mod hookup;
 mod isl;
 mod linters;

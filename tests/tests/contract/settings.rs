@@ -31,7 +31,8 @@ fn private_key(arguments: &[&str]) -> String {
     String::from_utf8(made.stdout).unwrap()
 }
 
-fn ed25519() -> String {
+/// One for Ed25519.
+pub fn ed25519() -> String {
     private_key(&["-algorithm", "ed25519"])
 }
 

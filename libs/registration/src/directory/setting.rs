@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::client::SealedSecret;
+use crate::directory::Start;
 use crate::envelope::Sealed;
 use crate::row::{Columns, Kind, RowKey};
 
@@ -146,6 +147,9 @@ pub struct SettingSet {
     /// Until when the public half of a private key that was replaced is still served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap_until: Option<Timestamp>,
+    /// The position in each partition from which on changes are sent, if this is what has them sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start: Vec<u64>,
 }
 
 /// The value of a setting.
@@ -192,6 +196,9 @@ pub struct SettingRow {
     /// Public halves of private keys that were replaced a while ago.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previous: Vec<PreviousPublicKey>,
+    /// From where on changes are sent, if it has them sent: since it was set, or switched on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
     /// Where it was set first.
     pub position: u64,
     /// Where it was changed last.
@@ -227,7 +234,27 @@ pub struct PreviousPublicKey {
 /// Keys that were replaced and are still served, at most.
 const MAX_PREVIOUS: usize = 8;
 
+impl SetValue {
+    /// Whether it is anything but a switch that is off.
+    fn is_on(&self) -> bool {
+        !matches!(self, Self::Plain(text) if text == "no")
+    }
+
+    /// The text, of what is not sealed.
+    pub fn plain(&self) -> Option<&str> {
+        match self {
+            Self::Plain(text) => Some(text),
+            Self::Secret { .. } => None,
+        }
+    }
+}
+
 impl SettingRow {
+    /// Whether it is set, and not to `no`.
+    pub fn is_on(&self) -> bool {
+        self.value.as_ref().is_some_and(SetValue::is_on)
+    }
+
     pub(crate) fn columns(&self) -> Columns<'_> {
         Columns {
             domain: self.change.domain.as_deref(),

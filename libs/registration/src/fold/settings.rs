@@ -4,7 +4,7 @@ use crate::change::{Change, ChangeType, Data};
 use crate::client::SealedSecret;
 use crate::command::{Outcome, Refusal};
 use crate::directory::{
-    JWT_URL, PRIVATE_KEY, SetValue, SettingChange, SettingRow, SettingSet, SettingValue, setting_key,
+    JWT_URL, PRIVATE_KEY, SetValue, SettingChange, SettingRow, SettingSet, SettingValue, Start, setting_key,
 };
 use crate::fold::Placed;
 use crate::row::{Kind, Row, RowKey, Rows};
@@ -63,8 +63,10 @@ fn changed(placed: &Placed, set: &SettingSet, before: Option<Box<SettingRow>>) -
     let position = before.as_ref().map_or(placed.position, |row| row.position);
     let mut row = before.unwrap_or_else(|| {
         let changed_position = placed.position;
-        Box::new(SettingRow { change: change.clone(), value: None, previous: Vec::new(), position, changed_position })
+        let (value, previous, start) = (None, Vec::new(), None);
+        Box::new(SettingRow { change: change.clone(), value, previous, start, position, changed_position })
     });
+    let was_on = row.is_on();
     row.keep_public_key(set.overlap_until, placed.recorded_time);
     row.value = set.value.clone().map(|value| match value {
         SettingValue::Plain(text) => SetValue::Plain(text),
@@ -72,6 +74,9 @@ fn changed(placed: &Placed, set: &SettingSet, before: Option<Box<SettingRow>>) -
             SetValue::Secret { value: SealedSecret { event: attributes.id, sealed: value }, summary, public_key }
         }
     });
+    if row.is_on() && !was_on {
+        row.start = Some(Start::new(placed.position, set.start.clone()));
+    }
     row.change = change;
     row.changed_position = placed.position;
     row

@@ -37,7 +37,7 @@ impl Runner {
         self.pending_since.get_or_insert_with(Instant::now);
         self.note_attempt(&flight);
         match flight.outcome.verdict {
-            Verdict::Done => self.arrived(&flight),
+            Verdict::Done | Verdict::Drop => self.arrived(&flight),
             Verdict::Retry => self.failed(flight, None),
             Verdict::Pause if flight.outcome.status.is_some() => self.failed(flight, Some(PauseReason::Gone)),
             Verdict::Pause => self.failed(flight, Some(PauseReason::Refused)),
@@ -87,6 +87,8 @@ impl Runner {
             now.duration_since(since) >= SignedDuration::try_from(bound).unwrap_or(SignedDuration::MAX)
         };
         let reason = reason.or_else(|| is_over(failing_since, bounds.pause).then_some(PauseReason::Failing));
+        // What is configured by settings has no state that could say so: it goes on trying.
+        let reason = reason.filter(|_| !self.route.is_fixed);
         if reason.is_some() {
             self.halted = self.halted.or(reason);
         }
@@ -94,7 +96,7 @@ impl Runner {
         if !item.is_held {
             self.passed(item.at);
         }
-        if is_over(since, bounds.give_up) && reason.is_none() {
+        if is_over(since, bounds.give_up) && reason.is_none() && !self.route.destination.is_in_one_order() {
             self.office.metrics.count(&self.route.name, "dead");
             if item.is_held {
                 self.held_count = self.held_count.saturating_sub(1);

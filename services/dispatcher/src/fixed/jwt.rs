@@ -1,0 +1,95 @@
+//! The JWT webhook: a change is posted as `{"jwt": "<signed>"}`, a security event token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use delivery::destination::{Destination, Outcome, Parcel};
+use delivery::egress::Call;
+use delivery::jwt::{Claims, RsaScheme, SecurityEvent, SigningKey};
+use delivery::retry::Verdict;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use registration::directory::{JWT_URL, PRIVATE_KEY};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::person::{self, Told};
+use super::text;
+use crate::Office;
+use crate::route::RouteError;
+
+/// Posts signed changes to a URL.
+pub(super) struct JwtWebhook {
+    office: Arc<Office>,
+    url: SecretString,
+    host: String,
+    key: SigningKey,
+    claims: Claims,
+    issuer: String,
+    deadline: Duration,
+}
+
+impl JwtWebhook {
+    /// As the settings of a domain, or of the hub, say.
+    ///
+    /// # Errors
+    /// [`RouteError`].
+    pub(super) async fn open(office: &Arc<Office>, domain: Option<&str>) -> Result<Self, RouteError> {
+        let url = text(office, JWT_URL, domain).await?.ok_or(RouteError::Unset(JWT_URL))?;
+        let key = text(office, PRIVATE_KEY, domain).await?.ok_or(RouteError::Unset(PRIVATE_KEY))?;
+        let claims = text(office, "jwt_webhook.claims", domain).await?;
+        let claims = claims.map_or_else(|| Ok(Claims::default()), |text| Claims::parse(text.expose_secret()))?;
+        let parsed = Url::parse(url.expose_secret()).ok();
+        Ok(Self {
+            host: parsed.and_then(|url| Some(url.host_str()?.to_owned())).unwrap_or_default(),
+            key: SigningKey::from_pem(&key, RsaScheme::default())?,
+            issuer: format!("urn:regledger:{}", office.parts.directory.ledger_id()),
+            deadline: office.parts.bounds.attempt,
+            office: office.clone(),
+            url,
+            claims,
+        })
+    }
+
+    async fn send(&self, parcel: &Parcel, now: Timestamp) -> Outcome {
+        let body = match self.body(parcel, now).await {
+            Ok(body) => body,
+            Err(reason) => return Outcome::unsent(reason),
+        };
+        let call = Call::post(self.url.expose_secret(), "application/json", body, self.deadline);
+        let mut outcome = Outcome::of_call(&self.office.parts.egress.send(call).await, now);
+        if outcome.verdict == Verdict::Pause {
+            outcome.verdict = Verdict::Retry;
+        }
+        outcome
+    }
+
+    /// A later attempt has a new token with the same `jti`.
+    async fn body(&self, parcel: &Parcel, now: Timestamp) -> Result<String, String> {
+        let told: Told = serde_json::from_slice(&parcel.body).map_err(|error| error.to_string())?;
+        let person = person::of(&self.office, &told).await?;
+        let mut payload: Map<String, Value> = told.data.clone();
+        payload.insert("source".to_owned(), json!(told.source));
+        payload.insert("subject".to_owned(), json!(told.subject));
+        payload.insert("time".to_owned(), json!(told.time));
+        let said = [("user_id", person.name), ("email", person.email), ("domain_id", told.text("user", "domain_id"))];
+        let said = said.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text?))));
+        payload.extend(said);
+        let uri = format!("urn:regledger:event:{}", parcel.kind);
+        let event = SecurityEvent { issuer: &self.issuer, id: &told.id, uri: &uri, payload };
+        let token = self.key.sign(&self.claims.with(event, now)).map_err(|error| error.to_string())?;
+        Ok(json!({"jwt": token}).to_string())
+    }
+}
+
+impl Destination for JwtWebhook {
+    fn attempt<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> BoxFuture<'a, Outcome> {
+        self.send(parcel, now).boxed()
+    }
+
+    fn host(&self) -> &str {
+        &self.host
+    }
+}

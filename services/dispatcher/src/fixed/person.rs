@@ -1,0 +1,61 @@
+//! Persons: who a change is about, with the name that streams do not tell. It is opened for this one attempt.
+
+use registration::isl::SourceUserRow;
+use registration::{Kind, Row, RowKey};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use vault::{Context, Subject};
+
+use crate::Office;
+
+/// A change, as far as it is told to an ISL system or a JWT receiver.
+#[derive(Deserialize)]
+pub(super) struct Told {
+    pub id: String,
+    pub source: String,
+    pub subject: String,
+    pub time: jiff::Timestamp,
+    pub data: Map<String, Value>,
+}
+
+/// A user's name and e-mail address.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Person {
+    pub name: Option<String>,
+    pub email: Option<String>,
+}
+
+impl Told {
+    /// The text that stands under a pointer in what the change says.
+    pub fn text(&self, row: &str, field: &str) -> Option<String> {
+        match self.data.get(row)?.get(field)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// Whom a change is about; nobody if it is about no user. A name whose key was destroyed is none.
+///
+/// # Errors
+/// Why it cannot be found out right now.
+pub(super) async fn of(office: &Office, told: &Told) -> Result<Person, String> {
+    let Some(id) = told.text("user", "id") else { return Ok(Person::default()) };
+    match office.parts.store.row(RowKey::new(Kind::SourceUser, id)).await {
+        Ok(Some(Row::SourceUser(row))) => opened(office, &row).await,
+        Ok(_) => Ok(Person::default()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn opened(office: &Office, row: &SourceUserRow) -> Result<Person, String> {
+    let context = Context { event: row.name.event, field: "user" };
+    let subject = Subject::Tenant(row.tenant.clone());
+    let vault = office.parts.admission.vault();
+    match vault.open_envelope(&subject, &context, &row.name.sealed.sealed).await {
+        Ok(plain) => Ok(serde_json::from_slice(&plain).unwrap_or_default()),
+        Err(vault::UnsealError::NoKey) => Ok(Person::default()),
+        Err(error) => Err(error.to_string()),
+    }
+}

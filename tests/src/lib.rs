@@ -6,6 +6,7 @@ mod client;
 pub mod deaf;
 mod kafka;
 pub mod load;
+mod mailbox;
 mod postgres;
 mod process;
 mod proxy;
@@ -16,6 +17,7 @@ mod tools;
 
 pub use client::Client;
 pub use kafka::{Credentials, Kafka};
+pub use mailbox::Mailbox;
 pub use postgres::Postgres;
 pub use process::{Options, Server, executable, free_address, regledger};
 pub use proxy::{Mishap, Proxy};

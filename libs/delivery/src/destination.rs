@@ -1,5 +1,6 @@
 //! Destinations: how something is sent, and what became of it.
 
+mod mail;
 mod webhook;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use crate::egress::{Answer, Call, CallError, Egress};
 use crate::retry::{Verdict, judge};
 
+pub use self::mail::{Encryption, Links, Mail, MailError, MailSettings, Mailer};
 pub use self::webhook::Webhook;
 
 /// How much is kept of an answer, in characters.

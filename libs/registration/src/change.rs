@@ -321,8 +321,8 @@ pub fn matches_type(asked: &str, kind: &str) -> bool {
     }
 }
 
-/// Id of the domain that a change, as it is kept, says that it belongs to: that it is about, or that its user is in.
-pub fn domain_id_of(change: &[u8]) -> Option<Uuid> {
+/// The domain of the hub that a change speaks of: its own, that of its user, or by name that of its subscription.
+pub fn domain_of(change: &[u8]) -> Option<DomainOf> {
     #[derive(Deserialize)]
     struct Told {
         data: Subject,
@@ -331,6 +331,7 @@ pub fn domain_id_of(change: &[u8]) -> Option<Uuid> {
     struct Subject {
         user: Option<InDomain>,
         domain: Option<OfDomain>,
+        subscription: Option<ForDomain>,
     }
     #[derive(Deserialize)]
     struct InDomain {
@@ -340,8 +341,22 @@ pub fn domain_id_of(change: &[u8]) -> Option<Uuid> {
     struct OfDomain {
         id: Option<Uuid>,
     }
-    let Subject { user, domain } = serde_json::from_slice::<Told>(change).ok()?.data;
-    user.and_then(|user| user.domain_id).or_else(|| domain?.id)
+    #[derive(Deserialize)]
+    struct ForDomain {
+        domain: Option<String>,
+    }
+    let Subject { user, domain, subscription } = serde_json::from_slice::<Told>(change).ok()?.data;
+    let id = user.and_then(|user| user.domain_id).or_else(|| domain?.id);
+    id.map(DomainOf::Id).or_else(|| subscription?.domain.map(DomainOf::Name))
+}
+
+/// A domain that a change speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DomainOf {
+    /// By its id.
+    Id(Uuid),
+    /// By the name that it had.
+    Name(String),
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::change::{Change, ChangeType, domain_id_of};
+use crate::change::{Change, ChangeType, DomainOf, domain_of};
 use crate::event::Body;
 use crate::fold::{Placed, fold};
 use crate::place::Place;
@@ -384,12 +384,16 @@ impl Directory {
         self.any_integration(integration).map(|row| &*row.integration.domain)
     }
 
-    /// Whether a change belongs to the domain that has a name now: one of an integration, or of the domain itself and its users,
+    /// Whether a change belongs to the domain that has a name now: one of an integration, or of the domain itself, its users and subscriptions,
     /// which is told by the change's own body. An earlier domain of that name was another one.
     pub fn concerns(&self, domain: &str, integration: Option<&str>, change: &[u8]) -> bool {
         match integration {
             Some(name) => self.domain_of(name) == Some(domain),
-            None => self.domain(domain).is_some_and(|own| domain_id_of(change) == Some(own.id)),
+            None => self.domain(domain).is_some_and(|own| match domain_of(change) {
+                Some(DomainOf::Id(id)) => id == own.id,
+                Some(DomainOf::Name(name)) => name == own.name,
+                None => false,
+            }),
         }
     }
 

@@ -106,9 +106,7 @@ impl Configured {
     pub(crate) async fn open(&self, office: &Arc<Office>) -> Result<Route, RouteError> {
         let parts = &office.parts;
         let row = match self {
-            Self::Row(row) => {
-                return Route::of_row(row, parts.admission.vault(), &parts.egress, parts.bounds.attempt).await;
-            }
+            Self::Row(row) => return Route::of_row(row, parts).await,
             Self::Fixed(row) => row,
         };
         let destination: Arc<dyn Destination> = match row.fixed.kind {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admission::{Admission, Clock, DirectoryView};
+use delivery::destination::Mailer;
 use delivery::egress::Egress;
 use outbox::Outbox;
 use projection::{Board, Keeper, Store};
@@ -33,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 pub use error::DispatcherError;
 use hosts::Hosts;
 use metrics::Metrics;
-pub use route::{Route, webhook};
+pub use route::Route;
 use slot::Slot;
 
 /// Leases over which subscriptions are spread: more than processes that would share them.
@@ -52,6 +53,15 @@ pub struct Bounds {
     pub drain: Duration,
 }
 
+/// Where mails are handed in, and where their links lead.
+#[derive(Clone)]
+pub struct MailOffice {
+    /// Hands mails in.
+    pub mailer: Mailer,
+    /// The address under which the hub is reached from outside.
+    pub public_url: String,
+}
+
 /// What a dispatcher needs.
 #[derive(Clone)]
 pub struct Dispatcher {
@@ -65,6 +75,8 @@ pub struct Dispatcher {
     pub admission: Admission,
     /// Makes outgoing calls.
     pub egress: Egress,
+    /// Sends mail, if that was set up.
+    pub mail: Option<MailOffice>,
     /// Tells the time, and draws ids.
     pub clock: Clock,
     /// How deliveries are bounded.
@@ -88,7 +100,7 @@ impl Dispatcher {
     /// # Errors
     /// If a metric is registered already.
     pub fn prepare(self, registry: &Registry) -> Result<Ready, DispatcherError> {
-        let metrics = Metrics::register(self.clock.clone(), registry)?;
+        let metrics = Metrics::register(self.clock.clone(), self.directory.clone(), registry)?;
         let (hosts, board) = (Hosts::default(), Arc::new(Board::new(SLOTS)));
         Ok(Ready(Arc::new(Office { parts: self, hosts, board, metrics })))
     }

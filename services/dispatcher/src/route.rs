@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use delivery::destination::{Destination, Webhook};
-use delivery::egress::Egress;
+use admission::Link;
+use delivery::destination::{Destination, Links, Mail, MailError, Webhook};
 use delivery::webhook::SigningKey;
+use jiff::{SignedDuration, Timestamp};
+use registration::client::SealedSecret;
 use registration::directory::{Start, SubscriptionKind, SubscriptionRow};
 use secrecy::SecretString;
 use uuid::Uuid;
 use vault::{Context, Subject, UnsealError, Vault};
 
+use crate::Dispatcher;
 use crate::source::Wanted;
+
+/// How long a mailed link can be used.
+const LINK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Where changes go, and which.
 #[derive(Clone)]
@@ -40,6 +46,9 @@ pub enum RouteError {
     /// What was sealed is no key.
     #[error("a key of the subscription cannot be read")]
     Key(#[from] delivery::webhook::KeyError),
+    /// Its target is no mailbox.
+    #[error("mails cannot be sent there")]
+    Mail(#[from] MailError),
     /// What was sealed is no private key.
     #[error("the private key cannot be read")]
     PrivateKey(#[from] delivery::jwt::KeyError),
@@ -62,16 +71,11 @@ impl Route {
     ///
     /// # Errors
     /// [`RouteError`].
-    pub(crate) async fn of_row(
-        row: &SubscriptionRow,
-        vault: &Vault,
-        egress: &Egress,
-        deadline: std::time::Duration,
-    ) -> Result<Self, RouteError> {
+    pub(crate) async fn of_row(row: &SubscriptionRow, parts: &Dispatcher) -> Result<Self, RouteError> {
         let subscription = &row.subscription;
         let destination: Arc<dyn Destination> = match subscription.kind {
-            SubscriptionKind::Webhook => Arc::new(webhook(row, vault, egress, deadline).await?),
-            SubscriptionKind::Email => return Err(RouteError::NoMail),
+            SubscriptionKind::Webhook => Arc::new(webhook(row, parts).await?),
+            SubscriptionKind::Email => Arc::new(mail(row, parts).await?),
         };
         Ok(Self {
             id: subscription.id,
@@ -86,25 +90,38 @@ impl Route {
 }
 
 /// The webhook of a subscription, with its keys.
-///
-/// # Errors
-/// [`RouteError`].
-pub async fn webhook(
-    row: &SubscriptionRow,
-    vault: &Vault,
-    egress: &Egress,
-    deadline: std::time::Duration,
-) -> Result<Webhook, RouteError> {
-    let subject = Subject::Subscription(row.subscription.id.to_string());
-    let open = async |event, field, sealed: &registration::Sealed| {
-        let plain = vault.open_envelope(&subject, &Context { event, field }, &sealed.sealed).await?;
-        Ok::<SecretString, UnsealError>(String::from_utf8_lossy(&plain).into_owned().into())
-    };
-    let url = open(row.target.event, "target", &row.target.sealed).await?;
+async fn webhook(row: &SubscriptionRow, parts: &Dispatcher) -> Result<Webhook, RouteError> {
+    let vault = parts.admission.vault();
+    let url = open(row, "target", &row.target, vault).await?;
     let mut keys = Vec::new();
     for key in &row.keys {
-        let text = open(key.key.event, key.field(), &key.key.sealed).await?;
-        keys.push((SigningKey::parse(&text)?, key.until));
+        keys.push((SigningKey::parse(&open(row, key.field(), &key.key, vault).await?)?, key.until));
     }
-    Ok(Webhook::new(egress.clone(), url, keys, deadline))
+    Ok(Webhook::new(parts.egress.clone(), url, keys, parts.bounds.attempt))
+}
+
+/// The mailbox of a subscription, with links to where credentials are seen.
+async fn mail(row: &SubscriptionRow, parts: &Dispatcher) -> Result<Mail, RouteError> {
+    let office = parts.mail.as_ref().ok_or(RouteError::NoMail)?;
+    let (admission, url) = (parts.admission.clone(), office.public_url.trim_end_matches('/').to_owned());
+    let links: Links = Arc::new(move |client: &str, change: &str, recorded: Timestamp| {
+        let until = recorded.saturating_add(LINK).unwrap_or(Timestamp::MAX);
+        let link = Link { client: client.to_owned(), change: change.to_owned(), until };
+        Some(format!("{url}/notices/{}", admission.link_token(&link).ok()?))
+    });
+    let to = open(row, "target", &row.target, parts.admission.vault()).await?;
+    Ok(Mail::new(office.mailer.clone(), &to, links)?)
+}
+
+/// Opens what was sealed for a subscription.
+async fn open(
+    row: &SubscriptionRow,
+    field: &str,
+    secret: &SealedSecret,
+    vault: &Vault,
+) -> Result<SecretString, UnsealError> {
+    let subject = Subject::Subscription(row.subscription.id.to_string());
+    let context = Context { event: secret.event, field };
+    let plain = vault.open_envelope(&subject, &context, &secret.sealed.sealed).await?;
+    Ok(String::from_utf8_lossy(&plain).into_owned().into())
 }

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use delivery::destination::Outcome;
 use jiff::Timestamp;
-use outbox::{Settlement, Taken};
+use outbox::{OutboxError, Settlement, Taken};
 use projection::{Backoff, Vouched};
 use registration::directory::PauseReason;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -62,6 +62,7 @@ pub(crate) struct Runner {
     flights: JoinSet<Flight>,
     pending: Settlement,
     pending_since: Option<Instant>,
+    settling: Option<Settling>,
     failing_since: Option<Timestamp>,
     /// Failures since the last delivery that arrived.
     streak: u32,
@@ -70,6 +71,13 @@ pub(crate) struct Runner {
     /// Why nothing is sent any more, until that is known to everybody.
     halted: Option<PauseReason>,
     is_suspended: bool,
+}
+
+/// A settlement that is being written.
+struct Settling {
+    /// Where it moves cursors to.
+    next: Vec<(u32, u64, u16)>,
+    written: JoinHandle<Result<(), OutboxError>>,
 }
 
 /// An attempt that is over.
@@ -162,6 +170,7 @@ impl Runner {
             flights: JoinSet::new(),
             pending: Settlement::default(),
             pending_since: None,
+            settling: None,
             failing_since,
             streak: 0,
             look: Instant::now(),
@@ -177,13 +186,14 @@ impl Runner {
             let now = heads.borrow_and_update().clone();
             self.read(&now).await?;
             self.launch();
-            if self.is_to_settle() {
-                self.settle().await?;
+            if self.settling.is_none() && self.is_to_settle() {
+                self.begin_settling();
             }
             let wake = self.wake();
             tokio::select! {
                 biased;
                 Some(flight) = self.flights.join_next(), if !self.flights.is_empty() => self.land_all(flight).await?,
+                written = over(&mut self.settling) => self.settled(written).await?,
                 () = stop.cancelled() => {}
                 Ok(()) = heads.changed() => {}
                 () = sleep_until(wake) => {}
@@ -195,7 +205,8 @@ impl Runner {
     /// When there is something to do even if nothing happens.
     fn wake(&self) -> Instant {
         let look = if self.halted.is_some() { Instant::now() + TICK } else { self.look };
-        let settling = self.pending_since.map(|since| since + PACE);
+        // While something is being written, what comes after it waits for that.
+        let settling = self.pending_since.filter(|_| self.settling.is_none()).map(|since| since + PACE);
         settling.map_or(look, |settling| settling.min(look))
     }
 
@@ -220,22 +231,40 @@ impl Runner {
         waited || full || idle || !self.drained.is_empty()
     }
 
-    /// Writes what attempts have come to, and where cursors are.
+    /// Writes what attempts have come to, and where cursors are; it is written when this returns.
     async fn settle(&mut self) -> Result<(), Obstacle> {
+        if self.settling.is_some() {
+            let written = over(&mut self.settling).await;
+            self.settled(written).await?;
+        }
+        self.begin_settling();
+        let written = over(&mut self.settling).await;
+        self.settled(written).await
+    }
+
+    /// Begins to write it. One settlement comes after the other, and nothing waits meanwhile that can be sent.
+    fn begin_settling(&mut self) {
         self.pending.subscription = self.route.id;
         self.pending.epoch = self.epoch;
         self.pending.failing_since = self.failing_since;
         self.pending.next = self.tracks.iter().filter_map(Track::moved).collect();
         let settlement = std::mem::take(&mut self.pending);
-        let next = settlement.next.clone();
         self.pending_since = None;
-        self.office.parts.outbox.settle(settlement).await?;
+        let (next, outbox) = (settlement.next.clone(), self.office.parts.outbox.clone());
+        let written = tokio::spawn(async move { outbox.settle(settlement).await });
+        self.settling = Some(Settling { next, written });
+    }
+
+    /// A settlement is written, or not.
+    async fn settled(&mut self, written: Result<(), OutboxError>) -> Result<(), Obstacle> {
+        let next = self.settling.take().map(|settling| settling.next).unwrap_or_default();
+        written?;
         for (partition, position, ordinal) in next {
             if let Some(track) = self.tracks.get_mut(partition as usize) {
                 track.wrote(position, ordinal);
             }
         }
-        if let Some(reason) = self.halted.filter(|_| !self.is_suspended) {
+        if let Some(reason) = self.halted.filter(|_| !self.is_suspended && self.pending_since.is_none()) {
             self.office.suspend(&self.route, reason).await?;
             self.is_suspended = true;
         }
@@ -251,5 +280,19 @@ impl Runner {
         }
         self.settle().await?;
         Ok(End::Stopped)
+    }
+}
+
+/// Waits until a settlement is written; for ever if none is being.
+async fn over(settling: &mut Option<Settling>) -> Result<(), OutboxError> {
+    match settling {
+        Some(settling) => match (&mut settling.written).await {
+            Ok(written) => written,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => Err(OutboxError::Closed),
+            },
+        },
+        None => std::future::pending().await,
     }
 }

@@ -11,6 +11,7 @@ pub mod deliveries;
 pub mod domains;
 pub mod events;
 pub mod integrations;
+pub mod notices;
 mod once;
 pub mod purge;
 pub mod quarantine;
@@ -129,6 +130,7 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/deliveries/replay", [(POST, to(deliveries::replay))]))
             .service(resource("/v1/deliveries/{id}", [(GET, to(deliveries::show))]))
             .service(resource("/v1/deliveries/{id}/replay", [(POST, to(deliveries::replay_one))]))
+            .service(resource("/notices/{token}", [(GET, to(notices::show)), (POST, to(notices::reveal))]))
             .service(resource("/v1/tokens", [(GET, to(tokens::list)), (POST, to(tokens::create))]))
             .service(resource("/v1/tokens/{id}", [(GET, to(tokens::show)), (DELETE, to(tokens::revoke))]));
     }

@@ -6,6 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use delivery::destination::Encryption;
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub egress: EgressSettings,
     /// How deliveries are bounded.
     pub delivery: DeliverySettings,
+    /// Where mails are handed in; none if none are sent.
+    pub smtp: Option<SmtpSettings>,
     /// What is logged, and how.
     pub log: Log,
     /// How many days what is deleted in the directory can come back.
@@ -82,6 +85,23 @@ pub struct EgressSettings {
     pub allow: Vec<IpNet>,
     /// A PEM file with certificates of authorities that are trusted besides the machine's.
     pub ca_file: Option<PathBuf>,
+}
+
+/// Where mails are handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmtpSettings {
+    /// Name of the server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is encrypted.
+    pub encryption: Encryption,
+    /// The user to be.
+    pub user: Option<String>,
+    /// Holds the password of that user.
+    pub password_file: Option<PathBuf>,
+    /// The address that mails come from.
+    pub from: String,
 }
 
 /// How deliveries are bounded.
@@ -166,6 +186,7 @@ impl Settings {
                 give_up: values.seconds("delivery.give_up_seconds")?,
                 pause: values.seconds("delivery.pause_seconds")?,
             },
+            smtp: values.smtp()?,
             log: Log { format: values.get("log.format")?, level: values.get("log.level")? },
             directory_retention_days: values.get("directory.retention_days")?,
             disk_min_free_bytes: values.get("disk.min_free_bytes")?,
@@ -269,6 +290,18 @@ impl Values {
             }
             url => Ok(url),
         }
+    }
+
+    fn smtp(&self) -> Result<Option<SmtpSettings>, SettingError> {
+        let settings = SmtpSettings {
+            host: String::new(),
+            port: self.get::<std::num::NonZeroU16>("smtp.port")?.get(),
+            encryption: self.get("smtp.encryption")?,
+            user: self.maybe("smtp.user")?,
+            password_file: self.maybe("smtp.password_file")?,
+            from: self.get("smtp.from")?,
+        };
+        Ok(self.maybe("smtp.host")?.map(|host| SmtpSettings { host, ..settings }))
     }
 
     fn seconds(&self, key: &'static str) -> Result<Duration, SettingError> {

@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use anyhow::Context;
+use delivery::destination::{MailSettings, Mailer};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::config::{Role, Settings};
 use crate::logging;
@@ -176,6 +178,7 @@ fn start_dispatcher(
         directory: stores.directory.clone(),
         admission: stores.admission.clone(),
         egress: stores.egress.clone(),
+        mail: mail_office(settings)?,
         clock: stores.clock.clone(),
         bounds,
     };
@@ -183,6 +186,27 @@ fn start_dispatcher(
     let (status, stop) = (dispatcher.status(), stop.clone());
     roles.spawn(async move { dispatcher.run(stop).await.context("the dispatcher died") });
     Ok(status)
+}
+
+/// How mail is sent, if that was set up.
+fn mail_office(settings: &Settings) -> anyhow::Result<Option<dispatcher::MailOffice>> {
+    let Some(smtp) = &settings.smtp else { return Ok(None) };
+    let read =
+        |file: &std::path::PathBuf| std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+    let password = smtp.password_file.as_ref().map(read).transpose()?.unwrap_or_default();
+    let password = String::from_utf8_lossy(&password).trim().to_owned();
+    let mailer = Mailer::new(MailSettings {
+        host: smtp.host.clone(),
+        port: smtp.port,
+        encryption: smtp.encryption,
+        credentials: smtp.user.clone().map(|user| (user, password.into())),
+        from: smtp.from.clone(),
+        roots: settings.egress.ca_file.as_ref().map(read).transpose()?,
+        deadline: settings.delivery.attempt,
+    });
+    let public_url =
+        settings.http.public_url.as_ref().map_or_else(|| format!("http://{}", settings.listen), Url::to_string);
+    Ok(Some(dispatcher::MailOffice { mailer: mailer.context("smtp: mail cannot be sent")?, public_url }))
 }
 
 /// Keeps the directory current.

@@ -16,6 +16,7 @@
 mod acknowledge;
 mod bare;
 mod bench;
+mod deliveries;
 mod disk;
 mod history;
 mod ingest;
@@ -47,7 +48,7 @@ struct Figure {
     measure: for<'a> fn(&'a Bench) -> LocalBoxFuture<'a, Vec<Line>>,
 }
 
-const FIGURES: [Figure; 11] = [
+const FIGURES: [Figure; 14] = [
     Figure { name: "ledger", measure: |bench| Box::pin(ledger_alone::measure(bench)) },
     Figure { name: "ingest", measure: |bench| Box::pin(ingest::measure(bench)) },
     Figure { name: "acknowledge", measure: |bench| Box::pin(acknowledge::measure(bench)) },
@@ -55,6 +56,9 @@ const FIGURES: [Figure; 11] = [
     Figure { name: "rebuild", measure: |bench| Box::pin(rebuild::measure(bench)) },
     Figure { name: "start", measure: |bench| Box::pin(start::measure(bench)) },
     Figure { name: "memory", measure: |bench| Box::pin(memory::measure(bench)) },
+    Figure { name: "deliveries", measure: |bench| Box::pin(deliveries::measure(bench)) },
+    Figure { name: "dead_subscription", measure: |bench| Box::pin(deliveries::dead(bench)) },
+    Figure { name: "delivered", measure: |bench| Box::pin(deliveries::latency(bench)) },
     Figure { name: "kafka", measure: |bench| Box::pin(scaled::ingest::measure(bench)) },
     Figure { name: "postgres", measure: |bench| Box::pin(scaled::projection::measure(bench)) },
     Figure { name: "takeover", measure: |bench| Box::pin(scaled::takeover::measure(bench)) },

@@ -136,6 +136,8 @@ async fn every_answer_is_as_the_openapi_document_says() {
     let all = paths.iter().flat_map(|(path, operations)| {
         operations.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
     });
+    // What a mailed link leads to is a page, which is seen where there are mails.
+    let all = all.filter(|operation| !operation.ends_with("/notices/{token}"));
     assert_eq!(api.compared, all.collect(), "each operation was compared with a success");
 }
 

@@ -23,10 +23,16 @@ async fn worked() -> Server {
     stream.next_change().await;
     admin.try_notify(&hookup, "{}").await;
     admin.try_notify(&hookup, vec![b' '; 50_000]).await;
-    admin.try_get("/v1/clients/unknown?secret-query=1").await;
+    admin.try_get("/v1/clients/nonesuch?secret-query=1").await;
     admin.try_get("/secret-path").await;
     let id = admin.get("/v1/clients").await["items"][1]["id"].as_str().unwrap().to_owned();
     admin.post(&format!("/v1/clients/{id}/retire"), &json!({})).await;
+    let subscribed = json!({"name": "acme", "url": "https://hooks.example.invalid/", "types": ["client.registered"]});
+    admin.post("/v1/subscriptions", &subscribed).await;
+    acceptance::eventually("the subscription is worked on", async || {
+        metrics(&server).await.contains("subscription=\"acme\"").then_some(())
+    })
+    .await;
     server
 }
 
@@ -67,7 +73,7 @@ async fn the_metrics_of_the_contract_are_there_with_bounded_labels() {
     let (is_clean, said) = with_input(promtool, &text);
     assert!(is_clean, "{said}");
     let samples = samples(&text);
-    let due: [(&str, &[&str]); 20] = [
+    let due: [(&str, &[&str]); 23] = [
         ("regledger_notifications_total", &["integration", "outcome", "source"]),
         ("regledger_ledger_append_seconds_count", &[]),
         ("regledger_ledger_batch_events_count", &[]),
@@ -80,6 +86,9 @@ async fn the_metrics_of_the_contract_are_there_with_bounded_labels() {
         ("regledger_stream_subscribers", &[]),
         ("regledger_stream_delay_seconds_count", &[]),
         ("regledger_quarantine_messages", &[]),
+        ("regledger_delivery_attempts_total", &["outcome", "subscription"]),
+        ("regledger_delivery_oldest_pending_seconds", &["subscription"]),
+        ("regledger_subscriptions", &["state"]),
         ("regledger_http_request_duration_seconds_count", &["method", "route", "status"]),
         ("regledger_disk_free_bytes", &[]),
         ("regledger_build_info", &["version"]),
@@ -95,7 +104,7 @@ async fn the_metrics_of_the_contract_are_there_with_bounded_labels() {
         assert!(!found.is_empty(), "{name}");
         assert!(found.iter().all(|(_, found)| *found == labels), "{name}: {found:?}");
     }
-    for word in ["provetcloud", "client-1", "secret-path", "unknown"] {
+    for word in ["provetcloud", "client-1", "secret-path", "nonesuch"] {
         assert!(!text.contains(word), "{word} is in a label");
     }
     for line in [
@@ -105,8 +114,8 @@ async fn the_metrics_of_the_contract_are_there_with_bounded_labels() {
         "regledger_clients{integration=\"acme-lab\",state=\"active\"} 1",
         "regledger_clients{integration=\"acme-lab\",state=\"retired\"} 1",
         "regledger_quarantine_messages 1",
-        "regledger_ledger_position{partition=\"0\"} 6",
-        "regledger_projection_position{partition=\"0\"} 6",
+        "regledger_ledger_position{partition=\"0\"} 7",
+        "regledger_projection_position{partition=\"0\"} 7",
         "regledger_stream_delay_seconds_count 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -24,7 +24,7 @@ const fn route(call: [&'static str; 2], scope: &'static str, body: &'static str,
 
 const SPEC: &str = r#"{"name":"{fresh}","source":"provet","notify":{"kind":"hookup"}}"#;
 const TOKEN: &str = r#"{"name":"t","scopes":["clients:read"]}"#;
-const SUBSCRIPTION: &str = r#"{"name":"{fresh}","url":"https://hooks.example.com/x"}"#;
+const SUBSCRIPTION: &str = r#"{"name":"{fresh}","domain":"default","url":"https://hooks.example.com/x"}"#;
 const REASON: &str = r#"{"reason":"a test"}"#;
 
 pub const ROUTES: &[Route] = &[
@@ -88,6 +88,8 @@ pub const ROUTES: &[Route] = &[
 /// Routes that take no token.
 pub const OPEN: &[(&str, &str)] = &[
     ("POST", "/hookup/{integration}/{key}"),
+    ("GET", "/notices/{token}"),
+    ("POST", "/notices/{token}"),
     ("POST", "/isl/{integration}/{key}/events"),
     ("POST", "/isl/{integration}/{key}/jwt"),
     ("GET", "/healthz"),

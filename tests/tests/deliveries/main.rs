@@ -5,4 +5,5 @@ mod administered;
 mod failing;
 mod hub;
 mod interrupted;
+mod mailed;
 mod pushed;

@@ -84,3 +84,24 @@ async fn the_libraries_of_standard_webhooks_believe_a_signature_also_while_keys_
         received[1].headers["webhook-signature"].split(' ').map(|one| one.split(',').next().unwrap()).collect();
     assert_eq!(versions, ["v1", "v1a", "v1", "v1a"], "the new keys and the old ones");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_of_a_domain_is_told_of_that_domain_alone() {
+    let (server, own, all) = (start(), Receiver::start().await, Receiver::start().await);
+    let admin = server.admin();
+    admin.post("/v1/domains", &json!({"name": "north"})).await;
+    subscribe(&admin, "own", &own, json!({"types": ["client.*", "user.*"], "domain": "north"})).await;
+    subscribe(&admin, "all", &all, json!({"types": ["client.*", "user.*"]})).await;
+    let elsewhere = admin.integration("acme-lab").await;
+    let asked = json!({"name": "north-lab", "source": "provet", "domain": "north", "notify": {"kind": "hookup"}});
+    let made = admin.post("/v1/integrations", &asked).await;
+    let hookup = made["hookup_url"].as_str().unwrap();
+    for domain in ["default", "north"] {
+        admin.post("/v1/users", &json!({"domain": domain, "name": "ann"})).await;
+    }
+    notify(&admin, &elsewhere, [1]).await;
+    notify(&admin, hookup, [2]).await;
+    all.wait(4).await;
+    let told: Vec<_> = own.wait(2).await.iter().map(|one| one.json()["type"].clone()).collect();
+    assert_eq!(told, ["regledger.user.created.v1", "regledger.client.registered.v1"]);
+}

@@ -4,6 +4,7 @@
 mod calls;
 mod guard;
 mod limits;
+mod mails;
 mod names;
 mod others;
 mod receiver;

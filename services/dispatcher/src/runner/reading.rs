@@ -112,7 +112,8 @@ impl Runner {
     async fn take_up_due(&mut self, heads: &[u64]) -> Result<(), Obstacle> {
         let (outbox, now) = (self.office.parts.outbox.clone(), self.office.parts.clock.now());
         // What is not written yet would still be due.
-        if self.pending_since.is_some() || self.tracks.iter().any(|track| track.moved().is_some()) {
+        let is_written = self.pending_since.is_none() && self.settling.is_none();
+        if !is_written || self.tracks.iter().any(|track| track.moved().is_some()) {
             self.settle().await?;
         }
         let due = outbox.due(self.route.id, now, self.lanes.len() + ATTEMPTS).await?;

@@ -56,6 +56,8 @@ use super::{patterns, refusals};
     query::subscriptions::resume,
     query::subscriptions::rotate_secret,
     query::subscriptions::trial::test,
+    query::notices::show,
+    query::notices::reveal,
     query::deliveries::attempts,
     query::deliveries::list,
     query::deliveries::show,

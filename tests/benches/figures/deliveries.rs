@@ -1,0 +1,276 @@
+//! Deliveries to a receiver on this machine: how many in a second of one core, against the same client with no ledger, no
+//! signature and no bookkeeping; how a dead receiver is felt by the others; how long a change takes from its acknowledgement.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use acceptance::{Client, notice};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::bench::{Bench, settle};
+use crate::disk::{self, Room};
+use crate::load::{Load, hookup};
+use crate::report::{Line, median, median_ratio, milliseconds, quantile, rate};
+use crate::serving::Serving;
+
+const ARGUMENTS: [&str; 2] = ["--egress-allow", "127.0.0.0/8"];
+
+/// Requests on their way at a time, as one subscription has them.
+const AT_A_TIME: usize = 16;
+
+/// Takes what comes and says only that it did: it costs the same for whoever is measured.
+struct Sink {
+    url: String,
+    count: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Sink {
+    /// `delay` before each answer; told each body, if anybody listens.
+    async fn start(delay: Duration, told: Option<tokio::sync::mpsc::UnboundedSender<(Instant, Vec<u8>)>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(take(stream, delay, counted.clone(), told.clone()));
+            }
+        });
+        Self { url, count, task }
+    }
+
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    async fn wait(&self, count: usize) {
+        while self.count() < count {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn take(
+    mut stream: TcpStream,
+    delay: Duration,
+    count: Arc<AtomicUsize>,
+    told: Option<tokio::sync::mpsc::UnboundedSender<(Instant, Vec<u8>)>>,
+) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let mut buffer = Vec::new();
+    loop {
+        let (end, length) = loop {
+            if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                break (end + 4, length.unwrap_or(0));
+            }
+            read(&mut stream, &mut buffer).await?;
+        };
+        while buffer.len() < end + length {
+            read(&mut stream, &mut buffer).await?;
+        }
+        let rest = buffer.split_off(end + length);
+        let body = buffer.split_off(end);
+        buffer = rest;
+        count.fetch_add(1, Ordering::Relaxed);
+        if let Some(told) = &told {
+            let _ = told.send((Instant::now(), body));
+        }
+        tokio::time::sleep(delay).await;
+        stream.write_all(b"HTTP/1.1 204 x\r\n\r\n").await.ok()?;
+    }
+}
+
+async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
+    let mut chunk = [0; 16 * 1024];
+    let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
+    buffer.extend_from_slice(&chunk[..read]);
+    Some(())
+}
+
+async fn subscribe(admin: &Client, name: &str, url: &str, more: Value) {
+    let mut asked = json!({"name": name, "url": url, "types": ["client.*"]});
+    asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    admin.post("/v1/subscriptions", &asked).await;
+}
+
+/// A server with as many changes of clients as a load makes in so many seconds; how many.
+async fn filled(bench: &Bench, name: &str, seconds: u32) -> (Serving, usize) {
+    let server = Serving::start(&bench.path(name), &ARGUMENTS);
+    let hookup = hookup(&server).await;
+    let mut load = Load::new(bench);
+    load.run(&server, &hookup, 16, seconds);
+    server.wait_until_projected();
+    (server, load.acknowledged() as usize)
+}
+
+/// Deliveries in a second of a subscription from the beginning.
+async fn delivered(server: &Serving, name: &str, signature: &str, changes: usize) -> f64 {
+    let sink = Sink::start(Duration::ZERO, None).await;
+    settle();
+    let begin = Instant::now();
+    subscribe(&server.admin(), name, &sink.url, json!({"from": "beginning", "signature": signature})).await;
+    sink.wait(changes).await;
+    let took = begin.elapsed().as_secs_f64();
+    let (_, _) = server.admin().send(reqwest::Method::DELETE, &format!("/v1/subscriptions/{name}"), &json!({})).await;
+    changes as f64 / took
+}
+
+/// Requests in a second of the same client, with the same bodies and nothing else.
+async fn bare(changes: usize) -> f64 {
+    let sink = Sink::start(Duration::ZERO, None).await;
+    let body = notice(1).to_string().repeat(2);
+    let http = reqwest::Client::builder().http1_only().no_proxy().build().unwrap();
+    settle();
+    let begin = Instant::now();
+    let left = Arc::new(AtomicUsize::new(changes));
+    let senders = (0..AT_A_TIME).map(|_| {
+        let (http, url, body, left) = (http.clone(), sink.url.clone(), body.clone(), left.clone());
+        tokio::spawn(async move {
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                http.post(&url).body(body.clone()).send().await.unwrap();
+            }
+        })
+    });
+    futures_util::future::join_all(senders).await;
+    changes as f64 / begin.elapsed().as_secs_f64()
+}
+
+/// Measures how many deliveries there are in a second.
+pub async fn measure(bench: &Bench) -> Vec<Line> {
+    let (rounds, seconds) = (bench.size(5, 1), bench.size(3, 1));
+    let progress = bench.progress("deliveries", rounds);
+    let (server, changes) = filled(bench, "deliveries", seconds).await;
+    let (mut hmac, mut ed25519, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..rounds {
+        hmac.push(delivered(&server, &format!("v1-{round}"), "v1", changes).await);
+        others.push(bare(changes).await);
+        ed25519.push(delivered(&server, &format!("v1a-{round}"), "v1a", changes).await);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let line = |what: &str, ours: &[f64]| {
+        let (measured, bare) = (rate(median(ours.to_vec())), rate(median(others.clone())));
+        Line::ratio(what, measured, "by the client alone", bare, median_ratio(ours, &others)).at_least(0.5)
+    };
+    vec![line("deliveries of one subscription, HMAC", &hmac), line("deliveries of one subscription, Ed25519", &ed25519)]
+}
+
+/// Measures how a dead receiver is felt by nine others.
+pub async fn dead(bench: &Bench) -> Vec<Line> {
+    let (rounds, seconds) = (bench.size(5, 1), bench.size(2, 1));
+    let progress = bench.progress("dead_subscription", rounds);
+    let (server, changes) = filled(bench, "dead-subscription", seconds).await;
+    let (mut all_well, mut one_dead) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        all_well.push(nine(&server, &format!("well-{round}"), changes, false).await);
+        one_dead.push(nine(&server, &format!("dead-{round}"), changes, true).await);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let (measured, other) = (rate(median(one_dead.clone())), rate(median(all_well.clone())));
+    let ratio = median_ratio(&one_dead, &all_well);
+    vec![
+        Line::ratio("deliveries of nine, beside a dead subscription", measured, "beside a healthy one", other, ratio)
+            .at_least(0.95),
+    ]
+}
+
+/// Deliveries in a second of nine subscriptions, beside a tenth that may be dead.
+async fn nine(server: &Serving, name: &str, changes: usize, is_dead: bool) -> f64 {
+    let admin = server.admin();
+    let delay = if is_dead { Duration::from_secs(600) } else { Duration::ZERO };
+    let tenth = Sink::start(delay, None).await;
+    let mut sinks = Vec::new();
+    for _ in 0..9 {
+        sinks.push(Sink::start(Duration::ZERO, None).await);
+    }
+    settle();
+    let begin = Instant::now();
+    for (number, sink) in sinks.iter().chain([&tenth]).enumerate() {
+        subscribe(&admin, &format!("{name}-{number}"), &sink.url, json!({"from": "beginning"})).await;
+    }
+    for sink in &sinks {
+        sink.wait(changes).await;
+    }
+    let took = begin.elapsed().as_secs_f64();
+    for number in 0..10 {
+        admin.send(reqwest::Method::DELETE, &format!("/v1/subscriptions/{name}-{number}"), &json!({})).await;
+    }
+    9.0 * changes as f64 / took
+}
+
+/// Measures how long a change takes from its acknowledgement to its receiver, at 500 notices a second.
+pub async fn latency(bench: &Bench) -> Vec<Line> {
+    let (seconds, pieces) = (bench.size(20_u64, 3), bench.size(1000, 100));
+    let server = Serving::start(&bench.path("delivered"), &ARGUMENTS);
+    let admin = server.admin();
+    let hookup = format!("http://{}{}", server.address(), hookup(&server).await);
+    let (told, mut arrived) = tokio::sync::mpsc::unbounded_channel();
+    let sink = Sink::start(Duration::ZERO, Some(told)).await;
+    subscribe(&admin, "acme", &sink.url, json!({})).await;
+    settle();
+    let acknowledged = paced(&hookup, 500, seconds).await;
+    sink.wait(acknowledged.len()).await;
+    let mut waits = Vec::new();
+    for _ in 0..acknowledged.len() {
+        let (time, body) = arrived.recv().await.unwrap();
+        let change: Value = serde_json::from_slice(&body).unwrap();
+        let number = change["data"]["client"]["provet_id"].as_u64().unwrap() as usize;
+        waits.push(time.saturating_duration_since(acknowledged[number - 1]).as_secs_f64());
+    }
+    let (request, fsync) = (bare_request(pieces).await, bare_fsync(bench, pieces));
+    let goal = 3.0 * (request + fsync) * 1e3;
+    vec![
+        Line::absolute("acknowledged to delivered at 500/s, 99th percentile", milliseconds(quantile(waits, 0.99)))
+            .against(format!("{} request, {} fdatasync; 3× both", milliseconds(request), milliseconds(fsync)))
+            .at_most(goal),
+    ]
+}
+
+/// Posts so many notices a second, each at its time; when each was acknowledged.
+async fn paced(hookup: &str, per_second: u64, seconds: u64) -> Vec<Instant> {
+    let http = reqwest::Client::new();
+    let begin = tokio::time::Instant::now();
+    let sent = (1..=per_second * seconds).map(|number| {
+        let (http, hookup) = (http.clone(), hookup.to_owned());
+        tokio::spawn(async move {
+            tokio::time::sleep_until(begin + Duration::from_micros(number * 1_000_000 / per_second)).await;
+            let answer = http.post(&hookup).body(notice(number).to_string()).send().await.unwrap();
+            assert!(answer.status().is_success());
+            Instant::now()
+        })
+    });
+    futures_util::future::join_all(sent).await.into_iter().map(Result::unwrap).collect()
+}
+
+/// The 99th percentile of one request after another.
+async fn bare_request(pieces: usize) -> f64 {
+    let sink = Sink::start(Duration::ZERO, None).await;
+    let http = reqwest::Client::builder().http1_only().no_proxy().build().unwrap();
+    let body = notice(1).to_string().repeat(2);
+    let mut took = Vec::new();
+    for _ in 0..pieces {
+        let begin = Instant::now();
+        http.post(&sink.url).body(body.clone()).send().await.unwrap();
+        took.push(begin.elapsed().as_secs_f64());
+    }
+    quantile(took, 0.99)
+}
+
+fn bare_fsync(bench: &Bench, pieces: usize) -> f64 {
+    let appends = disk::append(&bench.path("bare-file"), Room::None, pieces, 4096);
+    quantile(appends.iter().map(Duration::as_secs_f64), 0.99)
+}

@@ -101,7 +101,9 @@ impl Placed {
                 self.is_repeatable().then(command).into_iter().collect()
             }
             Body::SettingSet(set) => [command()].into_iter().chain(settings::rows_of(set)).collect(),
-            Body::IslEvent(event) => isl::rows_of_event(self, event),
+            Body::IslEvent(event) => {
+                isl::rows_of_event(self, event).into_iter().chain(self.is_release().then(command)).collect()
+            }
             Body::IslToken(token) => isl::rows_of_token(self, token),
             Body::QuarantineReceive(message) => vec![RowKey::new(Kind::Quarantined, &message.id)],
             Body::QuarantineRelease(_) | Body::QuarantineDismiss => {
@@ -119,7 +121,7 @@ impl Placed {
         self.event.attributes.integration_id.unwrap_or_default()
     }
 
-    /// Whether a registration was in quarantine until it was released.
+    /// Whether a notification was in quarantine until it was released.
     fn is_release(&self) -> bool {
         self.event.attributes.recorded_time.is_some()
     }

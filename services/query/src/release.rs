@@ -12,8 +12,9 @@ use api::{Access, Problem, ProblemType};
 use ledger::{Limit, Place, Recorded};
 use registration::Event;
 use registration::command::{Command, Outcome, Refusal};
-use registration::directory::{IntegrationRow, Scope};
+use registration::directory::{IntegrationRow, Scope, Source};
 use registration::event::{Body, EventType, Nothing};
+use registration::isl;
 use registration::quarantine::{Message, QuarantineRelease, Quarantined};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -53,6 +54,30 @@ pub async fn release(request: HttpRequest, query: Data<Query>, id: Path<String>)
     let message = query.quarantined(&access, &id).await?.message;
     let receipt = Receipt::of(&query.entry(registration).await?).map_err(|error| unreadable(&error))?;
     Ok(Json(Released { message, receipt }))
+}
+
+/// What a message turns out to be.
+enum Checked<'a> {
+    Registration(Prepared<'a>),
+    IslEvent(isl::Message),
+}
+
+impl<'a> Checked<'a> {
+    /// Holds a message against what its source sends. Of one that was too large the rest is gone; a token that was not
+    /// believed is not believed now.
+    fn of(delivery: Delivery<'a>, row: &Quarantined) -> Result<Self, Problem> {
+        if row.message.kept_bytes.is_some() {
+            let detail = "It was too large, and only its beginning was kept; dismiss it.";
+            return Err(Problem::new(ProblemType::Conflict, detail));
+        }
+        match delivery.integration.integration.source {
+            Source::Provet => Ok(Self::Registration(Prepared::check(delivery)?)),
+            Source::Isl => isl::message(delivery.body).map(Self::IslEvent).map_err(|violations| {
+                let detail = "The message is not a form of an HTTP event of ISL; dismiss it.";
+                Problem::new(ProblemType::InvalidBody, detail).errors(violations)
+            }),
+        }
+    }
 }
 
 impl Query {
@@ -98,15 +123,27 @@ impl Query {
             released: Some(self.admission.now()),
         };
         let outcome = delivery.idempotency_id().unwrap_or_default();
-        let prepared = Prepared::check(delivery).map_err(Problem::from)?;
+        let checked = Checked::of(delivery, row)?;
         if let Some(command) = self.command(&outcome).await? {
             return Ok(command);
         }
-        let place = self.admission.record(prepared).await?.place();
+        let place = self.record(checked, delivery).await?.place();
         if !self.is_projected(place).await {
             return Err(outcome_unknown(place));
         }
         self.command(&outcome).await?.ok_or_else(|| outcome_unknown(place))
+    }
+
+    /// Makes what was in quarantine durable.
+    async fn record(&self, checked: Checked<'_>, delivery: Delivery<'_>) -> Result<Receipt, Problem> {
+        Ok(match checked {
+            Checked::Registration(prepared) => self.admission.record(prepared).await?,
+            Checked::IslEvent(message) => {
+                let domain = &delivery.integration.integration.domain;
+                let save = self.gate.directory().read().saves_into_sessions(domain);
+                self.admission.record_isl_event(delivery, message, save).await?
+            }
+        })
     }
 
     fn integration_of(&self, row: &Quarantined) -> Result<Arc<IntegrationRow>, Problem> {

@@ -30,9 +30,8 @@ impl Route {
                 if *scope == self.scope || is_covered { self.all } else { 403 }
             }
             Holder::Elsewhere => self.elsewhere,
-            // each domain has settings of its own, and what is made for no domain is made for one's own
+            // each domain has settings of its own
             Holder::OtherDomain if self.path.starts_with("/v1/settings") => self.domain,
-            Holder::OtherDomain if (self.method, self.path) == ("POST", "/v1/subscriptions") => self.domain,
             Holder::OtherDomain => self.elsewhere,
             Holder::OwnIntegration => self.integration,
             Holder::OwnDomain => self.domain,

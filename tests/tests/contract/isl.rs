@@ -436,3 +436,29 @@ async fn what_is_personal_in_a_message_is_in_no_file_and_no_line() {
     search.files(dir.path());
     search.found_nothing();
 }
+
+#[tokio::test]
+async fn a_message_from_an_address_that_was_not_allowed_can_be_released_and_one_cut_short_cannot() {
+    let server = Server::start();
+    let admin = server.admin();
+    let allow = |addresses: Value| json!({"allow": {"addresses": addresses}});
+    let (url, _) = admin.isl_integration("acme-isl", allow(json!(["192.0.2.0/24"]))).await;
+    let form = "MODULE=CP&DOMAIN_ID=7&EVENT=USER+CREATE&USER=ann";
+    let (status, _, problem) = admin.post_form(&url, form).await;
+    assert_eq!(status, 403, "{problem}");
+    admin.send(Method::PATCH, "/v1/integrations/acme-isl", &allow(json!([]))).await;
+    acknowledged(&admin, &url, "MODULE=a&EVENT=b&X=".to_owned() + &"x".repeat(50_000)).await;
+    acknowledged(&admin, &url, "EVENT=b").await;
+    let messages = eventually("the messages", async || {
+        let page = admin.get("/v1/quarantine?integration=acme-isl").await;
+        (page["items"].as_array()?.len() == 3).then(|| page["items"].as_array().unwrap().clone())
+    })
+    .await;
+    for (message, due) in messages.iter().zip([200, 409, 422]) {
+        let path = format!("/v1/quarantine/{}/release", message["id"].as_str().unwrap());
+        let (status, answer) = admin.try_post(&path, &json!({})).await;
+        assert_eq!(status.as_u16(), due, "{answer}");
+    }
+    let expected = ["domain.created", "user.created"].map(|kind| format!("\"regledger.{kind}.v1\""));
+    assert_eq!(changes(&admin, 2).await, expected);
+}

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::change::{Change, ChangeType};
 use crate::client::SealedSecret;
+use crate::command::Outcome;
 use crate::fold::Placed;
 use crate::fold::clients::integration_name;
+use crate::fold::commands::leave;
 use crate::isl::{
     DirectoryState, Fact, IslEvent, IslToken, Memory, NamedUser, SavedEvent, SeenToken, Session, SessionRow,
     SessionState, SourceDomain, SourceDomainRow, SourceUser, SourceUserRow, What, domain_key, session_key, user_key,
@@ -39,6 +41,9 @@ fn session_of(placed: &Placed, event: &IslEvent) -> Option<RowKey> {
 
 /// A message that was among the last of its session, else of its domain, is a repetition and changes nothing.
 pub(super) fn hear(rows: &mut Rows, placed: &Placed, event: &IslEvent) -> Vec<Change> {
+    if placed.is_release() {
+        leave(rows, placed, Outcome::Applied { id: placed.event.attributes.subject.clone() });
+    }
     let mut source = SourceRow::take(rows, placed, event.domain_id.as_deref());
     let session = session_of(placed, event);
     let is_repeated = match &session {

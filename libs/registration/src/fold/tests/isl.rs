@@ -57,6 +57,15 @@ fn who_is_heard_of_first_when_they_go_was_there_before() {
 }
 
 #[test]
+fn a_released_message_has_an_outcome_that_a_repeated_release_finds() {
+    Story::of(&[
+        ("isl USER_CREATE user=ann hash=1 at=1 released=20 key=r1", "domain.created, user.created"),
+        ("isl USER_CREATE user=bob hash=2 at=1 released=21 key=r2", "user.created"),
+        ("isl JOIN session=s1 hash=3 at=1 released=22 key=r3", "applied"),
+    ]);
+}
+
+#[test]
 fn a_session_is_followed() {
     let mut story = Story::new();
     for (line, state) in [

@@ -59,6 +59,14 @@ pub fn read(answer: &Answer) -> Result<Reply, InvalidReply> {
     Ok(if is_nothing { Reply::Nothing } else { Reply::Message })
 }
 
+/// Whether a reply is valid XML and has an element of this name, whatever its namespace.
+pub fn has_element(answer: &Answer, name: &str) -> bool {
+    let Ok(text) = str::from_utf8(&answer.body) else { return false };
+    let bounded = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(text, bounded);
+    answer.is_whole && document.is_ok_and(|document| document.descendants().any(|node| node.tag_name().name() == name))
+}
+
 /// Judges the outcome of a call that demands a valid reply: without one the event has not arrived, whatever the status.
 pub fn judge_strictly(outcome: &Result<Answer, CallError>) -> Verdict {
     match (judge(outcome), outcome) {

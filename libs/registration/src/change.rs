@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::client::Client;
 use crate::directory::{Domain, Integration, SettingChange, Subscription, User};
@@ -318,6 +319,29 @@ pub fn matches_type(asked: &str, kind: &str) -> bool {
         Some(family) => kind.split_once('.').is_some_and(|(first, _)| first == family),
         None => asked == kind,
     }
+}
+
+/// Id of the domain that a change, as it is kept, says that it belongs to: that it is about, or that its user is in.
+pub fn domain_id_of(change: &[u8]) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct Told {
+        data: Subject,
+    }
+    #[derive(Deserialize)]
+    struct Subject {
+        user: Option<InDomain>,
+        domain: Option<OfDomain>,
+    }
+    #[derive(Deserialize)]
+    struct InDomain {
+        domain_id: Option<Uuid>,
+    }
+    #[derive(Deserialize)]
+    struct OfDomain {
+        id: Option<Uuid>,
+    }
+    let Subject { user, domain } = serde_json::from_slice::<Told>(change).ok()?.data;
+    user.and_then(|user| user.domain_id).or_else(|| domain?.id)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::change::{Change, ChangeType};
+use crate::change::{Change, ChangeType, domain_id_of};
 use crate::event::Body;
 use crate::fold::{Placed, fold};
 use crate::place::Place;
@@ -181,11 +181,11 @@ impl Directory {
 
     fn note(&mut self, change: &Change) {
         match change.kind {
-            ChangeType::DomainCreated => {
-                let domains = self.made.entry(Kind::Domain).or_default();
+            ChangeType::DomainCreated | ChangeType::SubscriptionCreated => {
+                let made = self.made.entry(change.row.kind).or_default();
                 // One of its name may have been there before.
-                domains.retain(|key| *key != change.row);
-                domains.push(change.row.clone());
+                made.retain(|key| *key != change.row);
+                made.push(change.row.clone());
             }
             ChangeType::IntegrationCreated | ChangeType::UserCreated => {
                 self.made.entry(change.row.kind).or_default().push(change.row.clone());
@@ -372,20 +372,24 @@ impl Directory {
 
     /// The subscriptions that are not deleted, and neither are their domains, in the order of their making.
     pub fn subscriptions(&self) -> Vec<&SubscriptionRow> {
-        let rows = self.rows.of(Kind::Subscription).filter_map(|row| match row {
+        let there = self.made(Kind::Subscription).filter_map(|row| match row {
             Row::Subscription(row) if self.has(row) => Some(&**row),
             _ => None,
         });
-        let mut found: Vec<_> = rows.collect();
-        found.sort_by_key(|row| row.position);
-        found
+        there.collect()
     }
 
-    /// The domain of an integration, also of a deleted one.
+    /// The domain of an integration, also of a deleted one; none if it is hidden, since its domain was deleted.
     pub fn domain_of(&self, integration: &str) -> Option<&str> {
-        match self.rows.get(&RowKey::new(Kind::Integration, integration)) {
-            Some(Row::Integration(row)) => Some(&row.integration.domain),
-            _ => None,
+        self.any_integration(integration).map(|row| &*row.integration.domain)
+    }
+
+    /// Whether a change belongs to the domain that has a name now: one of an integration, or of the domain itself and its users,
+    /// which is told by the change's own body. An earlier domain of that name was another one.
+    pub fn concerns(&self, domain: &str, integration: Option<&str>, change: &[u8]) -> bool {
+        match integration {
+            Some(name) => self.domain_of(name) == Some(domain),
+            None => self.domain(domain).is_some_and(|own| domain_id_of(change) == Some(own.id)),
         }
     }
 

@@ -6,6 +6,7 @@
 mod form;
 mod jwt;
 mod person;
+mod webapi;
 
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ const GLOBAL_ENABLED: &str = "http_events.global.enabled";
 const GLOBAL_SERVER: &str = "http_events.global.server";
 const DOMAIN_ENABLED: &str = "http_events.per_domain.enabled";
 const DOMAIN_SERVER: &str = "http_events.per_domain.server";
+const WEBAPI_URL: &str = "external_webapi.service_account_url";
+const WEBAPI_NOTIFICATION: &str = "external_webapi.notification";
 
 /// A subscription, wherever it is configured.
 #[derive(Clone)]
@@ -58,6 +61,7 @@ enum FixedKind {
     Jwt,
     GlobalEvents,
     DomainEvents,
+    Notification,
 }
 
 impl Configured {
@@ -106,6 +110,7 @@ impl Configured {
             Self::Fixed(row) => row,
         };
         let destination: Arc<dyn Destination> = match row.fixed.kind {
+            FixedKind::Notification => Arc::new(webapi::Notification::open(office, row.fixed.domain.as_deref()).await?),
             FixedKind::Jwt => Arc::new(jwt::JwtWebhook::open(office, row.fixed.domain.as_deref()).await?),
             FixedKind::GlobalEvents => Arc::new(form::HttpEvents::open(office, "http_events.global", None).await?),
             FixedKind::DomainEvents => {
@@ -142,6 +147,7 @@ fn fixed(directory: &Directory) -> Vec<FixedRow> {
         let (kind, name) = match row.change.key.as_str() {
             JWT_URL => (FixedKind::Jwt, "jwt-webhook"),
             GLOBAL_SERVER if directory.is_on(GLOBAL_ENABLED, None) => (FixedKind::GlobalEvents, "http-events"),
+            WEBAPI_URL => (FixedKind::Notification, "external-webapi"),
             DOMAIN_SERVER => (FixedKind::DomainEvents, "domain-http-events"),
             _ => return None,
         };
@@ -157,7 +163,7 @@ fn start_of(directory: &Directory, kind: FixedKind, row: &SettingRow) -> Option<
     let own = row.start.clone()?;
     let switch = match kind {
         FixedKind::GlobalEvents => directory.setting(GLOBAL_ENABLED, None).and_then(|row| row.start.clone()),
-        FixedKind::Jwt | FixedKind::DomainEvents => None,
+        FixedKind::Jwt | FixedKind::DomainEvents | FixedKind::Notification => None,
     };
     Some(switch.filter(|switch| switch.said > own.said).unwrap_or(own))
 }
@@ -172,6 +178,12 @@ impl Fixed {
         match self.kind {
             FixedKind::Jwt => {
                 is_ours(JWT_URL) && switch_of(&change.kind).is_some_and(|key| directory.is_on(key, domain))
+            }
+            // users of the hub are told what becomes of them; those of other systems are told there
+            FixedKind::Notification => {
+                let is_notified = matches!(change.kind.as_str(), "user.created" | "user.deleted" | "user.undeleted");
+                let is_on = directory.is_on(WEBAPI_NOTIFICATION, domain);
+                is_notified && change.integration.is_none() && is_ours(WEBAPI_URL) && is_on
             }
             FixedKind::GlobalEvents => is_told,
             FixedKind::DomainEvents => is_told && is_ours(DOMAIN_SERVER) && directory.is_on(DOMAIN_ENABLED, domain),

@@ -55,6 +55,9 @@ pub enum RouteError {
     /// What is set is no set of claims.
     #[error("the claims cannot be read")]
     Claims(#[from] delivery::jwt::ClaimsError),
+    /// What is set is no template.
+    #[error("the parameters cannot be read")]
+    Template(#[from] delivery::template::TemplateError),
     /// Something that it needs is not set any more.
     #[error("{0} is not set")]
     Unset(&'static str),

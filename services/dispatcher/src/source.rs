@@ -5,7 +5,6 @@ use outbox::{At, Held};
 use projection::StoredChange;
 use registration::directory::{ChangeFilter, Directory};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::DispatcherError;
 use crate::fixed::Fixed;
@@ -27,50 +26,10 @@ impl Wanted {
         if let Some(fixed) = &self.fixed {
             return fixed.wants(change, directory);
         }
-        let of_domain = |domain: &String| match change.integration.as_deref() {
-            Some(name) => directory.domain_of(name) == Some(domain.as_str()),
-            None => belongs_to(change, domain, directory),
-        };
+        let of_domain = |domain: &String| directory.concerns(domain, change.integration.as_deref(), &change.body);
         self.filter.wants(&change.kind, change.integration.as_deref(), change.tenant.as_deref())
             && self.domain.as_ref().is_none_or(of_domain)
     }
-}
-
-/// Whether a change is one of a domain itself, of a user there, or of a subscription for it. An earlier domain of that name
-/// was another one.
-fn belongs_to(change: &StoredChange, domain: &str, directory: &Directory) -> bool {
-    let Some(own) = directory.domain(domain) else { return false };
-    let Ok(Belonging { data }) = serde_json::from_slice(&change.body) else { return false };
-    let by_id = data.user.map(|user| user.domain_id).or(data.domain.map(|domain| domain.id));
-    by_id == Some(own.id)
-        || data.subscription.is_some_and(|subscription| subscription.domain.as_deref() == Some(domain))
-}
-
-#[derive(Deserialize)]
-struct Belonging {
-    data: Subjects,
-}
-
-#[derive(Deserialize)]
-struct Subjects {
-    user: Option<InDomain>,
-    domain: Option<ADomain>,
-    subscription: Option<ForDomain>,
-}
-
-#[derive(Deserialize)]
-struct InDomain {
-    domain_id: Uuid,
-}
-
-#[derive(Deserialize)]
-struct ADomain {
-    id: Uuid,
-}
-
-#[derive(Deserialize)]
-struct ForDomain {
-    domain: Option<String>,
 }
 
 /// What of a change says in which order it is sent.

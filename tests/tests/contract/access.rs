@@ -30,8 +30,9 @@ impl Route {
                 if *scope == self.scope || is_covered { self.all } else { 403 }
             }
             Holder::Elsewhere => self.elsewhere,
-            // of settings everybody has their own
+            // each domain has settings of its own, and what is made for no domain is made for one's own
             Holder::OtherDomain if self.path.starts_with("/v1/settings") => self.domain,
+            Holder::OtherDomain if (self.method, self.path) == ("POST", "/v1/subscriptions") => self.domain,
             Holder::OtherDomain => self.elsewhere,
             Holder::OwnIntegration => self.integration,
             Holder::OwnDomain => self.domain,

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use acceptance::{Client, Options, Received, Receiver, Reply, Server, eventually, notice};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::settings::ed25519;
 
@@ -158,4 +160,114 @@ async fn http_events_that_are_not_strict_are_tried_once_and_block_nothing() {
     let metrics = admin.get("/metrics").await.to_string();
     let failed = r#"regledger_delivery_attempts_total{outcome=\"failed\",subscription=\"domain-http-events\"}"#;
     assert!(metrics.contains(failed), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_external_webapi_is_told_what_becomes_of_the_hubs_users_until_it_says_so() {
+    let replies = [
+        Reply::status(500),
+        Reply { body: "fine".to_owned(), ..Reply::status(200) },
+        Reply { delay: Duration::from_secs(3), ..Reply::status(200) },
+        Reply { body: r#"{"result": {"code": 0}}"#.to_owned(), ..Reply::status(200) },
+    ];
+    let replies = Mutex::new(replies.into_iter());
+    let receiver = Receiver::answering(move |_| {
+        let last = || Reply { body: "<response><result>0</result></response>".to_owned(), ..Reply::status(200) };
+        replies.lock().unwrap().next().unwrap_or_else(last)
+    })
+    .await;
+    let (server, name) = (serve(), "quoted \"}, {{name}} \\");
+    let admin = server.admin();
+    for (key, value) in [
+        ("external_webapi.service_account_url", receiver.url.as_str()),
+        ("external_webapi.timeout_seconds", "1"),
+        (
+            "external_webapi.notification_parameters",
+            r#""userName": {{name}}, "userDomain": {{domain}}, "what": {{event}}"#,
+        ),
+        ("external_webapi.notification", "yes"),
+    ] {
+        set(&admin, key, value).await;
+    }
+    let user = json!({"domain": "default", "name": name.replace([' ', '\\'], "_"), "email": "ann@acme.example"});
+    let made = admin.post("/v1/users", &user).await;
+    let id = made["id"].as_str().unwrap();
+    let (status, answer) = admin.send(Method::DELETE, &format!("/v1/users/{id}"), &json!({})).await;
+    assert!(status.is_success(), "{answer}");
+    let received = receiver.wait(5).await;
+    let forms: Vec<_> = received.iter().map(form).collect();
+    assert!(forms[..4].iter().all(|form| *form == forms[0]), "the same at every attempt: {forms:?}");
+    assert_eq!(forms[0]["method"], "account/notification/1");
+    let parameters = |index: usize| serde_json::from_str::<Value>(&forms[index]["parameters"]).unwrap();
+    let expected = |what: &str| json!({"userName": user["name"], "userDomain": "default", "what": what});
+    assert_eq!((parameters(0), parameters(4)), (expected("user.created"), expected("user.deleted")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_the_hub_are_told_as_isl_writes_them() {
+    let (server, receiver) = (serve(), Receiver::start().await);
+    let admin = server.admin();
+    set(&admin, "jwt_webhook.private_key", &ed25519()).await;
+    set(&admin, "webhook_events.user_create", "yes").await;
+    set(&admin, "jwt_webhook.url", &receiver.url).await;
+    admin.post("/v1/users", &json!({"domain": "default", "name": "Ann", "email": "ann@acme.example"})).await;
+    let claims = claims_of(&receiver.wait(1).await[0]);
+    let event = &claims["events"]["urn:regledger:event:user.created"];
+    assert_eq!((&event["user_id"], &event["email"]), (&json!("\\\\default\\Ann"), &json!("ann@acme.example")));
+    let changes = admin.get("/v1/changes?type=user.*").await.to_string();
+    assert!(!changes.contains("Ann") && !changes.contains("ann@"), "{changes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strict_http_events_outlive_a_kill_and_are_told_in_order() {
+    let receiver = Receiver::answering(|_| Reply::status(503)).await;
+    let dir = TempDir::new().unwrap();
+    let options = Options { arguments: &["--egress-allow", "127.0.0.0/8"], ..Options::default() };
+    let mut server = Server::start_in(dir.path(), &options);
+    let admin = server.admin();
+    let (events, _) = admin.isl_integration("acme-isl", json!({})).await;
+    set(&admin, "http_events.global.server", &address(&receiver)).await;
+    set(&admin, "http_events.global.strict", "yes").await;
+    set(&admin, "http_events.global.enabled", "yes").await;
+    users(&admin, &events, &["a", "b", "c"]).await;
+    receiver.wait(1).await;
+    server.kill();
+    receiver.answer(|_| Reply { body: "<nomessage/>".to_owned(), ..Reply::status(200) });
+    let server = Server::start_in(dir.path(), &options);
+    users(&server.admin(), &events.replace(&admin.url, &server.url), &["d"]).await;
+    let told = eventually("everything was told", async || {
+        let mut told: Vec<String> = Vec::new();
+        for form in receiver.received().iter().map(form) {
+            let user = form.get("CPUSER_ID").cloned().unwrap_or_else(|| form["EVENT"].clone());
+            if !told.contains(&user) {
+                told.push(user);
+            }
+        }
+        (told.len() == 5).then_some(told)
+    })
+    .await;
+    assert_eq!(told, ["DOMAIN CREATE", "a", "b", "c", "d"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_with_a_webhook_of_its_own_is_not_told_to_the_hubs() {
+    let (server, hubs, own) = (serve(), Receiver::start().await, Receiver::start().await);
+    let admin = server.admin();
+    admin.post("/v1/domains", &json!({"name": "clinics"})).await;
+    set(&admin, "jwt_webhook.private_key", &ed25519()).await;
+    set(&admin, "webhook_events.user_create", "yes").await;
+    set(&admin, "jwt_webhook.url", &hubs.url).await;
+    let body = json!({"value": own.url, "domain": "clinics"});
+    let (status, answer) = admin.send(Method::PUT, "/v1/settings/jwt_webhook.url", &body).await;
+    assert_eq!(status, 200, "{answer}");
+    for (domain, name) in [("default", "ann"), ("clinics", "bob"), ("default", "cid")] {
+        admin.post("/v1/users", &json!({"domain": domain, "name": name})).await;
+    }
+    let names = |receiver: &Receiver| {
+        let events = receiver.received().iter().map(|one| claims_of(one)["events"].to_string()).collect::<String>();
+        ["ann", "bob", "cid"].map(|name| events.contains(&format!("{name}\"")))
+    };
+    own.wait(1).await;
+    hubs.wait(2).await;
+    assert_eq!((names(&own), names(&hubs)), ([false, true, false], [true, false, true]));
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::story::{BEGINNING, place, second};
+use crate::story::{BEGINNING, Story, place, second};
 
 /// The directory after these lines.
 fn directory(lines: &[&str]) -> Directory {
@@ -100,6 +100,28 @@ fn what_a_deleted_domain_owns_is_hidden_and_another_of_its_name_owns_nothing_of_
         assert_eq!(directory.is_on("webhook_events.user_create", Some("b")), is_there, "{lines:?}");
         let names: Vec<_> = directory.users().iter().map(|row| row.user.id.clone()).collect();
         assert_eq!(names, if is_there { vec!["u1", "u2"] } else { vec!["u2"] }, "{lines:?}");
+    }
+}
+
+#[test]
+fn a_change_concerns_the_domain_that_had_the_name_then_and_has_it_now() {
+    let lines = ["domain b", "create c domain=b", "user u1 of=b made=2", "user u2"];
+    let mut story = Story::new();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let (placed, changes) = story.fold(line);
+            let body = serde_json::to_vec(&changes[0].cloud_event("l1", &placed, 0)).unwrap();
+            (changes[0].integration().map(str::to_owned), body)
+        })
+        .collect();
+    let again = ["undomain b due=6", "purge-domain b at=7", "domain b"];
+    for (more, due) in [(&[][..], [true, true, true, false]), (&again[..1], [false; 4]), (&again, [false; 4])] {
+        let directory = directory(&[&lines[..], more].concat());
+        for ((integration, body), due) in told.iter().zip(due) {
+            let text = String::from_utf8_lossy(body);
+            assert_eq!(directory.concerns("b", integration.as_deref(), body), due, "{more:?}: {text}");
+        }
     }
 }
 

@@ -101,7 +101,7 @@ fn fields(kind: &str, told: &Told, person: &Person, domain: Option<String>) -> V
     });
     let optional = [
         ("DOMAIN_ID", of_source.or(of_hub)),
-        ("CPUSER_ID", person.name.clone()),
+        ("CPUSER_ID", told.written(person)),
         ("EMAIL", person.email.clone()),
         ("INTEGRATION", told.source.strip_prefix("/integrations/").map(str::to_owned)),
         ("TENANT", told.text("client", "tenant")),

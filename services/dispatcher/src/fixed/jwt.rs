@@ -74,7 +74,11 @@ impl JwtWebhook {
         payload.insert("source".to_owned(), json!(told.source));
         payload.insert("subject".to_owned(), json!(told.subject));
         payload.insert("time".to_owned(), json!(told.time));
-        let said = [("user_id", person.name), ("email", person.email), ("domain_id", told.text("user", "domain_id"))];
+        let said = [
+            ("user_id", told.written(&person)),
+            ("email", person.email),
+            ("domain_id", told.text("user", "domain_id")),
+        ];
         let said = said.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text?))));
         payload.extend(said);
         let uri = format!("urn:regledger:event:{}", parcel.kind);

@@ -1,5 +1,6 @@
 //! Persons: who a change is about, with the name that streams do not tell. It is opened for this one attempt.
 
+use registration::directory::UserRow;
 use registration::isl::SourceUserRow;
 use registration::{Kind, Row, RowKey};
 use serde::Deserialize;
@@ -26,6 +27,13 @@ pub(super) struct Person {
 }
 
 impl Told {
+    /// How ISL writes a user: `\\domain\user`. Users of its own systems come written in their way.
+    pub fn written(&self, person: &Person) -> Option<String> {
+        let name = person.name.as_ref()?;
+        let domain = self.text("user", "domain");
+        Some(domain.map_or_else(|| name.clone(), |domain| format!("\\\\{domain}\\{name}")))
+    }
+
     /// The text that stands under a pointer in what the change says.
     pub fn text(&self, row: &str, field: &str) -> Option<String> {
         match self.data.get(row)?.get(field)? {
@@ -42,14 +50,17 @@ impl Told {
 /// Why it cannot be found out right now.
 pub(super) async fn of(office: &Office, told: &Told) -> Result<Person, String> {
     let Some(id) = told.text("user", "id") else { return Ok(Person::default()) };
-    match office.parts.store.row(RowKey::new(Kind::SourceUser, id)).await {
-        Ok(Some(Row::SourceUser(row))) => opened(office, &row).await,
+    let kind = if told.text("user", "integration").is_some() { Kind::SourceUser } else { Kind::User };
+    match office.parts.store.row(RowKey::new(kind, id)).await {
+        Ok(Some(Row::SourceUser(row))) => of_source(office, &row).await,
+        Ok(Some(Row::User(row))) => of_hub(office, &row).await,
         Ok(_) => Ok(Person::default()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-async fn opened(office: &Office, row: &SourceUserRow) -> Result<Person, String> {
+/// As their system wrote them.
+async fn of_source(office: &Office, row: &SourceUserRow) -> Result<Person, String> {
     let context = Context { event: row.name.event, field: "user" };
     let subject = Subject::Tenant(row.tenant.clone());
     let vault = office.parts.admission.vault();
@@ -58,4 +69,9 @@ async fn opened(office: &Office, row: &SourceUserRow) -> Result<Person, String> 
         Err(vault::UnsealError::NoKey) => Ok(Person::default()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+async fn of_hub(office: &Office, row: &UserRow) -> Result<Person, String> {
+    let person = office.parts.admission.person(row).await.map_err(|error| error.to_string())?;
+    Ok(person.map_or_else(Person::default, |person| Person { name: Some(person.name), email: person.email }))
 }

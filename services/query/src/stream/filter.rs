@@ -4,8 +4,6 @@ use api::{Access, Problem};
 use projection::StoredChange;
 use registration::change::matches_type;
 use registration::directory::{Directory, Token};
-use serde::Deserialize;
-use uuid::Uuid;
 
 /// Which changes pass.
 #[derive(Clone, Debug, Default)]
@@ -61,9 +59,8 @@ impl Filter {
     fn passes_domain(&self, change: &StoredChange, directory: &Directory) -> bool {
         let is_asked = self.integration.is_none() && self.tenant.is_none() && change.integration.is_none();
         let limits = self.limited.as_ref().filter(|token| is_asked && token.integrations.is_empty());
-        let own = limits.and_then(|token| directory.domain(token.domain.as_ref()?));
-        let belonging = || serde_json::from_slice::<Belonging>(&change.body).ok()?.data.domain_id();
-        own.is_some_and(|own| belonging() == Some(own.id))
+        let own = limits.and_then(|token| token.domain.as_ref());
+        own.is_some_and(|own| directory.concerns(own, None, &change.body))
     }
 
     /// Whether what belongs to an integration and a tenant passes.
@@ -76,34 +73,5 @@ impl Filter {
                 .limited
                 .as_ref()
                 .is_none_or(|token| integration.is_some_and(|name| directory.sees(token, name) == Some(true)))
-    }
-}
-
-/// Which domain a change says that it belongs to.
-#[derive(Deserialize)]
-struct Belonging {
-    data: Subjects,
-}
-
-#[derive(Deserialize)]
-struct Subjects {
-    user: Option<InDomain>,
-    domain: Option<ADomain>,
-}
-
-#[derive(Deserialize)]
-struct InDomain {
-    domain_id: Uuid,
-}
-
-#[derive(Deserialize)]
-struct ADomain {
-    id: Uuid,
-}
-
-impl Subjects {
-    fn domain_id(&self) -> Option<Uuid> {
-        let user = self.user.as_ref().map(|user| user.domain_id);
-        user.or(self.domain.as_ref().map(|domain| domain.id))
     }
 }

@@ -21,7 +21,7 @@ const ACTOR: &str = "mailed-link";
 ///
 /// # Errors
 /// 404 if the link is not ours or its time is over, 503.
-#[utoipa::path(get, path = "/notices/{token}", tag = "subscriptions", operation_id = "showNotice",
+#[utoipa::path(get, path = "/notices/{token}", tag = "subscriptions", operation_id = "showNotice", security(()),
     params(("token" = String, Path, description = "What the mailed link holds")),
     responses((status = 200, description = "A page with a button", content_type = "text/html", body = String),
         (status = 503, description = "Not possible right now")))]
@@ -41,7 +41,7 @@ pub async fn show(_: HttpRequest, query: Data<Query>, token: Path<String>) -> Re
 ///
 /// # Errors
 /// 404 if the link is not ours or its time is over, 410 if it was used or the key was destroyed, 503, 504.
-#[utoipa::path(post, path = "/notices/{token}", tag = "subscriptions", operation_id = "revealNotice",
+#[utoipa::path(post, path = "/notices/{token}", tag = "subscriptions", operation_id = "revealNotice", security(()),
     params(("token" = String, Path, description = "What the mailed link holds")),
     responses((status = 200, description = "A page with the credentials", content_type = "text/html", body = String),
         (status = 410, description = "The link was used, or nobody can read the secret any more"),

@@ -93,7 +93,7 @@ async fn what_may_not_be_called_is_refused_when_it_is_configured() {
 
 #[tokio::test]
 async fn neither_where_a_subscription_leads_nor_its_keys_stand_anywhere_in_clear() {
-    let server = Server::start();
+    let mut server = Server::start();
     let admin = server.admin();
     let made = admin.post("/v1/subscriptions", &json!({"name": "acme", "url": URL, "signature": "both"})).await;
     admin.post("/v1/subscriptions", &json!({"name": "office", "address": "canary-mailbox@example.com"})).await;
@@ -104,7 +104,17 @@ async fn neither_where_a_subscription_leads_nor_its_keys_stand_anywhere_in_clear
     let changes = read_pages(&admin, "/v1/changes").await;
     let events = admin.request(Method::GET, "/v1/events").send().await.unwrap().text().await.unwrap();
     let told = format!("{} {events}", json!(changes));
+    let data_dir = server.data_dir.clone();
+    let files: Vec<_> = std::fs::read_dir(&data_dir).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.iter().any(|file| file.ends_with("deliveries.db")));
+    let log = server.whole_log();
     for canary in &canaries {
         assert!(!told.contains(canary.as_str()), "{canary}");
+        assert!(!log.contains(canary.as_str()), "{canary} is logged");
+        for file in &files {
+            let bytes = std::fs::read(file).unwrap_or_default();
+            let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
+            assert!(!found, "{canary} is in {}", file.display());
+        }
     }
 }

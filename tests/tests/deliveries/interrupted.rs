@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acceptance::{Options, Receiver, Reply, Server, eventually, free_address};
+use acceptance::{Options, Receiver, Reply, Server, eventually, free_address, regledger};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -103,4 +103,34 @@ async fn a_state_store_that_is_built_anew_delivers_nothing_twice() {
     notify(&server.admin(), &hookup, [21]).await;
     receiver.wait(21).await;
     assert_eq!((receiver.count(), receiver.ids().len()), (21, 21));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_was_restored_from_a_backup_asks_from_where() {
+    let dir = TempDir::new().unwrap();
+    let (data, backup) = (dir.path().join("data"), dir.path().join("backup"));
+    let options = Options { arguments: ARGUMENTS, ..Options::default() };
+    let mut server = Server::start_in(&data, &options);
+    let receiver = Receiver::start().await;
+    let admin = server.admin();
+    let hookup = admin.integration("acme-lab").await;
+    subscribe(&admin, "acme", &receiver, json!({})).await;
+    notify(&admin, &hookup, [1]).await;
+    let made = server.command(&["backup", backup.to_str().unwrap()]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    notify(&admin, &hookup, [2]).await;
+    receiver.wait(2).await;
+    server.kill();
+    let mut restore = regledger(&["restore", backup.to_str().unwrap(), "--replace", "--data-dir"]);
+    let done = restore.arg(&data).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let server = Server::start_in(&data, &options);
+    let admin = server.admin();
+    // Its places beyond the backup are given to other events.
+    stands(&admin, "acme", "paused: start-unknown").await;
+    admin.post("/v1/subscriptions/acme/resume", &json!({"from": "now"})).await;
+    let hookup = hookup.replace(hookup.split("/hookup").next().unwrap(), &server.url);
+    notify(&admin, &hookup, [3]).await;
+    let received = receiver.wait(3).await;
+    assert_eq!((received.len(), received[2].subject().as_str()), (3, "provetcloud.com/3"));
 }

@@ -90,7 +90,7 @@ async fn a_replay_ends_where_it_is_told_to() {
     let last: Value = serde_json::from_str(changes.lines().last().unwrap()).unwrap();
     assert_eq!(last["type"], "regledger.integration.created.v1");
     assert!(text(&replayed.stderr).contains("events: 3; changes: 2; clients: none"));
-    let nonsense = run(&server, &["event", "replay", "--until", "1:2"]);
+    let nonsense = run(&server, &["event", "replay", "--partition", "0", "--until", "1:2"]);
     assert_eq!(nonsense.status.code(), Some(2));
 }
 

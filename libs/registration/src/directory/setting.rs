@@ -28,6 +28,8 @@ pub const PLACEHOLDERS: [&str; 5] = ["name", "domain", "email", "event", "link"]
 pub enum SettingType {
     /// `yes` or `no`.
     Switch,
+    /// `no` alone: what it would switch on is not there yet.
+    No,
     /// A number of seconds, 1 to 300.
     Seconds,
     /// A URL that may be called; its path and query may be secret.
@@ -114,7 +116,12 @@ pub static SETTINGS: [Definition; 25] = [
         "Time for a whole call of the external WebAPI",
     ),
     of_any("external_webapi.service_account_url", SettingType::Url, "", "The external WebAPI of the account service"),
-    switch("external_webapi.sign_up", "Whether the external WebAPI signs users up (account/signup/1)"),
+    of_any(
+        "external_webapi.sign_up",
+        SettingType::No,
+        "no",
+        "Whether the external WebAPI signs users up (account/signup/1); not there yet",
+    ),
     switch("external_webapi.notification", "Whether the external WebAPI notifies users (account/notification/1)"),
     of_any(
         "external_webapi.notification_parameters",
@@ -122,9 +129,11 @@ pub static SETTINGS: [Definition; 25] = [
         "\"userName\": {{name}}, \"userDomain\": {{domain}}",
         "What the external WebAPI is told then, the inside of a JSON object",
     ),
-    switch(
+    of_any(
         "external_webapi.forgot_password",
-        "Whether the external WebAPI helps with passwords (account/password/forgot/1)",
+        SettingType::No,
+        "no",
+        "Whether the external WebAPI helps with passwords (account/password/forgot/1); not there yet",
     ),
 ];
 

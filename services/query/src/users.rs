@@ -232,7 +232,7 @@ pub async fn remove(request: HttpRequest, query: Data<Query>, id: Path<String>) 
 /// Brings a deleted user back as it was.
 ///
 /// # Errors
-/// 401, 403, 404 if the user is not deleted or is purged, 503, 504.
+/// 401, 403, 404 if the user is purged, 409 if it is not deleted, 503, 504.
 #[utoipa::path(post, path = "/v1/users/{id}/undelete", tag = "directory", operation_id = "undeleteUser",
     security(("bearer" = ["admin"])), params(
         ("id" = String, Path, description = "Id of the user"),
@@ -241,8 +241,13 @@ pub async fn remove(request: HttpRequest, query: Data<Query>, id: Path<String>) 
 pub async fn undelete(request: HttpRequest, query: Data<Query>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let row = query.user(&access, &id).await?;
-    let intent = intent(EventType::UserUndelete, &row, &access);
-    query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
+    if !query.was_carried_out(&request, &access, EventType::UserUndelete, &Nothing {}).await? {
+        if row.user.state == UserState::Active {
+            return Err(Problem::new(ProblemType::Conflict, "The user is not deleted."));
+        }
+        let intent = intent(EventType::UserUndelete, &row, &access);
+        query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
+    }
     let row = query.user(&access, &id).await?;
     Ok(shown(&query.named(row).await?))
 }

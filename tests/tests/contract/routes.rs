@@ -24,7 +24,7 @@ const fn route(call: [&'static str; 2], scope: &'static str, body: &'static str,
 
 const SPEC: &str = r#"{"name":"{fresh}","source":"provet","notify":{"kind":"hookup"}}"#;
 const TOKEN: &str = r#"{"name":"t","scopes":["clients:read"]}"#;
-const SUBSCRIPTION: &str = r#"{"name":"{fresh}","url":"https://hooks.example.com/x"}"#;
+const SUBSCRIPTION: &str = r#"{"name":"{fresh}","domain":"default","url":"https://hooks.example.com/x"}"#;
 const REASON: &str = r#"{"reason":"a test"}"#;
 
 pub const ROUTES: &[Route] = &[

@@ -74,7 +74,7 @@ async fn a_user_lives_and_comes_back() {
     }
     let (status, back) = admin.send(Method::POST, &format!("{path}/undelete"), &json!({})).await;
     assert_eq!((status, &back["state"], &back["name"]), (StatusCode::OK, &json!("active"), &json!("anna")));
-    assert_eq!(admin.send(Method::POST, &format!("{path}/undelete"), &json!({})).await.0, 404, "it is there");
+    assert_eq!(admin.send(Method::POST, &format!("{path}/undelete"), &json!({})).await.0, 409, "it is there");
     for (query, due) in [("", 2), ("?state=active", 2), ("?state=deleted", 0), ("?domain=default", 2), ("?domain=b", 0)]
     {
         let page = admin.get(&format!("/v1/users{query}")).await;

@@ -1,5 +1,7 @@
 //! What an ISL system says reaches the stream through Kafka and PostgreSQL, and is told once.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use acceptance::audit::events_of;
 use acceptance::search::{Search, canary};
 use acceptance::{Client, eventually};
@@ -46,9 +48,12 @@ async fn what_an_isl_system_says_reaches_the_stream_of_a_fleet_once_and_in_order
     assert_eq!(told, expected.map(|kind| json!(format!("regledger.{kind}.v1"))));
     let partition = &changes[0]["partition"];
     assert!(*partition != 0 && changes.iter().all(|change| change["partition"] == *partition), "{changes:?}");
-    // the setting is known to an intake that folds the directory by itself: later events are kept
+    // the setting is known to an intake that folds the directory by itself, a moment later: events from then on are kept
+    let attempts = AtomicU32::new(0);
     let session = eventually("the session", async || {
-        acknowledged(&sender, &url, "MODULE=ISL_LIGHT&DOMAIN_ID=7&EVENT=STOP&SESSIONID=s1").await;
+        let attempt = attempts.fetch_add(1, Ordering::Relaxed);
+        let form = format!("MODULE=ISL_LIGHT&DOMAIN_ID=7&EVENT=STOP&SESSIONID=s1&TIMESTAMP={attempt}");
+        acknowledged(&sender, &url, &form).await;
         let (_, session) = admin.try_get("/v1/sessions/s1").await;
         session["events"].as_array().is_some_and(|events| !events.is_empty()).then_some(session)
     })

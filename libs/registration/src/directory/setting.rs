@@ -322,7 +322,7 @@ mod tests {
         for definition in &SETTINGS {
             assert_eq!(self::definition(definition.key).map(|found| found.key), Some(definition.key));
             assert!(!definition.description.is_empty(), "{}", definition.key);
-            let is_switch = definition.kind == SettingType::Switch;
+            let is_switch = matches!(definition.kind, SettingType::Switch | SettingType::No);
             assert_eq!(definition.default == "no", is_switch, "{}: all is off until it is switched on", definition.key);
         }
         assert!(definition("jwt_webhook").is_none());

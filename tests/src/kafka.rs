@@ -78,7 +78,7 @@ impl Kafka {
         let kafka = Self { nodes, credentials: Credentials::create(own.path()), _own: own };
         kafka.format(properties);
         kafka.nodes.iter().for_each(Node::spawn);
-        kafka.nodes.iter().for_each(Node::wait_until_ready);
+        kafka.nodes.iter().for_each(Node::bring_up);
         kafka
     }
 
@@ -100,7 +100,7 @@ impl Kafka {
     /// Starts a killed node again, on what it has written, and waits until it serves.
     pub fn restart(&self, node: usize) {
         self.nodes[node].spawn();
-        self.nodes[node].wait_until_ready();
+        self.nodes[node].bring_up();
     }
 
     /// Stops a node where it is: it keeps its connections and answers nothing.
@@ -225,20 +225,31 @@ impl Node {
         shell.args(["-c", r#"pid=$1; shift; "$@" & echo $! > "$pid"; read -r _; kill -9 $!; wait"#, "sh"]);
         shell.arg(self.folder.join("pid")).arg(broker.get_program()).args(broker.get_args());
         shell.arg("kafka.Kafka").arg(self.folder.join("server.properties"));
-        shell.stdin(Stdio::piped()).stdout(File::create(self.log()).unwrap()).stderr(Stdio::null());
+        let log = File::create(self.log()).unwrap();
+        shell.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
         let previous = self.child.lock().unwrap().replace(shell.spawn().unwrap());
         assert!(previous.is_none(), "the node is running");
     }
 
-    fn wait_until_ready(&self) {
-        let pause = Duration::from_millis(20);
-        for _ in 0..(2 * PATIENCE.as_millis() / pause.as_millis()) {
-            if std::fs::read_to_string(self.log()).unwrap().contains("Kafka Server started") {
-                return;
-            }
-            std::thread::sleep(pause);
+    /// Waits until it serves. A virtual machine was once seen to say nothing for a minute; it is given a second chance.
+    fn bring_up(&self) {
+        if !self.is_ready_in_time() {
+            self.kill();
+            self.spawn();
+            let said = || std::fs::read_to_string(self.log()).unwrap();
+            assert!(self.is_ready_in_time(), "Kafka did not start; it said:\n{}", said());
         }
-        panic!("Kafka did not start; it said:\n{}", std::fs::read_to_string(self.log()).unwrap());
+    }
+
+    fn is_ready_in_time(&self) -> bool {
+        let pause = Duration::from_millis(20);
+        (0..(2 * PATIENCE.as_millis() / pause.as_millis())).any(|_| {
+            let is_ready = std::fs::read_to_string(self.log()).unwrap().contains("Kafka Server started");
+            if !is_ready {
+                std::thread::sleep(pause);
+            }
+            is_ready
+        })
     }
 
     fn log(&self) -> PathBuf {

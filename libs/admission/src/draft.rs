@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use registration::Sealed;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use uuid::Uuid;
-use vault::{Context, Subject};
+use vault::Subject;
 
 use crate::{Admission, Unavailable, event_id};
 
@@ -36,8 +36,6 @@ impl Admission {
         plain: &SecretString,
     ) -> Result<Sealed, Unavailable> {
         let key = self.vault.data_key(subject, draft.time).await.map_err(Unavailable::Keys)?;
-        let context = Context { event: draft.id, field };
-        let sealed = self.vault.seal(&key, &context, plain.expose_secret().as_bytes());
-        Ok(Sealed { sealed: sealed.map_err(Unavailable::Keys)? })
+        self.seal(&key, draft.id, field, plain)
     }
 }

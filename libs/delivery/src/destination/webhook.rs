@@ -8,9 +8,8 @@ use jiff::Timestamp;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
 
-use super::{Destination, Outcome, Parcel, call};
+use super::{Destination, Outcome, Parcel, call, host_of};
 use crate::egress::{Call, Egress};
 use crate::webhook::{Signer, SigningKey};
 
@@ -34,8 +33,7 @@ impl Webhook {
         keys: Vec<(SigningKey, Option<Timestamp>)>,
         deadline: Duration,
     ) -> Self {
-        let parsed = Url::parse(url.expose_secret()).ok();
-        let host = parsed.and_then(|url| Some(url.host_str()?.to_owned())).unwrap_or_default();
+        let host = host_of(url.expose_secret());
         Self { egress, url, host, signer: Signer::until(keys), deadline }
     }
 

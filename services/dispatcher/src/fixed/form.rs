@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::destination::{Destination, Outcome, Parcel};
+use delivery::destination::{Destination, Outcome, Parcel, host_of};
 use delivery::egress::Call;
 use delivery::reply::judge_strictly;
 use delivery::retry::Verdict;
@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use super::person::{self, Person, Told};
 use super::text;
@@ -51,7 +51,7 @@ impl HttpEvents {
         let path = text(office, path, domain).await?;
         let scheme = if host.expose_secret().contains("://") { "" } else { "http://" };
         let url = format!("{scheme}{}{}", host.expose_secret(), path.as_ref().map_or("/", |path| path.expose_secret()));
-        let host = Url::parse(&url).ok().and_then(|url| Some(url.host_str()?.to_owned())).unwrap_or_default();
+        let host = host_of(&url);
         let is_strict = office.parts.directory.read().is_on(strict, domain);
         let deadline = office.parts.bounds.attempt;
         Ok(Self { office: office.clone(), url: url.into(), host, is_strict, deadline })

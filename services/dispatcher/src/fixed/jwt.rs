@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::destination::{Destination, Outcome, Parcel};
+use delivery::destination::{Destination, Outcome, Parcel, host_of};
 use delivery::egress::Call;
 use delivery::jwt::{Claims, RsaScheme, SecurityEvent, SigningKey};
 use delivery::retry::Verdict;
@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use registration::directory::{JWT_URL, PRIVATE_KEY};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
-use url::Url;
 
 use super::person::{self, Told};
 use super::text;
@@ -41,9 +40,8 @@ impl JwtWebhook {
         let key = text(office, PRIVATE_KEY, domain).await?.ok_or(RouteError::Unset(PRIVATE_KEY))?;
         let claims = text(office, "jwt_webhook.claims", domain).await?;
         let claims = claims.map_or_else(|| Ok(Claims::default()), |text| Claims::parse(text.expose_secret()))?;
-        let parsed = Url::parse(url.expose_secret()).ok();
         Ok(Self {
-            host: parsed.and_then(|url| Some(url.host_str()?.to_owned())).unwrap_or_default(),
+            host: host_of(url.expose_secret()),
             key: SigningKey::from_pem(&key, RsaScheme::default())?,
             issuer: format!("urn:regledger:{}", office.parts.directory.ledger_id()),
             deadline: office.parts.bounds.attempt,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::destination::{Destination, Outcome, Parcel};
+use delivery::destination::{Destination, Outcome, Parcel, host_of};
 use delivery::egress::{Answer, Call};
 use delivery::reply;
 use delivery::retry::Verdict;
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use registration::directory::{PLACEHOLDERS, definition};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use super::person::{self, Person, Told};
 use super::{WEBAPI_URL, text};
@@ -50,9 +50,8 @@ impl Notification {
         };
         let parameters = Template::parse(&set(PARAMETERS).await?, &PLACEHOLDERS)?;
         let deadline = set(TIMEOUT).await?.parse().map(Duration::from_secs);
-        let parsed = Url::parse(url.expose_secret()).ok();
         Ok(Self {
-            host: parsed.and_then(|url| Some(url.host_str()?.to_owned())).unwrap_or_default(),
+            host: host_of(url.expose_secret()),
             deadline: deadline.map_err(|_| RouteError::Unset(TIMEOUT))?,
             office: office.clone(),
             url,

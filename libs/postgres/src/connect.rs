@@ -26,6 +26,9 @@ const STATEMENT: Duration = Duration::from_secs(30);
 /// How long an answer may take, network and waiting for a connection included.
 pub const ANSWER: Duration = Duration::from_secs(35);
 
+/// How long that may take about a lease: as long as one lasts. Whoever is cut off must say so, and not wait and seem to be well.
+const LEASE_ANSWER: Duration = Duration::from_secs(5);
+
 /// How long a transaction may stand still before the database ends it. Less than any lease lasts: a worker that is paused in a
 /// commit must not keep its successor from claiming the lease, whose row it holds.
 const STANDSTILL: Duration = Duration::from_secs(2);
@@ -149,7 +152,7 @@ impl Connections {
     /// # Errors
     /// [`Fault`].
     pub async fn read(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
-        ask(&self.readers, sql, values).await
+        ask(&self.readers, ANSWER, sql, values).await
     }
 
     /// Reads or writes, with one statement, what must not wait.
@@ -157,7 +160,7 @@ impl Connections {
     /// # Errors
     /// [`Fault`].
     pub async fn keep(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
-        ask(&self.keepers, sql, values).await
+        ask(&self.keepers, LEASE_ANSWER, sql, values).await
     }
 
     /// A connection for a transaction.
@@ -169,13 +172,13 @@ impl Connections {
     }
 }
 
-async fn ask(pool: &Pool, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
-    let connection = pool.get().await?;
+async fn ask(pool: &Pool, limit: Duration, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
+    let connection = timeout(limit, pool.get()).await.map_err(|_| Fault::Late)??;
     let answer = async {
         let statement = connection.prepare_cached(sql).await?;
         connection.query(&statement, values).await
     };
-    match timeout(ANSWER, answer).await {
+    match timeout(limit, answer).await {
         Ok(answer) => Ok(answer?),
         Err(_) => {
             abandon(connection);

@@ -33,7 +33,8 @@ pub use self::integration::{
 pub use self::people::Due;
 pub use self::setting::{
     Definition, JWT_URL, PLACEHOLDERS, PRIVATE_KEY, PreviousPublicKey, SAVE_INTO_SESSIONS, SETTINGS, SetValue,
-    SettingChange, SettingRow, SettingSet, SettingType, SettingValue, definition, setting_key, settings_tenant,
+    SettingChange, SettingRow, SettingSet, SettingType, SettingValue, WEBAPI_FORGOT_PASSWORD, WEBAPI_NOTIFICATION,
+    WEBAPI_SIGN_UP, WEBAPI_TIMEOUT, WEBAPI_URL, definition, setting_key, settings_tenant,
 };
 pub(crate) use self::subscription::keys_of;
 pub use self::subscription::{
@@ -43,8 +44,8 @@ pub use self::subscription::{
 };
 pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
 pub use self::user::{
-    EmailUpdate, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword, UserState,
-    UserUpdate,
+    EmailUpdate, PasswordReset, Rename, Role, User, UserConfirm, UserCreate, UserDelete, UserForgotPassword, UserName,
+    UserPurge, UserRow, UserSetPassword, UserState, UserUpdate,
 };
 pub use self::user_name::{MAX_NAME, normalise};
 
@@ -169,7 +170,7 @@ impl Directory {
             _ => {}
         }
         for change in &changes {
-            self.note(change);
+            self.note(change, &placed.event.body);
         }
         for (key, row) in self.rows.written() {
             if let Row::Token(row) = row {
@@ -179,7 +180,7 @@ impl Directory {
         self.rows.settle();
     }
 
-    fn note(&mut self, change: &Change) {
+    fn note(&mut self, change: &Change, body: &Body) {
         match change.kind {
             ChangeType::DomainCreated | ChangeType::SubscriptionCreated => {
                 let made = self.made.entry(change.row.kind).or_default();
@@ -187,7 +188,9 @@ impl Directory {
                 made.retain(|key| *key != change.row);
                 made.push(change.row.clone());
             }
-            ChangeType::IntegrationCreated | ChangeType::UserCreated => {
+            // Whoever confirms was made when it signed up.
+            ChangeType::UserCreated if matches!(body, Body::UserConfirm(_)) => {}
+            ChangeType::IntegrationCreated | ChangeType::UserCreated | ChangeType::UserSignedUp => {
                 self.made.entry(change.row.kind).or_default().push(change.row.clone());
             }
             ChangeType::DomainDeleted => self.has_lost_domains = true,

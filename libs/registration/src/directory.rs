@@ -25,10 +25,11 @@ mod token;
 mod user;
 mod user_name;
 
+pub use self::check::is_mailbox;
 pub use self::domain::{Domain, DomainCreate, DomainDelete, DomainSpec, DomainState};
 pub use self::integration::{
-    Allow, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec, IntegrationUpdate,
-    Notify, PreviousKey, Source,
+    Allow, Integration, IntegrationChange, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec,
+    IntegrationUpdate, Notified, Notify, PreviousKey, SealedMailbox, Source,
 };
 pub use self::people::Due;
 pub use self::setting::{

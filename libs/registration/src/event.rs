@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
 use crate::directory::{
-    DomainCreate, DomainDelete, IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate,
+    DomainCreate, DomainDelete, IntegrationChange, IntegrationCreate, IntegrationRotateHookup, LedgerCreate,
     LedgerRestore, SettingSet, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
     SubscriptionUpdate, TokenCreate, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
 };
@@ -296,8 +296,8 @@ pub enum Body {
     DomainCreate(DomainCreate),
     DomainDelete(DomainDelete),
     DomainPurge,
-    IntegrationCreate(IntegrationCreate),
-    IntegrationUpdate(IntegrationUpdate),
+    IntegrationCreate(Box<IntegrationCreate>),
+    IntegrationUpdate(Box<IntegrationChange>),
     IntegrationRotateHookup(IntegrationRotateHookup),
     IntegrationDelete,
     TokenCreate(TokenCreate),

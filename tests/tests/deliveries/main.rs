@@ -6,4 +6,5 @@ mod failing;
 mod hub;
 mod interrupted;
 mod mailed;
+mod notified;
 mod pushed;

@@ -262,6 +262,11 @@ fn every_fault_of_an_integration_is_told_where_it_is() {
         ("allow", json!({"addresses": ["192.0.2.0/24", "2001:db8::/32"]}), &[]),
         ("allow", json!({"addresses": many()}), &[""]),
         ("allow", json!({"token_hosts": ["provetcloud.com", "example.com:8443"]}), &[]),
+        ("notify", json!({"kind": "hookup"}), &[]),
+        ("notify", json!({"kind": "email", "address": "hooks@example.com"}), &[]),
+        ("notify", json!({"kind": "email"}), &["/notify/address"]),
+        ("notify", json!({"kind": "email", "address": "a@b, c@d"}), &["/notify/address"]),
+        ("notify", json!({"kind": "email", "address": "a@b\r\nBcc: c@d"}), &["/notify/address"]),
         (
             "allow",
             json!({"token_hosts": ["Provetcloud.com", "a.example", "b.example:443"]}),

@@ -215,7 +215,7 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::UserPurge => schema_for!(UserPurge),
         EventType::UserSetPassword => schema_for!(UserSetPassword),
         EventType::IntegrationCreate => schema_for!(IntegrationCreate),
-        EventType::IntegrationUpdate => schema_for!(IntegrationUpdate),
+        EventType::IntegrationUpdate => schema_for!(IntegrationChange),
         EventType::IntegrationRotateHookup => schema_for!(IntegrationRotateHookup),
         EventType::TokenCreate => schema_for!(TokenCreate),
         EventType::ProvetRegistration => schema_for!(Registration),

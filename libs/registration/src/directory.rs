@@ -44,8 +44,8 @@ pub use self::subscription::{
 };
 pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
 pub use self::user::{
-    EmailUpdate, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword, UserState,
-    UserUpdate,
+    EmailUpdate, Former, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword,
+    UserState, UserUpdate,
 };
 pub use self::user_name::{MAX_NAME, normalise};
 
@@ -383,6 +383,14 @@ impl Directory {
     /// The domain of an integration, also of a deleted one; none if it is hidden, since its domain was deleted.
     pub fn domain_of(&self, integration: &str) -> Option<&str> {
         self.any_integration(integration).map(|row| &*row.integration.domain)
+    }
+
+    /// The domain that an integration belonged to from the start, also if it is hidden by now.
+    pub fn owner_of(&self, integration: &str) -> Option<&str> {
+        match self.rows.get(&RowKey::new(Kind::Integration, integration)) {
+            Some(Row::Integration(row)) => Some(&row.integration.domain),
+            _ => None,
+        }
     }
 
     /// Whether a change belongs to the domain that has a name now: one of an integration, or of the domain itself, its users and subscriptions,

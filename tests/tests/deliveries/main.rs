@@ -8,3 +8,4 @@ mod interrupted;
 mod mailed;
 mod notified;
 mod pushed;
+mod repeated;

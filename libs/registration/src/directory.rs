@@ -10,13 +10,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::change::{Change, ChangeType, DomainOf, domain_of};
-use crate::event::Body;
 use crate::fold::{Placed, fold};
 use crate::place::Place;
 use crate::row::{Kind, Row, RowKey, Rows};
 
 mod check;
 mod domain;
+mod forgotten;
 mod integration;
 mod people;
 mod setting;
@@ -27,6 +27,7 @@ mod user_name;
 
 pub use self::check::is_mailbox;
 pub use self::domain::{Domain, DomainCreate, DomainDelete, DomainSpec, DomainState};
+pub use self::forgotten::Forgotten;
 pub use self::integration::{
     Allow, Integration, IntegrationChange, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec,
     IntegrationUpdate, Notified, Notify, PreviousKey, SealedMailbox, Source,
@@ -153,22 +154,14 @@ pub struct Directory {
     made: HashMap<Kind, Vec<RowKey>>,
     /// Whether a domain was ever deleted.
     has_lost_domains: bool,
-    /// Ids of users that there are not: purged, or asked for in vain.
-    forgotten: Vec<String>,
+    /// Who and what there is no more, and since when.
+    forgotten: Vec<(Forgotten, Timestamp)>,
 }
 
 impl Directory {
     /// Folds one more event of the directory; the caller passes no others, and these in their order.
     pub fn apply(&mut self, placed: &Placed) {
         let changes = fold(&mut self.rows, placed);
-        let id = &placed.event.attributes.subject;
-        match (&placed.event.body, changes.is_empty()) {
-            (Body::UserCreate(_), true) if self.rows.get(&RowKey::new(Kind::User, id)).is_none() => {
-                self.forgotten.push(id.clone());
-            }
-            (Body::UserPurge(_), false) => self.forgotten.push(id.clone()),
-            _ => {}
-        }
         for change in &changes {
             self.note(change);
         }
@@ -178,6 +171,7 @@ impl Directory {
             }
         }
         self.rows.settle();
+        self.forget(placed, changes.is_empty());
     }
 
     fn note(&mut self, change: &Change) {

@@ -145,7 +145,34 @@ fn what_is_due_is_told_users_first_and_what_is_gone_is_forgotten_once() {
     let gone = [&lines[..], &["purge u1 at=60", "purge u2 of=b made=2 name=bob at=60", "purge u1 at=60"]].concat();
     assert_eq!(due(&gone, 60), [Due::Domain { name: "b".to_owned() }]);
     assert_eq!(due(&[&gone[..], &["purge-domain b at=60"]].concat(), 99), []);
-    assert_eq!(directory(&gone).forgotten(), ["u3", "u1", "u2"], "u3 asked for a name that was taken");
+    let users = ["u3", "u1", "u2"].map(|id| Forgotten::User(id.to_owned()));
+    assert_eq!(forgotten(&gone), users, "u3 asked for a name that was taken");
+}
+
+fn forgotten(lines: &[&str]) -> Vec<Forgotten> {
+    directory(lines).forgotten().iter().map(|(one, _)| one.clone()).collect()
+}
+
+#[test]
+fn what_was_deleted_or_asked_for_in_vain_is_forgotten_and_nothing_that_is_there() {
+    let at = |position| Forgotten::Subscription(Uuid::from_u64_pair(1, position));
+    for (lines, due) in [
+        (&["subscribe s", "pause s", "refilter s", "rekey s until=9"][..], &[][..]),
+        (&["subscribe s", "unsubscribe s"], &[at(2)]),
+        (&["subscribe s", "subscribe s"], &[at(3)]),
+        (&["subscribe s", "unsubscribe s", "subscribe s", "unsubscribe s", "unsubscribe s"], &[at(2), at(4)]),
+        (&["subscribe s key=k", "subscribe s key=k"], &[at(3)]),
+        (&["rekey s until=9"], &[Forgotten::Subscription(crate::story::named_id("s"))]),
+    ] {
+        assert_eq!(forgotten(lines), due, "{lines:?}");
+    }
+    let domain = ["domain b", "subscribe s domain=b", "create i domain=b"];
+    assert_eq!(forgotten(&[&domain[..], &["undomain b due=60"]].concat()), [], "its time is not over");
+    let purged = forgotten(&[&domain[..], &["undomain b due=60", "purge-domain b at=60"]].concat());
+    assert!(matches!(purged[..], [Forgotten::Subscription(_), Forgotten::Integration(_)]), "{purged:?}");
+    let integrations = forgotten(&["create i mail=[]", "create i", "create i mail=[]", "update i mail=[]", "delete i"]);
+    assert!(matches!(integrations[..], [Forgotten::Integration(_), Forgotten::Integration(_)]), "{integrations:?}");
+    assert_ne!(integrations[0], integrations[1], "one was refused, and one deleted");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The secrets of an event, for those who check that they open.
 
 use jiff::Timestamp;
-use registration::directory::{SealedKey, SealedMailbox, SealedTarget, key_field};
+use registration::directory::{Forgotten, SealedKey, SealedMailbox, SealedTarget, key_field};
 use registration::directory::{SettingSet, SettingValue, settings_tenant};
 use registration::event::Body;
 use registration::isl::Fact;
@@ -119,11 +119,13 @@ impl Secret<'_> {
         vault.open_envelope(&self.subject, &context, self.envelope).await.map(drop)
     }
 
-    /// Id of the user that it is about, if it is about one.
-    pub fn user(&self) -> Option<&str> {
+    /// Whose keys open it, where those end with whom it is about.
+    pub fn of_whom(&self) -> Option<Forgotten> {
         match &self.subject {
-            Subject::User(id) => Some(id),
-            _ => None,
+            Subject::User(id) => Some(Forgotten::User(id.clone())),
+            Subject::Subscription(id) => id.parse().ok().map(Forgotten::Subscription),
+            Subject::Integration(id) => id.parse().ok().map(Forgotten::Integration),
+            Subject::Tenant(_) | Subject::Quarantine { .. } => None,
         }
     }
 

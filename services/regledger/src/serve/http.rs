@@ -19,7 +19,6 @@ use admission::{Clock, DirectoryView, Passwords};
 use anyhow::Context;
 use api::{Gate, Health, Observer, Problem, Reason};
 use intake::Intake;
-use jiff::SignedDuration;
 use parking_lot::Mutex;
 use prometheus::TextEncoder;
 use query::Query;
@@ -193,7 +192,7 @@ fn query(
         admission: stores.admission.clone(),
         feed: Arc::new(feed),
         passwords: Passwords::default(),
-        retention: SignedDuration::from_hours(24 * i64::from(settings.directory_retention_days)),
+        retention: settings.retention(),
         outbox: stores.outbox()?.clone(),
         egress: stores.egress.clone(),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),

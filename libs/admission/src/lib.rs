@@ -15,6 +15,7 @@ mod partition;
 mod password;
 mod person;
 mod secret;
+mod setting;
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub use directory::{DirectoryError, DirectoryView};
 pub use draft::Draft;
 pub use isl::Whole;
 pub use ledger::AppendError;
-pub use link::Link;
+pub use link::{AccountLink, Link, Mailed};
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};
 pub use partition::{partition_of_message, partition_of_tenant};
 pub use password::{PasswordError, Passwords};

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use admission::{
-    Admission, Capability, Clock, Delivery, DirectoryError, DirectoryView, Intent, Passwords, Prepared, RefusedKind,
+    AccountLink, Admission, Capability, Clock, Delivery, DirectoryError, DirectoryView, Intent, Link, Passwords,
+    Prepared, RefusedKind,
 };
 use jiff::Timestamp;
 use ledger::{Ledger, Limit, MemoryLedger};
 use prometheus::Registry;
 use registration::directory::{
-    Allow, IntegrationCreate, IntegrationRow, IntegrationSpec, Notify, Role, Source, Token, UserCreate, UserDelete,
+    Allow, IntegrationCreate, IntegrationRow, IntegrationSpec, Notify, Role, Source, Token, UserConfirm, UserCreate,
+    UserDelete,
 };
 use registration::event::{Body, EventType};
 use registration::{Event, Sealed};
@@ -174,6 +176,7 @@ async fn who_signs_in_is_who_has_the_name_and_the_password() {
         name: sealer.name("Ann").unwrap(),
         email: None,
         password: Some(sealer.password(&hash).unwrap()),
+        confirm_until: None,
     };
     let intent = |kind| Intent::by_itself(kind, "/domains/default".to_owned(), "test");
     hub.admission.submit(intent(EventType::UserCreate).drafted(draft), &data).await.unwrap();
@@ -215,6 +218,7 @@ async fn nothing_is_sealed_for_a_user_whose_key_is_destroyed() {
         name: sealer.name("Ann").unwrap(),
         email: Some(sealer.email("ann@example.com").unwrap()),
         password: None,
+        confirm_until: None,
     };
     let intent = Intent::by_itself(EventType::UserCreate, "/domains/default".to_owned(), "test");
     hub.admission.submit(intent.drafted(draft), &data).await.unwrap();
@@ -268,4 +272,58 @@ async fn a_ledger_is_opened_with_the_partitions_that_it_was_made_with() {
     two.append(vec![entry]).await.unwrap();
     let refused = DirectoryView::open(Arc::new(two), None, &clock()).await;
     assert!(matches!(refused.err(), Some(DirectoryError::OtherPartitions { ledger: 1, opened: 2 })));
+}
+
+#[tokio::test]
+async fn whoever_signed_up_signs_in_once_that_is_confirmed() {
+    let hub = hub(1).await;
+    let passwords = Passwords::default();
+    let draft = hub.admission.draft();
+    let sealer = hub.admission.seal_new_person(draft).await.unwrap();
+    let hash = passwords.hash("correct horse".into()).await.unwrap();
+    let name_index = hub.admission.name_index(Uuid::nil(), "Ann").unwrap();
+    let data = UserCreate {
+        domain_id: Uuid::nil(),
+        roles: vec![Role::Member],
+        name_index: name_index.clone(),
+        name: sealer.name("Ann").unwrap(),
+        email: Some(sealer.email("ann@example.com").unwrap()),
+        password: Some(sealer.password(&hash).unwrap()),
+        confirm_until: Some(Timestamp::MAX),
+    };
+    let intent = |kind| Intent::by_itself(kind, "/domains/default".to_owned(), "test");
+    let signs_in = async || {
+        hub.directory.catch_up().await.unwrap();
+        let password = "correct horse".into();
+        let signed_in = hub.admission.sign_in(&hub.directory, &passwords, "default", "ann", password).await;
+        signed_in.unwrap().is_some()
+    };
+    hub.admission.submit(intent(EventType::UserCreate).drafted(draft), &data).await.unwrap();
+    assert!(!signs_in().await);
+    let confirm = intent(EventType::UserConfirm).about(&draft.id.to_string());
+    hub.admission.submit(confirm, &UserConfirm { name_index }).await.unwrap();
+    assert!(signs_in().await);
+}
+
+#[tokio::test]
+async fn a_mailed_link_is_believed_for_its_purpose_by_its_own_hub_and_in_its_time() {
+    let (hub, other) = (hub(1).await, hub(1).await);
+    let at = |seconds: i64| clock().now() + jiff::SignedDuration::from_secs(seconds);
+    for request in [None, Some(Uuid::nil())] {
+        let link = AccountLink { user: "u1".to_owned(), request, until: at(1) };
+        let token = hub.admission.link_token(&link).unwrap();
+        assert_eq!(hub.admission.link_token(&link).unwrap(), token, "the same at every attempt");
+        assert_eq!(hub.admission.link_of::<AccountLink>(&token), Some(link.clone()));
+        assert_eq!(hub.admission.link_of::<Link>(&token), None);
+        assert_eq!(other.admission.link_of::<AccountLink>(&token), None);
+        for bad in [format!("{token}x"), token[1..].to_owned(), String::new(), ".".to_owned()] {
+            assert_eq!(hub.admission.link_of::<AccountLink>(&bad), None, "{bad}");
+        }
+        let over = hub.admission.link_token(&AccountLink { until: at(0), ..link }).unwrap();
+        assert_eq!(hub.admission.link_of::<AccountLink>(&over), None);
+    }
+    let link = Link { client: "c1".to_owned(), change: "l-0-1-0".to_owned(), until: at(1) };
+    let token = hub.admission.link_token(&link).unwrap();
+    assert_eq!(hub.admission.link_of::<Link>(&token), Some(link));
+    assert_eq!(hub.admission.link_of::<AccountLink>(&token), None);
 }

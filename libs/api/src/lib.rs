@@ -1,4 +1,4 @@
-//! What every HTTP face of regledger shares: problems, access, pages, the line per request, health.
+//! What every HTTP face of regledger shares: problems, access, pages, senders, the line per request, health.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access;
@@ -9,6 +9,7 @@ mod observe;
 mod page;
 mod problem;
 mod resource;
+mod sender;
 mod unquoted;
 
 pub use access::{Access, Gate};
@@ -19,4 +20,5 @@ pub use observe::{Observer, observe};
 pub use page::{Page, PageParameters, limit, next_path};
 pub use problem::{Problem, ProblemBody, ProblemType};
 pub use resource::resource;
+pub use sender::{Throttle, sender};
 use unquoted::unquoted;

@@ -32,6 +32,7 @@ pub enum ProblemType {
     InProgress,
     CursorGone,
     KeyDestroyed,
+    LinkGone,
     OutcomeUnknown,
     NotProjected,
     Unavailable,
@@ -40,7 +41,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type, for the OpenAPI document.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::MalformedBody,
         Self::InvalidBody,
         Self::InvalidQuery,
@@ -59,6 +60,7 @@ impl ProblemType {
         Self::InProgress,
         Self::CursorGone,
         Self::KeyDestroyed,
+        Self::LinkGone,
         Self::OutcomeUnknown,
         Self::NotProjected,
         Self::Unavailable,
@@ -87,6 +89,7 @@ impl ProblemType {
             Self::InProgress => (409, "in-progress", "The same request is being carried out"),
             Self::CursorGone => (410, "cursor-gone", "The cursor cannot be resumed"),
             Self::KeyDestroyed => (410, "key-destroyed", "The key was destroyed"),
+            Self::LinkGone => (410, "link-gone", "The link is of no use any more"),
             Self::OutcomeUnknown => (504, "outcome-unknown", "The outcome is not known yet"),
             Self::NotProjected => (504, "not-projected", "The position is not projected yet"),
             Self::Unavailable => (503, "unavailable", "Not possible right now"),
@@ -212,6 +215,11 @@ impl Problem {
     /// Whether it says where the refused notification is kept.
     pub fn is_quarantined(&self) -> bool {
         self.body.quarantine_id.is_some()
+    }
+
+    /// What happened here, and what to do.
+    pub fn detail(&self) -> &str {
+        &self.body.detail
     }
 
     /// The type.

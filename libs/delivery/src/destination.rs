@@ -13,7 +13,7 @@ use url::Url;
 use crate::egress::{Answer, Call, CallError, Egress};
 use crate::retry::{Verdict, judge};
 
-pub use self::mail::{Encryption, Links, Mail, MailError, MailSettings, Mailer};
+pub use self::mail::{Encryption, Letter, Links, Mail, MailError, MailSettings, Mailer, is_mailbox};
 pub use self::webhook::Webhook;
 
 /// How much is kept of an answer, in characters.
@@ -57,6 +57,11 @@ impl Outcome {
     /// Nothing was sent, for a reason that may pass.
     pub fn unsent(reason: String) -> Self {
         Self { verdict: Verdict::Retry, status: None, answer: reason, asked_wait: None }
+    }
+
+    /// Nothing is to be sent, for this reason.
+    pub fn needless(reason: &str) -> Self {
+        Self { verdict: Verdict::Done, status: None, answer: format!("nothing was sent: {reason}"), asked_wait: None }
     }
 
     /// What the outcome of a call comes to.

@@ -6,6 +6,7 @@
 //! - [`jwt`]: JSON Web Tokens with asymmetric keys, signed and verified.
 //! - [`retry`]: what an answer means for a delivery, and when the next attempt is due.
 //! - [`template`]: JSON with placeholders, as ISL's notification parameters are.
+//! - [`webapi`]: calls of an external WebAPI, as ISL has it.
 //! - [`reply`]: what ISL's strict HTTP events ask of a reply.
 //!
 //! Nothing here has state, but for the connections that a client keeps open. The time and random numbers are passed in.
@@ -18,4 +19,5 @@ pub mod jwt;
 pub mod reply;
 pub mod retry;
 pub mod template;
+pub mod webapi;
 pub mod webhook;

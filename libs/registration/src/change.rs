@@ -34,6 +34,8 @@ pub enum ChangeType {
     UserDeleted,
     UserUndeleted,
     UserPurged,
+    UserSignedUp,
+    UserPasswordForgotten,
     SettingChanged,
     SubscriptionCreated,
     SubscriptionUpdated,
@@ -44,7 +46,7 @@ pub enum ChangeType {
 
 impl ChangeType {
     /// Every type.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::ClientRegistered,
         Self::ClientUpdated,
         Self::ClientDepartmentsAdded,
@@ -63,6 +65,8 @@ impl ChangeType {
         Self::UserDeleted,
         Self::UserUndeleted,
         Self::UserPurged,
+        Self::UserSignedUp,
+        Self::UserPasswordForgotten,
         Self::SettingChanged,
         Self::SubscriptionCreated,
         Self::SubscriptionUpdated,
@@ -92,6 +96,8 @@ impl ChangeType {
             Self::UserDeleted => "regledger.user.deleted.v1",
             Self::UserUndeleted => "regledger.user.undeleted.v1",
             Self::UserPurged => "regledger.user.purged.v1",
+            Self::UserSignedUp => "regledger.user.signed_up.v1",
+            Self::UserPasswordForgotten => "regledger.user.password_forgotten.v1",
             Self::SettingChanged => "regledger.setting.changed.v1",
             Self::SubscriptionCreated => "regledger.subscription.created.v1",
             Self::SubscriptionUpdated => "regledger.subscription.updated.v1",

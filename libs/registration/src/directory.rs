@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::change::{Change, ChangeType, DomainOf, domain_of};
+use crate::event::Body;
 use crate::fold::{Placed, fold};
 use crate::place::Place;
 use crate::row::{Kind, Row, RowKey, Rows};
@@ -35,7 +36,8 @@ pub use self::integration::{
 pub use self::people::Due;
 pub use self::setting::{
     Definition, JWT_URL, PLACEHOLDERS, PRIVATE_KEY, PreviousPublicKey, SAVE_INTO_SESSIONS, SETTINGS, SetValue,
-    SettingChange, SettingRow, SettingSet, SettingType, SettingValue, definition, setting_key, settings_tenant,
+    SettingChange, SettingRow, SettingSet, SettingType, SettingValue, WEBAPI_FORGOT_PASSWORD, WEBAPI_NOTIFICATION,
+    WEBAPI_SIGN_UP, WEBAPI_TIMEOUT, WEBAPI_URL, definition, setting_key, settings_tenant,
 };
 pub(crate) use self::subscription::keys_of;
 pub use self::subscription::{
@@ -45,8 +47,8 @@ pub use self::subscription::{
 };
 pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
 pub use self::user::{
-    EmailUpdate, Former, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword,
-    UserState, UserUpdate,
+    EmailUpdate, Former, PasswordReset, Rename, Role, User, UserConfirm, UserCreate, UserDelete, UserForgotPassword,
+    UserName, UserPurge, UserRow, UserSetPassword, UserState, UserUpdate,
 };
 pub use self::user_name::{MAX_NAME, normalise};
 
@@ -163,7 +165,7 @@ impl Directory {
     pub fn apply(&mut self, placed: &Placed) {
         let changes = fold(&mut self.rows, placed);
         for change in &changes {
-            self.note(change);
+            self.note(change, &placed.event.body);
         }
         for (key, row) in self.rows.written() {
             if let Row::Token(row) = row {
@@ -174,7 +176,7 @@ impl Directory {
         self.forget(placed, changes.is_empty());
     }
 
-    fn note(&mut self, change: &Change) {
+    fn note(&mut self, change: &Change, body: &Body) {
         match change.kind {
             ChangeType::DomainCreated | ChangeType::SubscriptionCreated => {
                 let made = self.made.entry(change.row.kind).or_default();
@@ -182,7 +184,9 @@ impl Directory {
                 made.retain(|key| *key != change.row);
                 made.push(change.row.clone());
             }
-            ChangeType::IntegrationCreated | ChangeType::UserCreated => {
+            // Whoever confirms was made when it signed up.
+            ChangeType::UserCreated if matches!(body, Body::UserConfirm(_)) => {}
+            ChangeType::IntegrationCreated | ChangeType::UserCreated | ChangeType::UserSignedUp => {
                 self.made.entry(change.row.kind).or_default().push(change.row.clone());
             }
             ChangeType::DomainDeleted => self.has_lost_domains = true,

@@ -16,7 +16,8 @@ use crate::client::{Registration, Reveal};
 use crate::directory::{
     DomainCreate, DomainDelete, IntegrationChange, IntegrationCreate, IntegrationRotateHookup, LedgerCreate,
     LedgerRestore, SettingSet, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
-    SubscriptionUpdate, TokenCreate, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
+    SubscriptionUpdate, TokenCreate, UserConfirm, UserCreate, UserDelete, UserForgotPassword, UserPurge,
+    UserSetPassword, UserUpdate,
 };
 use crate::isl::{IslEvent, IslToken};
 use crate::quarantine::{QuarantineReceive, QuarantineRelease};
@@ -135,6 +136,10 @@ pub enum EventType {
     UserPurge,
     /// A user gets another password.
     UserSetPassword,
+    /// Whoever signed up reads its mail.
+    UserConfirm,
+    /// Somebody asks for a link to set another password by.
+    UserForgotPassword,
     /// A Provet registration notice.
     ProvetRegistration,
     /// A client is to be retired.
@@ -173,7 +178,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, in the order of this enumeration.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::LedgerCreate,
         Self::LedgerRestore,
         Self::DomainCreate,
@@ -191,6 +196,8 @@ impl EventType {
         Self::UserUndelete,
         Self::UserPurge,
         Self::UserSetPassword,
+        Self::UserConfirm,
+        Self::UserForgotPassword,
         Self::ProvetRegistration,
         Self::ClientRetire,
         Self::ClientReveal,
@@ -230,6 +237,8 @@ impl EventType {
             Self::UserUndelete => "regledger.user.undelete.v1",
             Self::UserPurge => "regledger.user.purge.v1",
             Self::UserSetPassword => "regledger.user.set_password.v1",
+            Self::UserConfirm => "regledger.user.confirm.v1",
+            Self::UserForgotPassword => "regledger.user.forgot_password.v1",
             Self::ProvetRegistration => "regledger.provet.registration.v1",
             Self::ClientRetire => "regledger.client.retire.v1",
             Self::ClientReveal => "regledger.client.reveal.v1",
@@ -279,6 +288,8 @@ impl EventType {
                 | Self::UserUndelete
                 | Self::UserPurge
                 | Self::UserSetPassword
+                | Self::UserConfirm
+                | Self::UserForgotPassword
         )
     }
 }
@@ -308,6 +319,8 @@ pub enum Body {
     UserUndelete,
     UserPurge(UserPurge),
     UserSetPassword(UserSetPassword),
+    UserConfirm(UserConfirm),
+    UserForgotPassword(UserForgotPassword),
     ProvetRegistration(Box<Registration>),
     ClientRetire,
     ClientReveal(Reveal),
@@ -389,6 +402,8 @@ impl Body {
             EventType::UserUndelete => Self::UserUndelete,
             EventType::UserPurge => Self::UserPurge(serde_json::from_str(data)?),
             EventType::UserSetPassword => Self::UserSetPassword(serde_json::from_str(data)?),
+            EventType::UserConfirm => Self::UserConfirm(serde_json::from_str(data)?),
+            EventType::UserForgotPassword => Self::UserForgotPassword(serde_json::from_str(data)?),
             EventType::ProvetRegistration => Self::ProvetRegistration(serde_json::from_str(data)?),
             EventType::ClientRetire => Self::ClientRetire,
             EventType::ClientReveal => Self::ClientReveal(serde_json::from_str(data)?),

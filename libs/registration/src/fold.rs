@@ -5,6 +5,7 @@ mod commands;
 mod domains;
 mod isl;
 mod messages;
+mod recovery;
 mod settings;
 mod subscriptions;
 mod users;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use crate::change::Change;
 use crate::client::client_id;
 use crate::command::row_key as command_key;
-use crate::directory::DEFAULT_DOMAIN;
+use crate::directory::{DEFAULT_DOMAIN, UserConfirm, UserPurge};
 use crate::event::{Body, Event};
 use crate::row::{Kind, RowKey, Rows};
 
@@ -78,11 +79,11 @@ impl Placed {
                 let rows = [command(), subject(Kind::User), self.domain()].into_iter();
                 rows.chain(names.map(|index| users::name_key(index))).collect()
             }
-            Body::UserDelete(_) | Body::UserUndelete | Body::UserSetPassword(_) => {
+            Body::UserDelete(_) | Body::UserUndelete | Body::UserSetPassword(_) | Body::UserForgotPassword(_) => {
                 vec![command(), subject(Kind::User), self.domain()]
             }
-            Body::UserPurge(purge) => {
-                vec![command(), subject(Kind::User), self.domain(), users::name_key(&purge.name_index)]
+            Body::UserPurge(UserPurge { name_index }) | Body::UserConfirm(UserConfirm { name_index }) => {
+                vec![command(), subject(Kind::User), self.domain(), users::name_key(name_index)]
             }
             Body::SubscriptionCreate(create) => {
                 let domain = create.subscription.domain.as_ref().map(|domain| RowKey::new(Kind::Domain, domain));

@@ -276,7 +276,19 @@ impl<'a> Words<'a> {
                 let roles: Vec<&str> = self.value("to").unwrap().split(',').collect();
                 (EventType::UserUpdate, json!({"roles": roles}))
             }
-            "password" => (EventType::UserSetPassword, json!({"password": sealed("p")})),
+            "signup" => {
+                let data = json!({"domain_id": self.domain_id(), "roles": ["member"], "name": sealed("n"),
+                    "name_index": self.name_index(), "email": sealed("e"), "password": sealed("p"),
+                    "confirm_until": self.purge_after()});
+                (EventType::UserCreate, data)
+            }
+            "confirm" => (EventType::UserConfirm, json!({"name_index": self.name_index()})),
+            "forgot" => (EventType::UserForgotPassword, json!({"until": self.purge_after()})),
+            "password" => {
+                // the link that the event at that position asked for
+                let request = self.value("request").map(|position| Uuid::from_u64_pair(1, position.parse().unwrap()));
+                (EventType::UserSetPassword, json!({"password": sealed("p"), "request": request}))
+            }
             "unuser" => (EventType::UserDelete, json!({"purge_after": self.purge_after()})),
             "reuser" => (EventType::UserUndelete, json!({})),
             "purge" => (EventType::UserPurge, json!({"name_index": self.name_index()})),
@@ -345,7 +357,8 @@ impl<'a> Words<'a> {
     /// Where an event is from: a domain if it is about a user, which is in `default` unless the line says `of=`.
     fn source(&self) -> String {
         match self.verb() {
-            "user" | "rename" | "email" | "roles" | "password" | "unuser" | "reuser" | "purge" => {
+            "user" | "signup" | "confirm" | "forgot" | "rename" | "email" | "roles" | "password" | "unuser"
+            | "reuser" | "purge" => {
                 format!("/domains/{}", self.value("of").unwrap_or("default"))
             }
             _ => format!("/integrations/{}", self.integration()),

@@ -2,8 +2,10 @@
 //! notifies by mail: subscriptions of their own.
 //!
 //! A setting of a domain beats that of the hub. So there is one such subscription for the hub, for whatever domain has none of
-//! its own, and one for each domain that has. The switches are looked at for each change, when it is its turn.
+//! its own, and one for each domain that has. The switches are looked at for each change, when it is its turn. The mails to
+//! users are one more, wherever there is a mail server.
 
+mod account;
 mod form;
 mod jwt;
 mod notice;
@@ -14,12 +16,13 @@ use std::sync::Arc;
 
 use delivery::destination::Destination;
 use projection::StoredChange;
-use registration::directory::{Directory, JWT_URL, SetValue, SettingRow, Start, SubscriptionRow, settings_tenant};
+use registration::directory::{
+    Directory, JWT_URL, SettingRow, Start, SubscriptionRow, WEBAPI_NOTIFICATION, WEBAPI_URL,
+};
 use secrecy::SecretString;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use vault::{Context, Subject};
 
 use crate::Office;
 use crate::route::{Route, RouteError};
@@ -29,8 +32,12 @@ const GLOBAL_ENABLED: &str = "http_events.global.enabled";
 const GLOBAL_SERVER: &str = "http_events.global.server";
 const DOMAIN_ENABLED: &str = "http_events.per_domain.enabled";
 const DOMAIN_SERVER: &str = "http_events.per_domain.server";
-const WEBAPI_URL: &str = "external_webapi.service_account_url";
-const WEBAPI_NOTIFICATION: &str = "external_webapi.notification";
+
+/// Name of the mails to users.
+const ACCOUNT_MAIL: &str = "account-mail";
+
+/// Where what begins with the ledger was said to begin: it is known from where on, whenever the delivery store was made.
+const ALWAYS: u64 = i64::MAX.cast_unsigned();
 
 /// A subscription, wherever it is configured.
 #[derive(Clone)]
@@ -66,6 +73,7 @@ enum FixedKind {
     Notification,
     /// What happens to the clients of this integration.
     Notice(String),
+    AccountMail,
 }
 
 impl FixedRow {
@@ -75,17 +83,19 @@ impl FixedRow {
 }
 
 impl Configured {
-    /// Everything that is to be worked on.
-    pub(crate) fn all(directory: &Directory) -> Vec<Self> {
+    /// Everything that is to be worked on; users are written to where mail can be sent.
+    pub(crate) fn all(directory: &Directory, sends_mail: bool) -> Vec<Self> {
         let rows = directory.subscriptions().into_iter().filter(|row| row.is_active());
         let rows = rows.map(|row| Self::Row(Box::new(row.clone())));
-        rows.chain(FixedRow::all(directory).map(|row| Self::Fixed(Box::new(row)))).collect()
+        let mail = sends_mail.then(|| account_mail(directory));
+        let fixed = FixedRow::all(directory).chain(mail);
+        rows.chain(fixed.map(|row| Self::Fixed(Box::new(row)))).collect()
     }
 
     /// Everything of which something may be known, also what is paused.
     pub(crate) fn ids(directory: &Directory) -> Vec<Uuid> {
         let rows = directory.subscriptions().into_iter().map(|row| row.subscription.id);
-        rows.chain(FixedRow::all(directory).map(|row| id_of(&row.name))).collect()
+        rows.chain(FixedRow::all(directory).map(|row| id_of(&row.name))).chain([id_of(ACCOUNT_MAIL)]).collect()
     }
 
     pub(crate) fn id(&self) -> Uuid {
@@ -121,6 +131,7 @@ impl Configured {
         };
         let destination: Arc<dyn Destination> = match &row.fixed.kind {
             FixedKind::Notice(integration) => Arc::new(notice::open(office, integration).await?),
+            FixedKind::AccountMail => Arc::new(account::AccountMail::open(office)?),
             FixedKind::Notification => Arc::new(webapi::Notification::open(office, row.fixed.domain.as_deref()).await?),
             FixedKind::Jwt => Arc::new(jwt::JwtWebhook::open(office, row.fixed.domain.as_deref()).await?),
             FixedKind::GlobalEvents => Arc::new(form::HttpEvents::open(office, "http_events.global", None).await?),
@@ -169,12 +180,30 @@ fn fixed(directory: &Directory) -> Vec<FixedRow> {
     made.collect()
 }
 
+/// The mails to users, of which nothing is set but the mail server. Nobody knows when that was, so they begin where this ledger
+/// does, and the same holds if the delivery store is lost: what is too old by then is not sent. What another ledger had is not
+/// told again.
+fn account_mail(directory: &Directory) -> FixedRow {
+    let imported = directory.ledger().and_then(|ledger| ledger.imported.as_ref());
+    let positions = imported.map(|imported| imported.heads.clone()).unwrap_or_default();
+    FixedRow {
+        fixed: Fixed { kind: FixedKind::AccountMail, domain: None },
+        name: ACCOUNT_MAIL.to_owned(),
+        start: Start { said: ALWAYS, positions },
+        revision: 0,
+    }
+}
+
 /// From where on: since both the server and its switch are set.
 fn start_of(directory: &Directory, kind: &FixedKind, row: &SettingRow) -> Option<Start> {
     let own = row.start.clone()?;
     let switch = match kind {
         FixedKind::GlobalEvents => directory.setting(GLOBAL_ENABLED, None).and_then(|row| row.start.clone()),
-        FixedKind::Jwt | FixedKind::DomainEvents | FixedKind::Notification | FixedKind::Notice(_) => None,
+        FixedKind::Jwt
+        | FixedKind::DomainEvents
+        | FixedKind::Notification
+        | FixedKind::Notice(_)
+        | FixedKind::AccountMail => None,
     };
     Some(switch.filter(|switch| switch.said > own.said).unwrap_or(own))
 }
@@ -185,7 +214,9 @@ impl Fixed {
         let domain = domain_of(change, directory);
         let domain = domain.as_deref();
         let is_ours = |key: &str| directory.setting(key, domain).is_some_and(|row| row.change.domain == self.domain);
-        let is_told = ["client.", "user.", "domain."].iter().any(|noun| change.kind.starts_with(noun));
+        // what only has a mail sent is nobody else's matter
+        let is_told = ["client.", "user.", "domain."].iter().any(|noun| change.kind.starts_with(noun))
+            && !account::has_link(&change.kind);
         match &self.kind {
             FixedKind::Notice(name) => change.kind.starts_with("client.") && change.integration.as_ref() == Some(name),
             FixedKind::Jwt => {
@@ -193,9 +224,12 @@ impl Fixed {
             }
             // users of the hub are told what becomes of them; those of other systems are told there
             FixedKind::Notification => {
-                let is_notified = matches!(change.kind.as_str(), "user.created" | "user.deleted" | "user.undeleted");
-                let is_on = directory.is_on(WEBAPI_NOTIFICATION, domain);
-                is_notified && change.integration.is_none() && is_ours(WEBAPI_URL) && is_on
+                account::is_notice(change) && is_ours(WEBAPI_URL) && directory.is_on(WEBAPI_NOTIFICATION, domain)
+            }
+            FixedKind::AccountMail => {
+                let is_by_webapi =
+                    || directory.is_on(WEBAPI_NOTIFICATION, domain) && directory.setting(WEBAPI_URL, domain).is_some();
+                account::has_link(&change.kind) || (account::is_notice(change) && !is_by_webapi())
             }
             FixedKind::GlobalEvents => is_told,
             FixedKind::DomainEvents => is_told && is_ours(DOMAIN_SERVER) && directory.is_on(DOMAIN_ENABLED, domain),
@@ -234,16 +268,5 @@ fn domain_of(change: &StoredChange, directory: &Directory) -> Option<String> {
 
 /// What is set for a domain, opened.
 async fn text(office: &Office, key: &'static str, domain: Option<&str>) -> Result<Option<SecretString>, RouteError> {
-    let row = office.parts.directory.read().setting(key, domain).cloned();
-    let Some(SettingRow { change, value: Some(value), .. }) = row else { return Ok(None) };
-    match value {
-        SetValue::Plain(text) => Ok(Some(text.into())),
-        SetValue::Secret { value, .. } => {
-            let subject = Subject::Tenant(settings_tenant(change.domain.as_deref()));
-            let context = Context { event: value.event, field: "value" };
-            let vault = office.parts.admission.vault();
-            let plain = vault.open_envelope(&subject, &context, &value.sealed.sealed).await?;
-            Ok(Some(String::from_utf8_lossy(&plain).into_owned().into()))
-        }
-    }
+    Ok(office.parts.admission.setting(&office.parts.directory, key, domain).await?)
 }

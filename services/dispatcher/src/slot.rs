@@ -97,7 +97,7 @@ impl Slot {
 
     /// The active subscriptions of the slot.
     fn due(&self) -> HashMap<Uuid, Configured> {
-        let all = Configured::all(&self.office.parts.directory.read());
+        let all = Configured::all(&self.office.parts.directory.read(), self.office.parts.mail.is_some());
         let ours = all.into_iter().filter(|one| slot_of(one.id()) == self.number);
         ours.map(|one| (one.id(), one)).collect()
     }

@@ -9,7 +9,7 @@ use admission::{Delivery, Prepared, Receipt, Refused};
 use api::{Problem, ProblemType, read_body};
 use registration::directory::{IntegrationRow, Source};
 
-use crate::{Intake, sender};
+use crate::Intake;
 
 /// The largest body in bytes: sealed and in base64 it still fits into one ledger entry.
 pub const MAX_BODY_BYTES: usize = 40 * 1024;
@@ -51,7 +51,7 @@ pub async fn receive(
     intake: Data<Intake>,
 ) -> Result<impl Responder, Problem> {
     let (name, key) = path.into_inner();
-    let sender = sender::address(&request, &intake.proxies);
+    let sender = api::sender(&request, &intake.proxies);
     let taken = match intake.integration(Source::Provet, &name, &key, sender).await {
         Ok(integration) => intake.take(&request, payload, &integration, sender).await,
         Err(problem) => Err(problem),

@@ -14,8 +14,8 @@ use registration::quarantine::Violation;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
+use crate::Intake;
 use crate::hookup::MAX_BODY_BYTES;
-use crate::{Intake, sender};
 
 /// What the JWT webhook posts.
 #[derive(JsonSchema)]
@@ -60,7 +60,7 @@ pub async fn receive_event(
     intake: Data<Intake>,
 ) -> Result<HttpResponse, Problem> {
     let (name, key) = path.into_inner();
-    let sender = sender::address(&request, &intake.proxies);
+    let sender = api::sender(&request, &intake.proxies);
     let taken = match intake.integration(Source::Isl, &name, &key, sender).await {
         Ok(integration) => intake.take_event(payload, &integration, sender).await,
         Err(problem) => Err(problem),
@@ -108,7 +108,7 @@ pub async fn receive_token(
     intake: Data<Intake>,
 ) -> Result<impl Responder, Problem> {
     let (name, key) = path.into_inner();
-    let sender = sender::address(&request, &intake.proxies);
+    let sender = api::sender(&request, &intake.proxies);
     let taken = match intake.integration(Source::Isl, &name, &key, sender).await {
         Ok(integration) => intake.take_token(payload, &integration, sender).await,
         Err(problem) => Err(problem),

@@ -1,41 +1,15 @@
 //! Keys: the secret part of an inbound URL.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use admission::hash_of;
-use api::{Problem, ProblemType};
+use api::Problem;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use registration::directory::{Directory, IntegrationRow, Source};
 
 use crate::Intake;
-use crate::sender;
-
-/// Senders remembered for their wrong keys.
-const REMEMBERED: usize = 10_000;
-
-/// Slows down those who try wrong keys. A right key is never slowed down.
-pub(crate) struct Throttle(DefaultKeyedRateLimiter<IpAddr>);
-
-impl Throttle {
-    pub(crate) fn new(per_minute: u32) -> Self {
-        let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        Self(RateLimiter::keyed(Quota::per_minute(per_minute)))
-    }
-
-    fn check(&self, sender: IpAddr) -> Result<(), Problem> {
-        if self.0.len() > REMEMBERED {
-            self.0.retain_recent();
-        }
-        self.0.check_key(&sender::group(sender)).map_err(|_| {
-            Problem::new(ProblemType::TooManyRequests, "Too many wrong addresses were tried from here; slow down.")
-                .retry_after(5)
-        })
-    }
-}
 
 impl Intake {
     /// The integration of a source whose key this is. Before it says that there is none, it catches up with the
@@ -56,7 +30,7 @@ impl Intake {
         if let Some(found) = with_key(&self.directory.read(), source, name, &hash, now) {
             return Ok(found);
         }
-        self.wrong_keys.check(sender)?;
+        self.wrong_keys.check(sender, "Too many wrong addresses were tried from here; slow down.")?;
         self.directory
             .catch_up()
             .await

@@ -6,7 +6,6 @@
 mod hookup;
 mod isl;
 mod key;
-mod sender;
 mod verifiers;
 
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use admission::{Admission, DirectoryView};
-use api::resource;
+use api::{Throttle, resource};
 use delivery::egress::Egress;
 use ipnet::IpNet;
 use prometheus::{IntCounterVec, Opts, Registry};
@@ -28,7 +27,7 @@ pub struct Intake {
     admission: Admission,
     directory: Arc<DirectoryView>,
     proxies: Vec<IpNet>,
-    wrong_keys: key::Throttle,
+    wrong_keys: Throttle,
     notifications: IntCounterVec,
     verifiers: Verifiers,
 }
@@ -52,7 +51,7 @@ impl Intake {
             &["source", "integration", "outcome"],
         )?;
         metrics.register(Box::new(notifications.clone()))?;
-        let wrong_keys = key::Throttle::new(wrong_keys_per_minute);
+        let wrong_keys = Throttle::new(wrong_keys_per_minute);
         let verifiers = Verifiers::new(egress);
         Ok(Self { admission, directory, proxies, wrong_keys, notifications, verifiers })
     }

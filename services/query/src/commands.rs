@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::Query;
 
 /// A request that is carried out once for each Idempotency-Key, if it came with one.
+#[derive(Default)]
 pub(crate) struct Once<'a> {
     repetition: Option<Repetition>,
     _in_progress: Option<InProgress<'a>>,

@@ -4,12 +4,14 @@
 //! decides, and the answer waits until the command's own position is projected.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod account;
 pub mod changes;
 pub mod clients;
 mod commands;
 pub mod deliveries;
 pub mod domains;
 pub mod events;
+mod html;
 pub mod integrations;
 pub mod notices;
 mod once;
@@ -57,6 +59,8 @@ pub struct Query {
     pub passwords: Passwords,
     /// How long what is deleted in the directory can come back.
     pub retention: SignedDuration,
+    /// What users may do by themselves.
+    pub accounts: account::Accounts,
     /// How far subscriptions are.
     pub outbox: Arc<dyn Outbox>,
     /// Makes outgoing calls, and says which may be made.
@@ -88,6 +92,9 @@ pub fn routes(query: web::Data<Query>) -> impl FnOnce(&mut ServiceConfig) + Clon
             .service(resource("/v1/events", [(GET, to(events::read))]))
             .service(resource("/v1/domains", [(GET, to(domains::list)), (POST, to(domains::create))]))
             .service(resource("/v1/domains/{name}", [(GET, to(domains::show)), (DELETE, to(domains::remove))]))
+            .service(resource("/v1/domains/{name}/sign-up", [(POST, to(account::sign_up))]))
+            .service(resource("/v1/domains/{name}/forgot-password", [(POST, to(account::forgot_password))]))
+            .service(resource("/account/{token}", [(GET, to(account::link::show)), (POST, to(account::link::follow))]))
             .service(resource("/v1/users", [(GET, to(users::list)), (POST, to(users::create))]))
             .service(resource(
                 "/v1/users/{id}",

@@ -1,9 +1,9 @@
 //! `/notices/{token}`: the page that a mailed link leads to. Mail scanners follow links, so the page has a button; only pressing
 //! it shows the credentials, once, after the reveal is an event.
 
-use actix_web::http::header::{CACHE_CONTROL, REFERRER_POLICY};
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse};
 use admission::{Intent, Link};
 use api::Problem;
 use registration::client::{ClientRow, Reveal};
@@ -13,9 +13,10 @@ use vault::Subject;
 
 use crate::Query;
 use crate::commands::outcome_unknown;
+use crate::html::{self, escaped};
 
-/// Who is shown the credentials, in the event.
-const ACTOR: &str = "mailed-link";
+/// Who does what a mailed link is for, in the event.
+pub(crate) const ACTOR: &str = "mailed-link";
 
 /// Shows the page of a mailed link, with a button.
 ///
@@ -26,7 +27,7 @@ const ACTOR: &str = "mailed-link";
     responses((status = 200, description = "A page with a button", content_type = "text/html", body = String),
         (status = 503, description = "Not possible right now")))]
 pub async fn show(_: HttpRequest, query: Data<Query>, token: Path<String>) -> Result<HttpResponse, Problem> {
-    let link = query.admission.link_of(&token).ok_or_else(Problem::not_found)?;
+    let link = query.admission.link_of::<Link>(&token).ok_or_else(Problem::not_found)?;
     let row = query.linked(&link).await?;
     let body = match query.command(&link.repetition().id).await? {
         Some(_) => "<p>The credentials were shown already. Ask who operates the hub for another way.</p>".to_owned(),
@@ -34,7 +35,7 @@ pub async fn show(_: HttpRequest, query: Data<Query>, token: Path<String>) -> Re
             <form method=\"post\"><button>Show the credentials</button></form>"
             .to_owned(),
     };
-    Ok(page(&mut HttpResponse::Ok(), &row, &body))
+    Ok(page(&row, &body))
 }
 
 /// Shows the credentials that a mailed link leads to, once, after the reveal is an event.
@@ -48,12 +49,12 @@ pub async fn show(_: HttpRequest, query: Data<Query>, token: Path<String>) -> Re
         (status = 503, description = "Not possible right now"),
         (status = 504, description = "The reveal is in the ledger, but not projected yet")))]
 pub async fn reveal(_: HttpRequest, query: Data<Query>, token: Path<String>) -> Result<HttpResponse, Problem> {
-    let link = query.admission.link_of(&token).ok_or_else(Problem::not_found)?;
+    let link = query.admission.link_of::<Link>(&token).ok_or_else(Problem::not_found)?;
     let row = query.linked(&link).await?;
     let _revealing = query.begin(&link.repetition().id)?;
     if !query.use_link(&link, &row).await? {
         let detail = "The link was used: the credentials were shown already.";
-        return Err(Problem::new(api::ProblemType::KeyDestroyed, detail));
+        return Err(Problem::new(api::ProblemType::LinkGone, detail));
     }
     let secret = match &row.secret {
         Some(secret) => {
@@ -67,7 +68,7 @@ pub async fn reveal(_: HttpRequest, query: Data<Query>, token: Path<String>) -> 
     let body = format!(
         "<dl><dt>Client id</dt><dd><code>{id}</code></dd><dt>Client secret</dt><dd><code>{secret}</code></dd></dl>"
     );
-    Ok(page(&mut HttpResponse::Ok(), &row, &body))
+    Ok(page(&row, &body))
 }
 
 impl Query {
@@ -100,43 +101,7 @@ impl Query {
     }
 }
 
-/// A page that nobody keeps, and that loads nothing and leads nowhere.
-fn page(response: &mut HttpResponseBuilder, row: &ClientRow, body: &str) -> HttpResponse {
-    let (integration, tenant) = (escaped(&row.client.integration), escaped(&row.client.tenant));
-    response
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((REFERRER_POLICY, "no-referrer"))
-        .insert_header(("x-robots-tag", "noindex"))
-        .insert_header(("x-frame-options", "DENY"))
-        .insert_header(("content-security-policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'"))
-        .content_type("text/html; charset=utf-8")
-        .body(format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Credentials</title>\
-             <h1>{integration} at {tenant}</h1>{body}</html>\n"
-        ))
-}
-
-/// Text as it stands in HTML.
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |mut html, letter| {
-        match letter {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            other => html.push(other),
-        }
-        html
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_in_a_text_is_taken_for_html() {
-        assert_eq!(escaped("a<b>&\"'é"), "a&lt;b&gt;&amp;&quot;&#39;é");
-    }
+fn page(row: &ClientRow, body: &str) -> HttpResponse {
+    let heading = format!("{} at {}", row.client.integration, row.client.tenant);
+    html::page(StatusCode::OK, "Credentials", &heading, body)
 }

@@ -89,7 +89,7 @@ pub struct NewPassword {
 pub struct ListParameters {
     /// Name of the domain.
     domain: Option<String>,
-    /// `active`, `deleted` or `purged`; left out: all that are not purged.
+    /// `pending` (signed up, and not confirmed yet), `active`, `deleted` or `purged`; left out: active and deleted ones.
     #[param(value_type = Option<String>)]
     state: Option<UserState>,
     /// Items on the page, 1 to 1000; 100 by default.
@@ -242,7 +242,7 @@ pub async fn undelete(request: HttpRequest, query: Data<Query>, id: Path<String>
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let row = query.user(&access, &id).await?;
     if !query.was_carried_out(&request, &access, EventType::UserUndelete, &Nothing {}).await? {
-        if row.user.state == UserState::Active {
+        if matches!(row.user.state, UserState::Active | UserState::Pending) {
             return Err(Problem::new(ProblemType::Conflict, "The user is not deleted."));
         }
         let intent = intent(EventType::UserUndelete, &row, &access);
@@ -281,7 +281,8 @@ pub async fn set_password(
         None => {
             let hash = query.passwords.hash(password).await.map_err(not_hashed)?;
             let draft = query.admission.draft();
-            let data = UserSetPassword { password: query.sealer(&row, draft).await?.password(&hash)? };
+            let password = query.sealer(&row, draft).await?.password(&hash)?;
+            let data = UserSetPassword { password, request: None };
             query.finish(once, intent(EventType::UserSetPassword, &row, &access).drafted(draft), &data).await?;
         }
     }
@@ -294,7 +295,8 @@ impl Query {
         let directory = self.gate.directory().read();
         let passes = |row: &&UserRow| {
             let user = &row.user;
-            let state = asked.state.map_or(user.state != UserState::Purged, |state| state == user.state);
+            let is_user = matches!(user.state, UserState::Active | UserState::Deleted);
+            let state = asked.state.map_or(is_user, |state| state == user.state);
             let domain = asked.domain.as_ref().is_none_or(|domain| *domain == user.domain);
             row.position >= after && state && domain && is_seen(access, user)
         };
@@ -311,7 +313,7 @@ impl Query {
     }
 
     /// The user with what is personal about it.
-    async fn named(&self, row: UserRow) -> Result<NamedUser, Problem> {
+    pub(crate) async fn named(&self, row: UserRow) -> Result<NamedUser, Problem> {
         let person = self.admission.person(&row).await.map_err(|error| unopened(&error))?;
         let (name, email) = person.map(|person| (person.name, person.email)).unzip();
         let account = name.as_ref().map(|name| format!("\\\\{}\\{name}", row.user.domain));
@@ -340,6 +342,7 @@ impl Query {
             name: sealer.name(&spec.name)?,
             email: spec.email.as_ref().map(|email| sealer.email(email)).transpose()?,
             password: hash.as_ref().map(|hash| sealer.password(hash)).transpose()?,
+            confirm_until: None,
         };
         let source = format!("/domains/{}", spec.domain);
         let intent = Intent::new(EventType::UserCreate, source, &access.token).drafted(draft);
@@ -362,7 +365,7 @@ impl Query {
     }
 
     /// Seals for an event about a user. One who was purged meanwhile is not found, and gets no new key.
-    async fn sealer(&self, row: &UserRow, draft: Draft) -> Result<PersonSealer<'_>, Problem> {
+    pub(crate) async fn sealer(&self, row: &UserRow, draft: Draft) -> Result<PersonSealer<'_>, Problem> {
         self.admission.seal_person(row, draft).await.map_err(|error| match error {
             UnsealError::NoKey => Problem::not_found(),
             error => unopened(&error),
@@ -388,7 +391,7 @@ impl Query {
     }
 }
 
-fn not_hashed(error: PasswordError) -> Problem {
+pub(crate) fn not_hashed(error: PasswordError) -> Problem {
     tracing::warn!(error = &error as &dyn std::error::Error, "a password was not hashed");
     Problem::unavailable("The password could not be hashed right now; try again.")
 }
@@ -422,11 +425,11 @@ impl UserPatch {
     }
 }
 
-fn violation(pointer: &str, detail: &str) -> Violation {
+pub(crate) fn violation(pointer: &str, detail: &str) -> Violation {
     Violation { pointer: pointer.to_owned(), detail: detail.to_owned() }
 }
 
-fn name_violation(name: &str) -> Option<Violation> {
+pub(crate) fn name_violation(name: &str) -> Option<Violation> {
     let rule = "must have 1 to 255 characters, none of them a space, a control, invisible, / or \\";
     normalise(name).is_none().then(|| violation("/name", rule))
 }
@@ -434,7 +437,7 @@ fn name_violation(name: &str) -> Option<Violation> {
 /// The longest address that a mail server takes (RFC 5321, section 4.5.3.1.3).
 const MAX_EMAIL: usize = 254;
 
-fn email_violation(email: &str) -> Option<Violation> {
+pub(crate) fn email_violation(email: &str) -> Option<Violation> {
     let has_parts = email.rsplit_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
     let is_plain = !email.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';'));
     let fits = has_parts && is_plain && email.len() <= MAX_EMAIL;
@@ -446,6 +449,6 @@ fn roles_violation(roles: &[Role]) -> Option<Violation> {
     (!fits).then(|| violation("/roles", "must name one or two roles"))
 }
 
-fn password_violation(password: &SecretString) -> Option<Violation> {
+pub(crate) fn password_violation(password: &SecretString) -> Option<Violation> {
     Passwords::violation(password).map(|rule| violation("/password", rule))
 }

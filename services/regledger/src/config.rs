@@ -77,6 +77,8 @@ pub struct Http {
     pub max_connections: usize,
     /// Wrong hookup keys answered for one address in a minute before 429; a right key is never limited.
     pub wrong_keys_per_minute: u32,
+    /// Sign-ups and forgotten passwords taken from one address in a minute before 429.
+    pub account_requests_per_minute: u32,
 }
 
 /// Outgoing calls.
@@ -185,6 +187,7 @@ impl Settings {
                 trusted_proxies: values.get("http.trusted_proxies")?,
                 max_connections: values.get::<NonZeroUsize>("http.max_connections")?.get(),
                 wrong_keys_per_minute: values.get::<NonZeroU32>("http.wrong_keys_per_minute")?.get(),
+                account_requests_per_minute: values.get::<NonZeroU32>("http.account_requests_per_minute")?.get(),
             },
             egress: EgressSettings { allow: values.get("egress.allow")?, ca_file: values.maybe("egress.ca_file")? },
             delivery: DeliverySettings {

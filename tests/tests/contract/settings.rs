@@ -52,6 +52,8 @@ fn examples() -> Vec<(&'static str, String, &'static str)> {
         "http_events.global.strict",
         "http_events.save_into_sessions",
         "external_webapi.notification",
+        "external_webapi.sign_up",
+        "external_webapi.forgot_password",
     ];
     let switches = switches.into_iter().map(|key| (key, "yes".to_owned(), "maybe"));
     let others = [
@@ -64,8 +66,6 @@ fn examples() -> Vec<(&'static str, String, &'static str)> {
         ("http_events.global.path", "/isl-cp-example-events-to-sql.aspx?k=1".to_owned(), "//other.example"),
         ("external_webapi.timeout_seconds", "30".to_owned(), "0"),
         ("external_webapi.service_account_url", "https://accounts.example/api".to_owned(), "file:///etc/passwd"),
-        ("external_webapi.sign_up", "no".to_owned(), "yes"),
-        ("external_webapi.forgot_password", "no".to_owned(), "yes"),
         ("external_webapi.notification_parameters", r#""u": {{name}}"#.to_owned(), r#""u": {{nome}}"#),
     ];
     others.into_iter().chain(switches).collect()

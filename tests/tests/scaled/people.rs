@@ -1,6 +1,6 @@
 //! The directory of a fleet: what is made at one query server is there at every other, and one of them purges.
 
-use acceptance::{Client, Kafka, Postgres, eventually};
+use acceptance::{Client, Kafka, Mailbox, Postgres, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -65,4 +65,45 @@ async fn a_user_made_at_one_query_server_is_there_at_another_and_is_purged_by_wh
     let events = again.request(Method::GET, "/v1/events?partition=0").send().await.unwrap().text().await.unwrap();
     let count = |kind: &str| events.lines().filter(|line| line.contains(kind)).count();
     assert_eq!((count("regledger.user.purge.v1"), count("regledger.domain.purge.v1")), (2, 1), "by one at a time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_signs_up_at_one_query_server_is_written_to_by_a_dispatcher_and_confirms_at_another() {
+    let mailbox = Mailbox::start().await;
+    let port = mailbox.port.to_string();
+    let fleet = Fleet::on(Kafka::shared(), Postgres::shared()).allowing(&[
+        "--smtp-host",
+        "127.0.0.1",
+        "--smtp-port",
+        &port,
+        "--smtp-encryption",
+        "none",
+    ]);
+    let mut servers = ["projector,query", "query", "dispatcher", "dispatcher"].map(|role| fleet.start(role));
+    let [one, other] = [&servers[0], &servers[1]].map(|process| process.server.admin());
+    let anybody = reqwest::Client::new();
+    let body = json!({"name": "ann", "email": "ann@example.com", "password": "correct horse"});
+    let url = |client: &Client, what: &str| format!("{}/v1/domains/default/{what}", client.url);
+    assert_eq!(anybody.post(url(&one, "sign-up")).json(&body).send().await.unwrap().status(), 202);
+    let token = |mail: &String| {
+        let link = mail.lines().find(|line| line.contains("/account/")).unwrap_or_else(|| panic!("no link: {mail}"));
+        link.trim().rsplit('/').next().unwrap().to_owned()
+    };
+    let follow = async |client: &Client, token: &str, form: &str| {
+        let request = anybody.post(format!("{}/account/{token}", client.url)).body(form.to_owned());
+        request.send().await.unwrap().status().as_u16()
+    };
+    let confirm = token(&mailbox.wait(1).await[0]);
+    assert_eq!(follow(&other, &confirm, "").await, 200);
+    let ann = other.get("/v1/users").await["items"][0].clone();
+    assert_eq!((&ann["name"], &ann["state"]), (&json!("ann"), &json!("active")));
+    mailbox.wait(2).await;
+    // of the two that could write, one is killed: that which holds the lease, or the other
+    servers[2].server.kill();
+    let forgot = json!({"name": "ann"});
+    assert_eq!(anybody.post(url(&one, "forgot-password")).json(&forgot).send().await.unwrap().status(), 202);
+    let mails = mailbox.wait(3).await;
+    let reset = token(mails.last().unwrap());
+    assert_eq!(follow(&one, &reset, "password=another+horse").await, 200);
+    assert_eq!(follow(&other, &reset, "password=a+third+horse").await, 410, "at once, at every one");
 }

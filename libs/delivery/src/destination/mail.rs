@@ -48,6 +48,19 @@ pub struct MailSettings {
     pub deadline: Duration,
 }
 
+/// What is mailed: the same at each attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Id of the change that it tells.
+    pub id: String,
+    /// When that was recorded.
+    pub time: Timestamp,
+    /// Its subject.
+    pub subject: String,
+    /// What it says.
+    pub text: String,
+}
+
 /// Why mails cannot be sent with these settings.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -96,6 +109,29 @@ impl Mailer {
         Ok(Self { transport: transport.build(), from: mailbox(&from, "smtp.from")?, host: host.into(), deadline })
     }
 
+    /// Name of the server.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Hands in a letter to an address.
+    pub async fn post(&self, to: &str, letter: Letter) -> Outcome {
+        match mailbox(to, "what is given") {
+            Ok(to) => self.hand_in(to, letter).await,
+            Err(_) => Outcome::needless("the address is not that of a mailbox"),
+        }
+    }
+
+    async fn hand_in(&self, to: Mailbox, letter: Letter) -> Outcome {
+        let builder = Message::builder().from(self.from.clone()).to(to).subject(letter.subject);
+        // The same at each attempt, so that a mail that came twice can be told.
+        let builder = builder.message_id(Some(format!("<{}@regledger>", letter.id)));
+        match builder.date(letter.time.into()).header(ContentType::TEXT_PLAIN).body(letter.text) {
+            Ok(message) => self.send(message).await,
+            Err(_) => Outcome::unsent("the change cannot be told in a mail".to_owned()),
+        }
+    }
+
     async fn send(&self, message: Message) -> Outcome {
         match tokio::time::timeout(self.deadline, self.transport.send(message)).await {
             Ok(Ok(response)) => {
@@ -123,6 +159,11 @@ fn said<'a>(lines: impl Iterator<Item = &'a str>) -> String {
 fn mailbox(text: &str, what: &'static str) -> Result<Mailbox, MailError> {
     let address: Address = text.parse().map_err(|_| MailError::Address(what))?;
     Ok(Mailbox::new(None, address))
+}
+
+/// Whether mail can be sent to an address.
+pub fn is_mailbox(address: &str) -> bool {
+    address.parse::<Address>().is_ok()
 }
 
 /// Makes the link of a change about a client: from the ids of both, and when it was recorded.
@@ -168,13 +209,10 @@ impl Mail {
         Ok(Self { mailer, to: mailbox(to.expose_secret(), "the target of the subscription")?, links })
     }
 
-    fn message(&self, parcel: &Parcel) -> Option<Message> {
+    fn letter(&self, parcel: &Parcel) -> Option<Letter> {
         let change: Change = serde_json::from_slice(&parcel.body).ok()?;
-        let (head, text) = self.words(&parcel.kind, &change);
-        let builder = Message::builder().from(self.mailer.from.clone()).to(self.to.clone()).subject(head);
-        // The same at each attempt, so that a mail that came twice can be told.
-        let builder = builder.message_id(Some(format!("<{}@regledger>", change.id)));
-        builder.date(change.recordedtime.into()).header(ContentType::TEXT_PLAIN).body(text).ok()
+        let (subject, text) = self.words(&parcel.kind, &change);
+        Some(Letter { id: change.id, time: change.recordedtime, subject, text })
     }
 
     fn words(&self, kind: &str, change: &Change) -> (String, String) {
@@ -213,8 +251,8 @@ impl Mail {
 impl Destination for Mail {
     fn attempt<'a>(&'a self, parcel: &'a Parcel, _now: Timestamp) -> BoxFuture<'a, Outcome> {
         async move {
-            match self.message(parcel) {
-                Some(message) => self.mailer.send(message).await,
+            match self.letter(parcel) {
+                Some(letter) => self.mailer.hand_in(self.to.clone(), letter).await,
                 None => Outcome::unsent("the change cannot be told in a mail".to_owned()),
             }
         }
@@ -222,6 +260,6 @@ impl Destination for Mail {
     }
 
     fn host(&self) -> &str {
-        &self.mailer.host
+        self.mailer.host()
     }
 }

@@ -47,6 +47,7 @@ impl Directory {
         };
         self.forgotten.extend(gone.into_iter().map(|one| (one, attributes.time)));
     }
+
     /// A subscription for which something was sealed, unless it is there.
     fn in_vain(&self, id: Uuid) -> Vec<Forgotten> {
         let there = self.subscriptions_that(|row| row.subscription.id == id && !row.deleted);

@@ -19,6 +19,21 @@ pub const JWT_URL: &str = "jwt_webhook.url";
 /// Whether the HTTP events that come in are kept with their sessions.
 pub const SAVE_INTO_SESSIONS: &str = "http_events.save_into_sessions";
 
+/// Where the external WebAPI is called.
+pub const WEBAPI_URL: &str = "external_webapi.service_account_url";
+
+/// How many seconds a call of the external WebAPI may take.
+pub const WEBAPI_TIMEOUT: &str = "external_webapi.timeout_seconds";
+
+/// Whether the external WebAPI signs users up.
+pub const WEBAPI_SIGN_UP: &str = "external_webapi.sign_up";
+
+/// Whether the external WebAPI notifies users.
+pub const WEBAPI_NOTIFICATION: &str = "external_webapi.notification";
+
+/// Whether the external WebAPI helps those who forgot their passwords.
+pub const WEBAPI_FORGOT_PASSWORD: &str = "external_webapi.forgot_password";
+
 /// What stands for a value in `external_webapi.notification_parameters`.
 pub const PLACEHOLDERS: [&str; 5] = ["name", "domain", "email", "event", "link"];
 
@@ -28,8 +43,6 @@ pub const PLACEHOLDERS: [&str; 5] = ["name", "domain", "email", "event", "link"]
 pub enum SettingType {
     /// `yes` or `no`.
     Switch,
-    /// `no` alone: what it would switch on is not there yet.
-    No,
     /// A number of seconds, 1 to 300.
     Seconds,
     /// A URL that may be called; its path and query may be secret.
@@ -109,31 +122,19 @@ pub static SETTINGS: [Definition; 25] = [
     of_hub(of_any("http_events.global.server", SettingType::Server, "", "That one server: localhost:8080")),
     of_hub(of_any("http_events.global.path", SettingType::Path, "/", "The path there: /events.aspx")),
     switch(SAVE_INTO_SESSIONS, "Whether HTTP events that come in are kept with their sessions"),
-    of_any(
-        "external_webapi.timeout_seconds",
-        SettingType::Seconds,
-        "10",
-        "Time for a whole call of the external WebAPI",
-    ),
-    of_any("external_webapi.service_account_url", SettingType::Url, "", "The external WebAPI of the account service"),
-    of_any(
-        "external_webapi.sign_up",
-        SettingType::No,
-        "no",
-        "Whether the external WebAPI signs users up (account/signup/1); not there yet",
-    ),
-    switch("external_webapi.notification", "Whether the external WebAPI notifies users (account/notification/1)"),
+    of_any(WEBAPI_TIMEOUT, SettingType::Seconds, "10", "Time for a whole call of the external WebAPI"),
+    of_any(WEBAPI_URL, SettingType::Url, "", "The external WebAPI of the account service"),
+    switch(WEBAPI_SIGN_UP, "Whether the external WebAPI signs users up (account/signup/1), instead of the hub by mail"),
+    switch(WEBAPI_NOTIFICATION, "Whether the external WebAPI notifies users (account/notification/1)"),
     of_any(
         "external_webapi.notification_parameters",
         SettingType::Template,
         "\"userName\": {{name}}, \"userDomain\": {{domain}}",
         "What the external WebAPI is told then, the inside of a JSON object",
     ),
-    of_any(
-        "external_webapi.forgot_password",
-        SettingType::No,
-        "no",
-        "Whether the external WebAPI helps with passwords (account/password/forgot/1); not there yet",
+    switch(
+        WEBAPI_FORGOT_PASSWORD,
+        "Whether the external WebAPI helps who forgot a password (account/password/forgot/1), instead of the hub by mail",
     ),
 ];
 
@@ -322,7 +323,7 @@ mod tests {
         for definition in &SETTINGS {
             assert_eq!(self::definition(definition.key).map(|found| found.key), Some(definition.key));
             assert!(!definition.description.is_empty(), "{}", definition.key);
-            let is_switch = matches!(definition.kind, SettingType::Switch | SettingType::No);
+            let is_switch = definition.kind == SettingType::Switch;
             assert_eq!(definition.default == "no", is_switch, "{}: all is off until it is switched on", definition.key);
         }
         assert!(definition("jwt_webhook").is_none());

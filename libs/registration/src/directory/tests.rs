@@ -176,6 +176,18 @@ fn what_was_deleted_or_asked_for_in_vain_is_forgotten_and_nothing_that_is_there(
 }
 
 #[test]
+fn who_signed_up_is_listed_once_and_forgotten_when_the_time_is_over() {
+    let lines = ["signup u1 due=50", "user u2 name=bob", "signup u3 due=50", "confirm u1"];
+    let listed = directory(&lines);
+    let ids: Vec<_> = listed.users().iter().map(|row| row.user.id.clone()).collect();
+    assert_eq!(ids, ["u1", "u2", "u3"], "in the order of their making");
+    let due = listed.due(second(50));
+    assert!(matches!(&due[..], [Due::User { id, .. }] if id == "u3"), "{due:?}");
+    let over = forgotten(&[&lines[..], &["purge u3 at=50"]].concat());
+    assert_eq!(over, [Forgotten::User("u3".to_owned())]);
+}
+
+#[test]
 fn a_user_is_found_by_the_index_of_its_name_until_it_is_purged() {
     let index = format!("ann of {}", Uuid::nil());
     for (lines, found) in [
@@ -184,6 +196,9 @@ fn a_user_is_found_by_the_index_of_its_name_until_it_is_purged() {
         (&["user u1", "rename u1 name=bob"], None),
         (&["user u1", "unuser u1 due=4", "purge u1"], None),
         (&["user u1", "unuser u1 due=4", "purge u1", "user u2"], Some("u2")),
+        (&["signup u1"], None),
+        (&["signup u1", "signup u2", "confirm u2"], Some("u2")),
+        (&["signup u1 due=4", "user u2", "purge u1 at=4"], Some("u2")),
     ] {
         let directory = directory(lines);
         let id = directory.user_by_name(&index).map(|row| row.user.id.as_str());
@@ -357,7 +372,7 @@ fn a_specification_is_read_strictly_and_completed() {
 
 /// Lines of everything, at any time: a clock may be set back.
 fn any_lines() -> impl Strategy<Value = Vec<String>> {
-    let user = "(user|unuser|reuser|purge|password|rename) u[1-3] name=(ann|bob)( of=b made=[2-9])?( due=[1-9]0)?";
+    let user = "(user|signup|confirm|forgot|unuser|reuser|purge|password|rename) u[1-3] name=(ann|bob)( of=b made=[2-9])?( due=[1-9]0)?";
     let other = "(notice|retire|receive q1|create c domain=b|delete c|token t1 domain=b|revoke t1)";
     let line = prop_oneof![user, other, "(domain|undomain|purge-domain) b( due=[1-9]0)?"];
     let timed = (line, prop::option::of(0..99_u8)).prop_map(|(line, at)| match at {

@@ -39,6 +39,8 @@ impl Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UserState {
+    /// Signed up, and has not shown yet that it reads its mail: the name is still anybody's. Purged when the time for that is over.
+    Pending,
     /// In use.
     Active,
     /// Deleted, and can come back until it is purged. Its name stays reserved.
@@ -49,11 +51,12 @@ pub enum UserState {
 
 impl UserState {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Deleted, Self::Purged];
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Active, Self::Deleted, Self::Purged];
 
     /// The word used in JSON and filters.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Pending => "pending",
             Self::Active => "active",
             Self::Deleted => "deleted",
             Self::Purged => "purged",
@@ -78,6 +81,24 @@ pub struct UserCreate {
     /// The password's argon2id hash, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Sealed>,
+    /// Until when whoever signed up can confirm it by the link in a mail; none if somebody else makes the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_until: Option<Timestamp>,
+}
+
+/// The data of an event that makes a user of one who signed up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserConfirm {
+    /// Index of the name that was asked for: refused if somebody has it by now.
+    pub name_index: String,
+}
+
+/// The data of an event that asks for a link by which a user can set another password. It is appended whether there is such a
+/// user or not, so that nobody learns that from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserForgotPassword {
+    /// Until when the link can be used.
+    pub until: Timestamp,
 }
 
 /// The data of an event that changes a user; what is left out stays.
@@ -132,6 +153,21 @@ pub struct UserPurge {
 pub struct UserSetPassword {
     /// The password's argon2id hash, sealed.
     pub password: Sealed,
+    /// Id of the event that asked for the link by which it is set: refused unless that is the newest and unused. None if it is
+    /// set by an administrator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Uuid>,
+}
+
+/// A link by which a user can set another password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordReset {
+    /// Id of the event that asked for it.
+    pub request: Uuid,
+    /// When that was.
+    pub time: Timestamp,
+    /// Until when it can be used.
+    pub until: Timestamp,
 }
 
 /// A user as changes tell of it: nothing personal.
@@ -155,7 +191,7 @@ pub struct User {
     pub changed_time: Timestamp,
     /// When it was deleted.
     pub deleted_time: Option<Timestamp>,
-    /// From when on it may be purged, if it was deleted.
+    /// From when on it may be purged, if it was deleted, or signed up and is not confirmed.
     pub purge_after: Option<Timestamp>,
 }
 
@@ -175,6 +211,9 @@ pub struct UserRow {
     /// What name and address were before, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<Former>,
+    /// The newest link for another password that was asked for, until it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset: Option<PasswordReset>,
     /// Where it was made.
     pub position: u64,
 }
@@ -219,9 +258,10 @@ pub struct UserName {
 }
 
 impl UserRow {
-    /// Whether it is deleted and may be purged at a time.
+    /// Whether it is deleted, or was never confirmed, and may be purged at a time.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.user.state == UserState::Deleted && self.user.purge_after.is_some_and(|due| due <= now)
+        matches!(self.user.state, UserState::Deleted | UserState::Pending)
+            && self.user.purge_after.is_some_and(|due| due <= now)
     }
 
     /// With the name and the address that it had at a position: what is told of that again is told as it was told first.

@@ -7,7 +7,7 @@ use crate::change::CloudEvent;
 use crate::story::{Story, entry, second};
 
 /// A line for each type of event.
-const LINES: [(&str, EventType); 34] = [
+const LINES: [(&str, EventType); 36] = [
     ("genesis l1", EventType::LedgerCreate),
     ("restore e1 heads=[2]", EventType::LedgerRestore),
     ("domain b", EventType::DomainCreate),
@@ -24,7 +24,9 @@ const LINES: [(&str, EventType); 34] = [
     ("unuser u1", EventType::UserDelete),
     ("reuser u1", EventType::UserUndelete),
     ("purge u1", EventType::UserPurge),
-    ("password u1", EventType::UserSetPassword),
+    ("password u1 request=5", EventType::UserSetPassword),
+    ("confirm u1", EventType::UserConfirm),
+    ("forgot u1", EventType::UserForgotPassword),
     ("notice", EventType::ProvetRegistration),
     ("retire", EventType::ClientRetire),
     ("reveal", EventType::ClientReveal),
@@ -214,6 +216,8 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::UserDelete => schema_for!(UserDelete),
         EventType::UserPurge => schema_for!(UserPurge),
         EventType::UserSetPassword => schema_for!(UserSetPassword),
+        EventType::UserConfirm => schema_for!(UserConfirm),
+        EventType::UserForgotPassword => schema_for!(UserForgotPassword),
         EventType::IntegrationCreate => schema_for!(IntegrationCreate),
         EventType::IntegrationUpdate => schema_for!(IntegrationChange),
         EventType::IntegrationRotateHookup => schema_for!(IntegrationRotateHookup),
@@ -276,6 +280,10 @@ fn every_change_is_as_its_schema_says() {
         "subscribe s",
         "rekey s until=900 public=whpk_a",
         "pause s",
+        "signup u1",
+        "confirm u1",
+        "forgot u1",
+        "password u1",
     ] {
         let (placed, changes) = story.fold(line);
         for (change, ordinal) in changes.iter().zip(0..) {
@@ -285,5 +293,5 @@ fn every_change_is_as_its_schema_says() {
             count += 1;
         }
     }
-    assert_eq!(count, 24);
+    assert_eq!(count, 28);
 }

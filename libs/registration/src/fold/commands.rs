@@ -10,7 +10,7 @@ use crate::directory::{
     LedgerCreate, LedgerRestore, LedgerRow, Notified, PreviousKey, SealedMailbox, Start, Token, TokenCreate, TokenRow,
 };
 use crate::event::Body;
-use crate::fold::{Placed, clients, domains, messages, settings, subscriptions, users};
+use crate::fold::{Placed, clients, domains, messages, recovery, settings, subscriptions, users};
 use crate::quarantine::QuarantineState;
 use crate::row::{Kind, Row, RowKey, Rows};
 
@@ -80,6 +80,8 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
         Body::UserUndelete => users::undelete(rows, placed, changes),
         Body::UserPurge(purge) => users::purge(rows, placed, purge, changes),
         Body::UserSetPassword(set) => users::set_password(rows, placed, set, changes),
+        Body::UserConfirm(confirm) => recovery::confirm(rows, placed, confirm, changes),
+        Body::UserForgotPassword(forgot) => recovery::forget_password(rows, placed, forgot, changes),
         Body::ClientRetire => retire_client(rows, placed, &key(Kind::Client), changes),
         Body::QuarantineRelease(release) => {
             let state = if release.superseded { QuarantineState::Superseded } else { QuarantineState::Released };

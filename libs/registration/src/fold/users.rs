@@ -11,11 +11,11 @@ use crate::directory::{
     UserState, UserUpdate,
 };
 use crate::envelope::Sealed;
-use crate::fold::{Placed, domains};
+use crate::fold::{Placed, domains, recovery};
 use crate::row::{Kind, Row, RowKey, Rows};
 
-const NOT_FOUND: Outcome = Outcome::Refused { reason: Refusal::NotFound };
-const NAME_TAKEN: Outcome = Outcome::Refused { reason: Refusal::NameTaken };
+pub(super) const NOT_FOUND: Outcome = Outcome::Refused { reason: Refusal::NotFound };
+pub(super) const NAME_TAKEN: Outcome = Outcome::Refused { reason: Refusal::NameTaken };
 
 /// The row that reserves a name.
 pub(super) fn name_key(index: &str) -> RowKey {
@@ -32,29 +32,35 @@ pub(super) fn create(rows: &mut Rows, placed: &Placed, create: &UserCreate, chan
     if is_taken(rows, &create.name_index) || rows.get(&key).is_some() {
         return NAME_TAKEN;
     }
+    let is_sign_up = create.confirm_until.is_some();
     let user = User {
         id: key.id.clone(),
         domain: domain.to_owned(),
         domain_id: create.domain_id,
         roles: sorted(&create.roles),
-        state: UserState::Active,
+        state: if is_sign_up { UserState::Pending } else { UserState::Active },
         has_password: create.password.is_some(),
         created_time: placed.recorded_time,
         changed_time: placed.recorded_time,
         deleted_time: None,
-        purge_after: None,
+        purge_after: create.confirm_until,
     };
-    reserve(rows, &create.name_index, Some(user.id.clone()));
+    // Whoever signs up has no name before that is confirmed: else anybody could keep any name from others.
+    if !is_sign_up {
+        reserve(rows, &create.name_index, Some(user.id.clone()));
+    }
     let row = UserRow {
         name_index: Some(create.name_index.clone()),
         name: Some(sealed(placed, &create.name)),
         email: create.email.as_ref().map(|email| sealed(placed, email)),
         password: create.password.as_ref().map(|password| sealed(placed, password)),
         former: Vec::new(),
+        reset: None,
         position: placed.position,
         user,
     };
-    changes.push(Change::user_of(ChangeType::UserCreated, &row.user, None));
+    let kind = if is_sign_up { ChangeType::UserSignedUp } else { ChangeType::UserCreated };
+    changes.push(Change::user_of(kind, &row.user, None));
     rows.put(key.clone(), Row::User(Box::new(row)));
     Outcome::Applied { id: key.id }
 }
@@ -72,6 +78,8 @@ pub(super) fn update(rows: &mut Rows, placed: &Placed, update: &UserUpdate, chan
         fields.push("name".to_owned());
     }
     if let Some(email) = &update.email {
+        // Whoever reads the mail of the old address has no say any more.
+        row.reset = None;
         row.email = email.to.as_ref().map(|email| sealed(placed, email));
         fields.push("email".to_owned());
     }
@@ -109,6 +117,10 @@ pub(super) fn set_password(
     changes: &mut Vec<Change>,
 ) -> Outcome {
     let Some(mut row) = present(rows, placed, UserState::Active) else { return NOT_FOUND };
+    if set.request.is_some_and(|request| !recovery::is_good(&row, request, placed.event.attributes.time)) {
+        return Outcome::Refused { reason: Refusal::Outdated };
+    }
+    row.reset = None;
     row.password = Some(sealed(placed, &set.password));
     row.user.has_password = true;
     changed(rows, placed, row, vec!["password".to_owned()], changes)
@@ -160,8 +172,10 @@ pub(super) fn purge(rows: &mut Rows, placed: &Placed, purge: &UserPurge, changes
     if !is_due || row.name_index.as_ref() != Some(&purge.name_index) {
         return NOT_FOUND;
     }
-    reserve(rows, &purge.name_index, None);
-    (row.name_index, row.name, row.email, row.password) = (None, None, None, None);
+    if holder(rows, &purge.name_index) == Some(&row.user.id) {
+        reserve(rows, &purge.name_index, None);
+    }
+    (row.name_index, row.name, row.email, row.password, row.reset) = (None, None, None, None, None);
     row.former = Vec::new();
     row.user.has_password = false;
     row.user.state = UserState::Purged;
@@ -181,7 +195,7 @@ fn is_domain_over(rows: &Rows, placed: &Placed, id: Uuid, now: Timestamp) -> boo
 }
 
 /// The user that an event is about, if its domain is in use and it is in that state.
-fn present(rows: &Rows, placed: &Placed, state: UserState) -> Option<Box<UserRow>> {
+pub(super) fn present(rows: &Rows, placed: &Placed, state: UserState) -> Option<Box<UserRow>> {
     let row = of_event(rows, placed)?;
     let domain: Option<&Domain> = domains::active(rows, domains::name(&placed.event.attributes.source));
     (row.user.state == state && domain.is_some_and(|domain| domain.id == row.user.domain_id)).then_some(row)
@@ -196,15 +210,22 @@ fn of_event(rows: &Rows, placed: &Placed) -> Option<Box<UserRow>> {
     }
 }
 
-fn is_taken(rows: &Rows, index: &str) -> bool {
-    matches!(rows.get(&name_key(index)), Some(Row::UserName(name)) if name.holder.is_some())
+pub(super) fn is_taken(rows: &Rows, index: &str) -> bool {
+    holder(rows, index).is_some()
 }
 
-fn reserve(rows: &mut Rows, index: &str, holder: Option<String>) {
+fn holder<'r>(rows: &'r Rows, index: &str) -> Option<&'r String> {
+    match rows.get(&name_key(index)) {
+        Some(Row::UserName(name)) => name.holder.as_ref(),
+        _ => None,
+    }
+}
+
+pub(super) fn reserve(rows: &mut Rows, index: &str, holder: Option<String>) {
     rows.put(name_key(index), Row::UserName(UserName { index: index.to_owned(), holder }));
 }
 
-fn put(rows: &mut Rows, row: Box<UserRow>) -> Outcome {
+pub(super) fn put(rows: &mut Rows, row: Box<UserRow>) -> Outcome {
     let id = row.user.id.clone();
     rows.put(RowKey::new(Kind::User, &id), Row::User(row));
     Outcome::Applied { id }

@@ -4,26 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::destination::{Destination, Outcome, Parcel, host_of};
-use delivery::egress::{Answer, Call};
-use delivery::reply;
 use delivery::retry::Verdict;
 use delivery::template::Template;
+use delivery::webapi::{self, has_result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use registration::directory::{PLACEHOLDERS, definition};
+use registration::directory::{PLACEHOLDERS, WEBAPI_TIMEOUT, WEBAPI_URL};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
 use super::person::{self, Person, Told};
-use super::{WEBAPI_URL, text};
+use super::text;
 use crate::Office;
 use crate::route::RouteError;
 
-const METHOD: &str = "account/notification/1";
 const PARAMETERS: &str = "external_webapi.notification_parameters";
-const TIMEOUT: &str = "external_webapi.timeout_seconds";
 
 /// Calls the account service.
 pub(super) struct Notification {
@@ -41,18 +37,13 @@ impl Notification {
     /// # Errors
     /// [`RouteError`].
     pub(super) async fn open(office: &Arc<Office>, domain: Option<&str>) -> Result<Self, RouteError> {
-        let url = text(office, WEBAPI_URL, domain).await?.ok_or(RouteError::Unset(WEBAPI_URL))?;
-        let set = async |key: &'static str| -> Result<String, RouteError> {
-            let default = definition(key).map_or("", |definition| definition.default);
-            Ok(text(office, key, domain)
-                .await?
-                .map_or_else(|| default.to_owned(), |set| set.expose_secret().to_owned()))
-        };
-        let parameters = Template::parse(&set(PARAMETERS).await?, &PLACEHOLDERS)?;
-        let deadline = set(TIMEOUT).await?.parse().map(Duration::from_secs);
+        let set = async |key: &'static str| text(office, key, domain).await?.ok_or(RouteError::Unset(key));
+        let url = set(WEBAPI_URL).await?;
+        let parameters = Template::parse(set(PARAMETERS).await?.expose_secret(), &PLACEHOLDERS)?;
+        let deadline = set(WEBAPI_TIMEOUT).await?.expose_secret().parse().map(Duration::from_secs);
         Ok(Self {
             host: host_of(url.expose_secret()),
-            deadline: deadline.map_err(|_| RouteError::Unset(TIMEOUT))?,
+            deadline: deadline.map_err(|_| RouteError::Unset(WEBAPI_TIMEOUT))?,
             office: office.clone(),
             url,
             parameters,
@@ -60,11 +51,11 @@ impl Notification {
     }
 
     async fn send(&self, parcel: &Parcel, now: Timestamp) -> Outcome {
-        let body = match self.body(parcel).await {
-            Ok(body) => body,
+        let parameters = match self.parameters(parcel).await {
+            Ok(parameters) => parameters,
             Err(reason) => return Outcome::unsent(reason),
         };
-        let call = Call::post(self.url.expose_secret(), "application/x-www-form-urlencoded", body, self.deadline);
+        let call = webapi::call(self.url.expose_secret(), webapi::NOTIFICATION, &parameters, self.deadline);
         let called = self.office.parts.egress.send(call).await;
         let mut outcome = Outcome::of_call(&called, now);
         outcome.verdict = match (&called, outcome.verdict) {
@@ -74,13 +65,10 @@ impl Notification {
         outcome
     }
 
-    async fn body(&self, parcel: &Parcel) -> Result<String, String> {
+    async fn parameters(&self, parcel: &Parcel) -> Result<String, String> {
         let told: Told = serde_json::from_slice(&parcel.body).map_err(|error| error.to_string())?;
         let person = person::of(&self.office, &told).await?;
-        let parameters = self.parameters.render(|name| value_of(name, &parcel.kind, &told, &person));
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("method", METHOD).append_pair("parameters", &parameters);
-        Ok(form.finish())
+        Ok(self.parameters.render(|name| value_of(name, &parcel.kind, &told, &person)))
     }
 }
 
@@ -92,14 +80,6 @@ fn value_of(name: &str, kind: &str, told: &Told, person: &Person) -> Value {
         "domain" => json!(told.text("user", "domain")),
         "event" => json!(kind),
         _ => Value::Null,
-    }
-}
-
-/// Whether a reply, JSON or XML, has a `result`.
-fn has_result(answer: &Answer) -> bool {
-    match serde_json::from_slice::<Value>(&answer.body) {
-        Ok(reply) => reply.get("result").is_some(),
-        Err(_) => reply::has_element(answer, "result"),
     }
 }
 

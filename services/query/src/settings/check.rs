@@ -28,8 +28,6 @@ pub(super) fn value(kind: SettingType, text: &str, guard: &Guard) -> Result<Chec
     }
     match kind {
         SettingType::Switch => switch(text).map(plain),
-        SettingType::No if text == "no" => Ok(plain(text)),
-        SettingType::No => Err("must be no: users cannot sign up or ask for a new password here yet".to_owned()),
         SettingType::Seconds => seconds(text).map(plain),
         SettingType::Url => url(text, guard),
         SettingType::Server => server(text, guard).map(plain),

@@ -82,7 +82,7 @@ pub struct List {
     /// Only users of this domain
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
-    /// Only users in this state [default: all that are not purged]
+    /// Only users in this state [default: active and deleted ones]
     #[arg(long, value_parser = PossibleValuesParser::new(UserState::ALL.map(UserState::as_str)))]
     state: Option<String>,
     /// At most so many

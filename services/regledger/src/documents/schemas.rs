@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use admission::Receipt;
 use api::{Page, ProblemBody, ProblemType, Readiness};
 use intake::IslTokenPosted;
+use query::account::{Accepted, ForgotPassword, SignUp};
 use query::changes::ChangesPage;
 use query::deliveries::{AttemptShown, DeliveryShown, Replay, Replayed};
 use query::integrations::{HookupUrl, IntegrationCreated, Rotate};
@@ -25,7 +26,8 @@ use registration::directory::{
     Domain, DomainCreate, DomainDelete, DomainSpec, Integration, IntegrationChange, IntegrationCreate,
     IntegrationRotateHookup, IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, SettingSet,
     SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, Token,
-    TokenCreate, TokenSpec, UserCreate, UserDelete, UserPurge, UserSetPassword, UserUpdate,
+    TokenCreate, TokenSpec, UserConfirm, UserCreate, UserDelete, UserForgotPassword, UserPurge, UserSetPassword,
+    UserUpdate,
 };
 use registration::event::{EventType, Nothing};
 use registration::isl::{IslEvent, IslToken};
@@ -126,6 +128,8 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
         EventType::UserDelete => root::<UserDelete>,
         EventType::UserPurge => root::<UserPurge>,
         EventType::UserSetPassword => root::<UserSetPassword>,
+        EventType::UserConfirm => root::<UserConfirm>,
+        EventType::UserForgotPassword => root::<UserForgotPassword>,
         EventType::ProvetRegistration => root::<Registration>,
         EventType::ClientReveal | EventType::QuarantineReveal => root::<Reveal>,
         EventType::SettingSet => root::<SettingSet>,
@@ -196,6 +200,7 @@ pub(super) fn of_openapi(notice: &Value, refinements: &Refinements) -> BTreeMap<
     all.answer::<QuarantinedBody>().answer::<Released>().answer::<IntegrationCreated>().answer::<HookupUrl>();
     all.answer::<Domain>().answer::<NamedUser>().page::<Domain>("DomainPage").page::<NamedUser>("UserPage");
     all.request::<DomainSpec>().request::<UserSpec>().request::<UserPatch>().request::<NewPassword>();
+    all.answer::<Accepted>().request::<SignUp>().request::<ForgotPassword>();
     all.answer::<SessionShown>().answer::<SettingShown>().page::<SettingShown>("SettingPage");
     all.answer::<TokenCreated>().answer::<ChangesPage>().answer::<SubscriptionCreated>().answer::<KeysRotated>();
     all.answer::<TokenCreated>()

@@ -17,11 +17,12 @@ use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
 use admission::{Clock, DirectoryView, Passwords};
 use anyhow::Context;
-use api::{Gate, Health, Observer, Problem, Reason};
+use api::{Gate, Health, Observer, Problem, Reason, Throttle};
 use intake::Intake;
 use parking_lot::Mutex;
 use prometheus::TextEncoder;
 use query::Query;
+use query::account::Accounts;
 use query::stream::subscriber::Feed;
 use query::stream::tailer::Tailer;
 use serde_json::json;
@@ -193,6 +194,11 @@ fn query(
         feed: Arc::new(feed),
         passwords: Passwords::default(),
         retention: settings.retention(),
+        accounts: Accounts {
+            throttle: Throttle::new(settings.http.account_requests_per_minute),
+            proxies: settings.http.trusted_proxies.clone(),
+            sends_mail: settings.smtp.is_some(),
+        },
         outbox: stores.outbox()?.clone(),
         egress: stores.egress.clone(),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),

@@ -122,10 +122,14 @@ fn what_changes_say_of_a_user_is_nothing_personal() {
     }
 }
 
+fn is_holder(story: &Story, row: &UserRow) -> bool {
+    let key = RowKey::new(Kind::UserName, row.name_index.clone().unwrap());
+    matches!(story.rows.get(&key), Some(Row::UserName(name)) if name.holder.as_ref() == Some(&row.user.id))
+}
+
 /// Lines about a few users with few names, in two domains that come and go.
 fn lines() -> impl Strategy<Value = Vec<String>> {
-    let user =
-        "(user|unuser|reuser|purge|password) u[1-4] name=(ann|bob)( of=b made=[2-9])?( due=[1-9]0)?( at=[1-9]5)?";
+    let user = "(user|signup|confirm|unuser|reuser|purge|password) u[1-4] name=(ann|bob)( of=b made=[2-9])?( due=[1-9]0)?( at=[1-9]5)?";
     let rename = "rename u[1-4] from=(ann|bob) name=(ann|bob)( of=b made=[2-9])?";
     let domain = "(domain|undomain|purge-domain) b( due=[1-9]0)?( at=[1-9]5)?";
     prop::collection::vec(prop_oneof![4 => user, 1 => rename, 2 => domain], 0..60)
@@ -163,7 +167,7 @@ proptest! {
         for line in &lines {
             story.tell(line);
             let mut held: Vec<_> = story.rows.of(Kind::User).filter_map(|row| match row {
-                Row::User(row) => row.name_index.clone(),
+                Row::User(row) if row.user.state != UserState::Pending => row.name_index.clone(),
                 _ => None,
             }).collect();
             let all = held.len();
@@ -174,13 +178,17 @@ proptest! {
     }
 
     #[test]
-    fn a_name_is_reserved_for_exactly_those_that_are_not_purged(lines in lines()) {
+    fn a_name_is_reserved_for_exactly_those_that_are_there_and_not_purged(lines in lines()) {
         let mut story = Story::new();
         lines.iter().for_each(|line| drop(story.tell(line)));
         for row in story.rows.of(Kind::User) {
             let Row::User(row) = row else { continue };
             prop_assert_eq!(row.user.state == UserState::Purged, row.name_index.is_none());
             let Some(index) = &row.name_index else { continue };
+            if row.user.state == UserState::Pending {
+                prop_assert!(!is_holder(&story, row), "{:?}", row);
+                continue;
+            }
             match story.rows.get(&RowKey::new(Kind::UserName, index)) {
                 Some(Row::UserName(name)) => prop_assert_eq!(name.holder.as_ref(), Some(&row.user.id)),
                 other => prop_assert!(false, "{} is {:?}", index, other),
@@ -233,4 +241,97 @@ fn a_purge_is_decided_by_its_own_time_and_not_by_what_else_came_before() {
         ("purge u1 at=1099", "refused: NotFound"),
         ("purge u1 at=1100", "user.purged"),
     ]);
+}
+
+#[test]
+fn whoever_signs_up_has_the_name_when_that_is_confirmed_and_not_before() {
+    for lines in [
+        &[("signup u1", "user.signed_up"), ("user u2", "user.created"), ("confirm u1", "refused: NameTaken")][..],
+        &[
+            ("signup u1", "user.signed_up"),
+            ("signup u2", "user.signed_up"),
+            ("confirm u2", "user.created"),
+            ("confirm u1", "refused: NameTaken"),
+            ("confirm u2", "refused: NotFound"),
+            ("password u2", "user.updated password"),
+            // the name that somebody else has stays taken
+            ("purge u1 at=100", "user.purged"),
+            ("user u3", "refused: NameTaken"),
+        ],
+        &[("user u1", "user.created"), ("signup u2", "refused: NameTaken"), ("confirm u2", "refused: NotFound")],
+        &[("user u1", "user.created"), ("unuser u1", "user.deleted"), ("signup u2", "refused: NameTaken")],
+        &[("signup u1 of=nowhere", "refused: DomainNotFound"), ("signup u1 made=77", "refused: DomainNotFound")],
+        &[("signup u1", "user.signed_up"), ("signup u1", "refused: NameTaken")],
+        &[
+            ("signup u1", "user.signed_up"),
+            ("password u1", "refused: NotFound"),
+            ("email u1 to=a@b", "refused: NotFound"),
+            ("unuser u1", "refused: NotFound"),
+            ("reuser u1", "refused: NotFound"),
+            ("forgot u1", "refused: NotFound"),
+            ("confirm u1 name=bob", "refused: Outdated"),
+            ("confirm u1 of=elsewhere", "refused: NotFound"),
+            ("confirm u1", "user.created"),
+        ],
+        // its own time counts
+        &[
+            ("signup u1 due=50", "user.signed_up"),
+            ("confirm u1 at=50", "refused: Outdated"),
+            ("purge u1 at=49", "refused: NotFound"),
+            ("confirm u1 at=49", "user.created"),
+            ("purge u1 at=99", "refused: NotFound"),
+        ],
+        &[("signup u1 due=50", "user.signed_up"), ("purge u1 at=50", "user.purged"), ("user u2", "user.created")],
+        &[
+            ("domain b", "domain.created"),
+            ("signup u1 of=b made=2", "user.signed_up"),
+            ("undomain b due=9", "domain.deleted"),
+            ("confirm u1 of=b made=2", "refused: NotFound"),
+            ("purge u1 of=b made=2 at=9", "user.purged"),
+        ],
+    ] {
+        Story::of(lines);
+    }
+}
+
+#[test]
+fn a_forgotten_password_is_set_by_the_newest_link_once() {
+    for lines in [
+        &[("forgot u1", "refused: NotFound"), ("password u1 request=2", "refused: NotFound")][..],
+        &[
+            ("user u1", "user.created"),
+            ("password u1 request=2", "refused: Outdated"),
+            ("forgot u1 due=900", "user.password_forgotten"),
+            // nobody's mailbox is flooded, whichever way the clock is set
+            ("forgot u1 at=303", "refused: Outdated"),
+            ("forgot u1 at=-295", "refused: Outdated"),
+            ("forgot u1 at=304 due=900", "user.password_forgotten"),
+            ("password u1 request=4 at=400", "refused: Outdated"),
+            ("password u1 request=7 at=900", "refused: Outdated"),
+            ("password u1 request=7 at=899", "user.updated password"),
+            ("password u1 request=7 at=400", "refused: Outdated"),
+        ],
+        // what an administrator sets ends it, and so does another address
+        &[
+            ("user u1", "user.created"),
+            ("forgot u1", "user.password_forgotten"),
+            ("password u1", "user.updated password"),
+            ("password u1 request=3", "refused: Outdated"),
+        ],
+        &[
+            ("user u1", "user.created"),
+            ("forgot u1", "user.password_forgotten"),
+            ("email u1 to=a@b", "user.updated email"),
+            ("password u1 request=3", "refused: Outdated"),
+        ],
+        &[
+            ("user u1", "user.created"),
+            ("forgot u1", "user.password_forgotten"),
+            ("unuser u1", "user.deleted"),
+            ("password u1 request=3", "refused: NotFound"),
+            ("forgot u1 at=999", "refused: NotFound"),
+        ],
+    ] {
+        Story::of(lines);
+    }
 }

@@ -68,7 +68,9 @@ fn told_in(event: &Event) -> anyhow::Result<Option<(String, Value)>> {
         | Body::UserDelete(_)
         | Body::UserUndelete
         | Body::UserPurge(_)
-        | Body::UserSetPassword(_) => directory(json!({"type": "user.*"})),
+        | Body::UserSetPassword(_)
+        | Body::UserConfirm(_)
+        | Body::UserForgotPassword(_) => directory(json!({"type": "user.*"})),
         Body::SubscriptionCreate(_)
         | Body::SubscriptionUpdate(_)
         | Body::SubscriptionDelete

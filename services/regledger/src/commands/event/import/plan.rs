@@ -191,7 +191,9 @@ impl Spread {
             | Body::UserDelete(_)
             | Body::UserUndelete
             | Body::UserPurge(_)
-            | Body::UserSetPassword(_) => None,
+            | Body::UserSetPassword(_)
+            | Body::UserConfirm(_)
+            | Body::UserForgotPassword(_) => None,
             Body::ProvetRegistration(notice) => {
                 let integration = attributes.integration_id.unwrap_or_default();
                 let partition = partition_of_tenant(partitions, integration, &attributes.subject);

@@ -1,0 +1,182 @@
+//! Mails to users of the hub: links by which they confirm a sign-up or set another password, and notices of what became of their
+//! accounts. A link is for whoever reads the mail; a notice has none.
+
+use std::sync::Arc;
+
+use admission::AccountLink;
+use delivery::destination::{Destination, Letter, Outcome, Parcel};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use projection::StoredChange;
+use registration::directory::{UserRow, UserState};
+use registration::{Kind, Row, RowKey};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::person::Told;
+use crate::route::RouteError;
+use crate::{MailOffice, Office};
+
+const SIGNED_UP: &str = "user.signed_up";
+const PASSWORD_FORGOTTEN: &str = "user.password_forgotten";
+
+/// Nobody wants to read of what was long ago: when mail was set up since, or the delivery store was lost.
+const NEWS: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether a change is told by a link, and to nobody but the user.
+pub(super) fn has_link(kind: &str) -> bool {
+    matches!(kind, SIGNED_UP | PASSWORD_FORGOTTEN)
+}
+
+/// Whether the user is told of a change. Users of other systems are told there.
+pub(super) fn is_notice(change: &StoredChange) -> bool {
+    let is_told = match change.kind.as_str() {
+        "user.created" | "user.deleted" | "user.undeleted" => true,
+        "user.updated" => is_of_password(&change.body),
+        _ => false,
+    };
+    is_told && change.integration.is_none()
+}
+
+fn is_of_password(change: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Change {
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        #[serde(default)]
+        fields: Vec<String>,
+    }
+    serde_json::from_slice::<Change>(change).is_ok_and(|change| change.data.fields.iter().any(|it| it == "password"))
+}
+
+/// Writes to users.
+pub(super) struct AccountMail {
+    office: Arc<Office>,
+    mail: MailOffice,
+}
+
+/// What is told, but for the words around it.
+struct Words {
+    subject: &'static str,
+    text: String,
+}
+
+impl AccountMail {
+    /// Writes to users through the mail server of this process.
+    ///
+    /// # Errors
+    /// [`RouteError::NoMail`].
+    pub(super) fn open(office: &Arc<Office>) -> Result<Self, RouteError> {
+        let mail = office.parts.mail.clone().ok_or(RouteError::NoMail)?;
+        Ok(Self { office: office.clone(), mail })
+    }
+
+    async fn send(&self, parcel: &Parcel, now: Timestamp) -> Outcome {
+        match self.letter(parcel, now).await {
+            Ok(Ok((address, letter))) => self.mail.mailer.post(&address, letter).await,
+            Ok(Err(needless)) => Outcome::needless(needless),
+            Err(reason) => Outcome::unsent(reason),
+        }
+    }
+
+    /// Address and letter, or why there is nothing to send.
+    ///
+    /// # Errors
+    /// What is in the way and may pass.
+    async fn letter(&self, parcel: &Parcel, now: Timestamp) -> Result<Result<(String, Letter), &'static str>, String> {
+        let told: Told = serde_json::from_slice(&parcel.body).map_err(|error| error.to_string())?;
+        if now.duration_since(told.time) > NEWS {
+            return Ok(Err("it is no news any more"));
+        }
+        let parts = &self.office.parts;
+        let row = parts.store.row(RowKey::new(Kind::User, &*told.subject)).await.map_err(|error| error.to_string())?;
+        let Some(Row::User(row)) = row else { return Ok(Err("there is no such user")) };
+        let person = parts.admission.person(&row).await.map_err(|error| error.to_string())?;
+        let Some((name, Some(address))) = person.map(|person| (person.name, person.email)) else {
+            return Ok(Err("the user has no address"));
+        };
+        let account = format!("\\\\{}\\{name}", row.user.domain);
+        let Some(Words { subject, text }) = self.words(&parcel.kind, &told, &row, &account, now) else {
+            return Ok(Err("the link is over, or a newer one was asked for"));
+        };
+        Ok(Ok((address, Letter { id: told.id, time: told.time, subject: subject.to_owned(), text })))
+    }
+
+    fn words(&self, kind: &str, told: &Told, row: &UserRow, account: &str, now: Timestamp) -> Option<Words> {
+        let hub = self.hub();
+        Some(match kind {
+            SIGNED_UP => self.to_confirm(row, now)?,
+            PASSWORD_FORGOTTEN => self.to_set_password(told, row, account, now)?,
+            "user.created" => {
+                Words { subject: "Your account was made", text: format!("The account {account} at {hub} was made.\n") }
+            }
+            "user.undeleted" => Words {
+                subject: "Your account is back",
+                text: format!("The account {account} at {hub} was deleted before, and is back as it was.\n"),
+            },
+            "user.deleted" => Words {
+                subject: "Your account was deleted",
+                text: format!(
+                    "The account {account} at {hub} was deleted. For a while those who operate the hub can bring it\n\
+                     back; tell them if this was not meant to be.\n"
+                ),
+            },
+            _ => Words {
+                subject: "Your password was changed",
+                text: format!(
+                    "The password of the account {account} at {hub} was changed.\n\
+                     If it was not you, tell those who operate the hub at once.\n"
+                ),
+            },
+        })
+    }
+
+    /// The address is not known to be that of whoever signed up, so nothing that was typed in stands in the mail.
+    fn to_confirm(&self, row: &UserRow, now: Timestamp) -> Option<Words> {
+        let until = row.user.purge_after.filter(|until| row.user.state == UserState::Pending && now < *until)?;
+        let text = format!(
+            "Somebody, we hope you, signed up with this address in the domain {} at\n{}.\n\n\
+             To have the account, open this page before {until:.0} and press the button there:\n{}\n\n\
+             If it was not you, do nothing: then the request ends by itself.\n",
+            row.user.domain,
+            self.hub(),
+            self.link(row, None, until)?,
+        );
+        Some(Words { subject: "Confirm your account", text })
+    }
+
+    fn to_set_password(&self, told: &Told, row: &UserRow, account: &str, now: Timestamp) -> Option<Words> {
+        let asked = row.reset.as_ref().filter(|reset| reset.time == told.time && now < reset.until)?;
+        let text = format!(
+            "Somebody, we hope you, has forgotten the password of the account {account} at\n{}.\n\n\
+             To set another one, open this page before {:.0}; it can be used once:\n{}\n\n\
+             If it was not you, do nothing: the password stays as it is.\n",
+            self.hub(),
+            asked.until,
+            self.link(row, Some(asked.request), asked.until)?,
+        );
+        Some(Words { subject: "Set a new password", text })
+    }
+
+    fn link(&self, row: &UserRow, request: Option<Uuid>, until: Timestamp) -> Option<String> {
+        let link = AccountLink { user: row.user.id.clone(), request, until };
+        Some(format!("{}/account/{}", self.hub(), self.office.parts.admission.link_token(&link).ok()?))
+    }
+
+    fn hub(&self) -> &str {
+        self.mail.public_url.trim_end_matches('/')
+    }
+}
+
+impl Destination for AccountMail {
+    fn attempt<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> BoxFuture<'a, Outcome> {
+        self.send(parcel, now).boxed()
+    }
+
+    fn host(&self) -> &str {
+        self.mail.mailer.host()
+    }
+}

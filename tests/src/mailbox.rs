@@ -38,6 +38,11 @@ impl Mailbox {
         *self.refusals.lock().unwrap() = mails;
     }
 
+    /// How many more it refuses.
+    pub fn refusals_left(&self) -> usize {
+        *self.refusals.lock().unwrap()
+    }
+
     /// Waits until so many mails have come; all of them, with their headers.
     pub async fn wait(&self, count: usize) -> Vec<String> {
         crate::eventually(&format!("{count} mails"), async || {

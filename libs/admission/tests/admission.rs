@@ -74,7 +74,7 @@ impl Hub {
         };
         let intent = Intent::new(EventType::IntegrationCreate, format!("/integrations/{name}"), &actor);
         let hookup_key_hash = Capability::new("").unwrap().hash;
-        let data = IntegrationCreate { integration: spec, hookup_key_hash };
+        let data = IntegrationCreate { integration: spec, hookup_key_hash, mailbox: None };
         self.admission.submit(intent.about(name), &data).await.unwrap();
         self.directory.catch_up().await.unwrap();
         self.directory.read().integration(name).unwrap().clone()

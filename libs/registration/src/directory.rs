@@ -17,6 +17,7 @@ use crate::row::{Kind, Row, RowKey, Rows};
 
 mod check;
 mod domain;
+mod forgotten;
 mod integration;
 mod people;
 mod setting;
@@ -25,10 +26,12 @@ mod token;
 mod user;
 mod user_name;
 
+pub use self::check::is_mailbox;
 pub use self::domain::{Domain, DomainCreate, DomainDelete, DomainSpec, DomainState};
+pub use self::forgotten::Forgotten;
 pub use self::integration::{
-    Allow, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec, IntegrationUpdate,
-    Notify, PreviousKey, Source,
+    Allow, Integration, IntegrationChange, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec,
+    IntegrationUpdate, Notified, Notify, PreviousKey, SealedMailbox, Source,
 };
 pub use self::people::Due;
 pub use self::setting::{
@@ -44,8 +47,8 @@ pub use self::subscription::{
 };
 pub use self::token::{Scope, Token, TokenCreate, TokenRow, TokenSpec};
 pub use self::user::{
-    EmailUpdate, PasswordReset, Rename, Role, User, UserConfirm, UserCreate, UserDelete, UserForgotPassword, UserName,
-    UserPurge, UserRow, UserSetPassword, UserState, UserUpdate,
+    EmailUpdate, Former, PasswordReset, Rename, Role, User, UserConfirm, UserCreate, UserDelete, UserForgotPassword,
+    UserName, UserPurge, UserRow, UserSetPassword, UserState, UserUpdate,
 };
 pub use self::user_name::{MAX_NAME, normalise};
 
@@ -153,22 +156,14 @@ pub struct Directory {
     made: HashMap<Kind, Vec<RowKey>>,
     /// Whether a domain was ever deleted.
     has_lost_domains: bool,
-    /// Ids of users that there are not: purged, or asked for in vain.
-    forgotten: Vec<String>,
+    /// Who and what there is no more, and since when.
+    forgotten: Vec<(Forgotten, Timestamp)>,
 }
 
 impl Directory {
     /// Folds one more event of the directory; the caller passes no others, and these in their order.
     pub fn apply(&mut self, placed: &Placed) {
         let changes = fold(&mut self.rows, placed);
-        let id = &placed.event.attributes.subject;
-        match (&placed.event.body, changes.is_empty()) {
-            (Body::UserCreate(_), true) if self.rows.get(&RowKey::new(Kind::User, id)).is_none() => {
-                self.forgotten.push(id.clone());
-            }
-            (Body::UserPurge(_), false) => self.forgotten.push(id.clone()),
-            _ => {}
-        }
         for change in &changes {
             self.note(change, &placed.event.body);
         }
@@ -178,6 +173,7 @@ impl Directory {
             }
         }
         self.rows.settle();
+        self.forget(placed, changes.is_empty());
     }
 
     fn note(&mut self, change: &Change, body: &Body) {
@@ -385,6 +381,14 @@ impl Directory {
     /// The domain of an integration, also of a deleted one; none if it is hidden, since its domain was deleted.
     pub fn domain_of(&self, integration: &str) -> Option<&str> {
         self.any_integration(integration).map(|row| &*row.integration.domain)
+    }
+
+    /// The domain that an integration belonged to from the start, also if it is hidden by now.
+    pub fn owner_of(&self, integration: &str) -> Option<&str> {
+        match self.rows.get(&RowKey::new(Kind::Integration, integration)) {
+            Some(Row::Integration(row)) => Some(&row.integration.domain),
+            _ => None,
+        }
     }
 
     /// Whether a change belongs to the domain that has a name now: one of an integration, or of the domain itself, its users and subscriptions,

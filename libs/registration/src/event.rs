@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
 use crate::directory::{
-    DomainCreate, DomainDelete, IntegrationCreate, IntegrationRotateHookup, IntegrationUpdate, LedgerCreate,
+    DomainCreate, DomainDelete, IntegrationChange, IntegrationCreate, IntegrationRotateHookup, LedgerCreate,
     LedgerRestore, SettingSet, SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend,
     SubscriptionUpdate, TokenCreate, UserConfirm, UserCreate, UserDelete, UserForgotPassword, UserPurge,
     UserSetPassword, UserUpdate,
@@ -307,8 +307,8 @@ pub enum Body {
     DomainCreate(DomainCreate),
     DomainDelete(DomainDelete),
     DomainPurge,
-    IntegrationCreate(IntegrationCreate),
-    IntegrationUpdate(IntegrationUpdate),
+    IntegrationCreate(Box<IntegrationCreate>),
+    IntegrationUpdate(Box<IntegrationChange>),
     IntegrationRotateHookup(IntegrationRotateHookup),
     IntegrationDelete,
     TokenCreate(TokenCreate),

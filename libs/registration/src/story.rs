@@ -176,6 +176,18 @@ fn sealed(fingerprints: &str) -> Sealed {
 struct Words<'a>(Vec<&'a str>);
 
 impl<'a> Words<'a> {
+    /// How an integration is notified; by mail is what `mail=start` says.
+    fn notify(&self) -> (Option<Value>, Option<Value>) {
+        match self.value("mail") {
+            Some("no") => (Some(json!({"kind": "hookup"})), None),
+            Some(start) => {
+                let start: Value = start.parse().unwrap();
+                (Some(json!({"kind": "email"})), Some(json!({"address": sealed("a"), "start": start})))
+            }
+            None => (None, None),
+        }
+    }
+
     /// What stands after `name=`.
     fn value(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
@@ -225,12 +237,18 @@ impl<'a> Words<'a> {
                 (EventType::LedgerRestore, json!({"era": named_id(name), "heads": heads}))
             }
             "create" => {
-                let spec = json!({"name": name, "source": "provet", "notify": {"kind": "hookup"},
+                let (notify, mailbox) = self.notify();
+                let notify = notify.unwrap_or_else(|| json!({"kind": "hookup"}));
+                let spec = json!({"name": name, "source": "provet", "notify": notify,
                     "domain": domain.unwrap_or("default")});
-                let data = json!({"integration": spec, "hookup_key_hash": "h0"});
+                let data = json!({"integration": spec, "hookup_key_hash": "h0", "mailbox": mailbox});
                 (EventType::IntegrationCreate, data)
             }
-            "update" => (EventType::IntegrationUpdate, json!({"owner": self.value("owner")})),
+            "update" => {
+                let (notify, mailbox) = self.notify();
+                let data = json!({"owner": self.value("owner"), "notify": notify, "mailbox": mailbox});
+                (EventType::IntegrationUpdate, data)
+            }
             "rotate" => {
                 let data = json!({"hookup_key_hash": self.value("hash"), "grace_until": second(500)});
                 (EventType::IntegrationRotateHookup, data)

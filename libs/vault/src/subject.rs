@@ -9,6 +9,8 @@ pub enum Subject {
     Tenant(String),
     /// A subscription, by its id: where it leads, and the keys that sign.
     Subscription(String),
+    /// An integration, by its id: the address of the mailbox that is told of its clients.
+    Integration(String),
     /// A quarantined message. It expires by its key.
     Quarantine {
         /// Id of the message.
@@ -27,6 +29,7 @@ impl Subject {
         match self {
             Self::Tenant(_) => "tenant",
             Self::Subscription(_) => "subscription",
+            Self::Integration(_) => "integration",
             Self::Quarantine { .. } => "quarantine",
             Self::User(_) => "user",
         }
@@ -35,7 +38,7 @@ impl Subject {
     /// Which one of its kind.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Tenant(name) | Self::Subscription(name) | Self::User(name) => name,
+            Self::Tenant(name) | Self::Subscription(name) | Self::Integration(name) | Self::User(name) => name,
             Self::Quarantine { id, .. } => id,
         }
     }
@@ -43,7 +46,7 @@ impl Subject {
     /// When its key is destroyed, in milliseconds since 1970; None if it does not expire.
     pub(crate) fn expires(&self) -> Option<i64> {
         match self {
-            Self::Tenant(_) | Self::Subscription(_) | Self::User(_) => None,
+            Self::Tenant(_) | Self::Subscription(_) | Self::Integration(_) | Self::User(_) => None,
             Self::Quarantine { expires, .. } => Some(expires.as_millisecond()),
         }
     }

@@ -142,7 +142,7 @@ impl Vault {
     fn cached(&self, subject: &Subject) -> Option<DataKey> {
         match subject {
             Subject::Tenant(tenant) => self.0.tenants.lock().get(tenant),
-            Subject::Quarantine { .. } | Subject::Subscription(_) | Subject::User(_) => None,
+            Subject::Quarantine { .. } | Subject::Subscription(_) | Subject::Integration(_) | Subject::User(_) => None,
         }
     }
 

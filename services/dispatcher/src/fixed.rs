@@ -1,4 +1,5 @@
-//! What is configured by settings: the JWT webhook and the HTTP events of ISL's Integration page, as subscriptions of their own.
+//! What is configured by settings, the JWT webhook and the HTTP events of ISL's Integration page, or by an integration that
+//! notifies by mail: subscriptions of their own.
 //!
 //! A setting of a domain beats that of the hub. So there is one such subscription for the hub, for whatever domain has none of
 //! its own, and one for each domain that has. The switches are looked at for each change, when it is its turn. The mails to
@@ -7,6 +8,7 @@
 mod account;
 mod form;
 mod jwt;
+mod notice;
 mod person;
 mod webapi;
 
@@ -42,11 +44,11 @@ const ALWAYS: u64 = i64::MAX.cast_unsigned();
 pub(crate) enum Configured {
     /// By a subscription.
     Row(Box<SubscriptionRow>),
-    /// By settings.
+    /// By settings, or by an integration.
     Fixed(Box<FixedRow>),
 }
 
-/// What settings make of a subscription.
+/// A subscription that follows from something else.
 #[derive(Clone)]
 pub(crate) struct FixedRow {
     fixed: Fixed,
@@ -63,13 +65,21 @@ pub struct Fixed {
     domain: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum FixedKind {
     Jwt,
     GlobalEvents,
     DomainEvents,
     Notification,
+    /// What happens to the clients of this integration.
+    Notice(String),
     AccountMail,
+}
+
+impl FixedRow {
+    fn all(directory: &Directory) -> impl Iterator<Item = Self> {
+        fixed(directory).into_iter().chain(notice::all(directory))
+    }
 }
 
 impl Configured {
@@ -78,14 +88,14 @@ impl Configured {
         let rows = directory.subscriptions().into_iter().filter(|row| row.is_active());
         let rows = rows.map(|row| Self::Row(Box::new(row.clone())));
         let mail = sends_mail.then(|| account_mail(directory));
-        let fixed = fixed(directory).into_iter().chain(mail);
+        let fixed = FixedRow::all(directory).chain(mail);
         rows.chain(fixed.map(|row| Self::Fixed(Box::new(row)))).collect()
     }
 
     /// Everything of which something may be known, also what is paused.
     pub(crate) fn ids(directory: &Directory) -> Vec<Uuid> {
         let rows = directory.subscriptions().into_iter().map(|row| row.subscription.id);
-        rows.chain(fixed(directory).iter().map(|row| id_of(&row.name))).chain([id_of(ACCOUNT_MAIL)]).collect()
+        rows.chain(FixedRow::all(directory).map(|row| id_of(&row.name))).chain([id_of(ACCOUNT_MAIL)]).collect()
     }
 
     pub(crate) fn id(&self) -> Uuid {
@@ -119,7 +129,8 @@ impl Configured {
             Self::Row(row) => return Route::of_row(row, parts).await,
             Self::Fixed(row) => row,
         };
-        let destination: Arc<dyn Destination> = match row.fixed.kind {
+        let destination: Arc<dyn Destination> = match &row.fixed.kind {
+            FixedKind::Notice(integration) => Arc::new(notice::open(office, integration).await?),
             FixedKind::AccountMail => Arc::new(account::AccountMail::open(office)?),
             FixedKind::Notification => Arc::new(webapi::Notification::open(office, row.fixed.domain.as_deref()).await?),
             FixedKind::Jwt => Arc::new(jwt::JwtWebhook::open(office, row.fixed.domain.as_deref()).await?),
@@ -163,7 +174,7 @@ fn fixed(directory: &Directory) -> Vec<FixedRow> {
             _ => return None,
         };
         let name = domain.as_ref().map_or_else(|| name.to_owned(), |domain| format!("{name}@{domain}"));
-        let start = start_of(directory, kind, row)?;
+        let start = start_of(directory, &kind, row)?;
         Some(FixedRow { fixed: Fixed { kind, domain }, name, start, revision })
     });
     made.collect()
@@ -184,11 +195,15 @@ fn account_mail(directory: &Directory) -> FixedRow {
 }
 
 /// From where on: since both the server and its switch are set.
-fn start_of(directory: &Directory, kind: FixedKind, row: &SettingRow) -> Option<Start> {
+fn start_of(directory: &Directory, kind: &FixedKind, row: &SettingRow) -> Option<Start> {
     let own = row.start.clone()?;
     let switch = match kind {
         FixedKind::GlobalEvents => directory.setting(GLOBAL_ENABLED, None).and_then(|row| row.start.clone()),
-        FixedKind::Jwt | FixedKind::DomainEvents | FixedKind::Notification | FixedKind::AccountMail => None,
+        FixedKind::Jwt
+        | FixedKind::DomainEvents
+        | FixedKind::Notification
+        | FixedKind::Notice(_)
+        | FixedKind::AccountMail => None,
     };
     Some(switch.filter(|switch| switch.said > own.said).unwrap_or(own))
 }
@@ -202,7 +217,8 @@ impl Fixed {
         // what only has a mail sent is nobody else's matter
         let is_told = ["client.", "user.", "domain."].iter().any(|noun| change.kind.starts_with(noun))
             && !account::is_of_mail_alone(change);
-        match self.kind {
+        match &self.kind {
+            FixedKind::Notice(name) => change.kind.starts_with("client.") && change.integration.as_ref() == Some(name),
             FixedKind::Jwt => {
                 is_ours(JWT_URL) && switch_of(&change.kind).is_some_and(|key| directory.is_on(key, domain))
             }

@@ -100,8 +100,13 @@ async fn webhook(row: &SubscriptionRow, parts: &Dispatcher) -> Result<Webhook, R
     Ok(Webhook::new(parts.egress.clone(), url, keys, parts.bounds.attempt))
 }
 
-/// The mailbox of a subscription, with links to where credentials are seen.
+/// The mailbox of a subscription.
 async fn mail(row: &SubscriptionRow, parts: &Dispatcher) -> Result<Mail, RouteError> {
+    mail_to(&open(row, "target", &row.target, parts.admission.vault()).await?, parts)
+}
+
+/// A mailbox, with links to where credentials are seen.
+pub(crate) fn mail_to(address: &SecretString, parts: &Dispatcher) -> Result<Mail, RouteError> {
     let office = parts.mail.as_ref().ok_or(RouteError::NoMail)?;
     let (admission, url) = (parts.admission.clone(), office.public_url.trim_end_matches('/').to_owned());
     let links: Links = Arc::new(move |client: &str, change: &str, recorded: Timestamp| {
@@ -109,8 +114,7 @@ async fn mail(row: &SubscriptionRow, parts: &Dispatcher) -> Result<Mail, RouteEr
         let link = Link { client: client.to_owned(), change: change.to_owned(), until };
         Some(format!("{url}/notices/{}", admission.link_token(&link).ok()?))
     });
-    let to = open(row, "target", &row.target, parts.admission.vault()).await?;
-    Ok(Mail::new(office.mailer.clone(), &to, links)?)
+    Ok(Mail::new(office.mailer.clone(), address, links)?)
 }
 
 /// Opens what was sealed for a subscription.

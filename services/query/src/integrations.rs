@@ -3,13 +3,13 @@
 use actix_web::http::header::HOST;
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use admission::{Capability, Intent};
-use api::{Access, Page, PageParameters, Problem, limit, read_json, read_query};
+use admission::{Capability, Draft, Intent};
+use api::{Access, Page, PageParameters, Problem, ProblemType, limit, read_json, read_query};
 use delivery::jwt::Verifier;
 use jiff::SignedDuration;
 use registration::directory::{
-    Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec, IntegrationUpdate, Scope,
-    Source,
+    Integration, IntegrationChange, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec,
+    IntegrationUpdate, Notify, Scope, SealedMailbox, Source,
 };
 use registration::event::{EventType, Nothing};
 use registration::quarantine::Violation;
@@ -18,9 +18,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
+use uuid::Uuid;
+use vault::Subject;
 
 use crate::Query;
 use crate::once::{Shown, refuse};
+use crate::subscriptions::From;
 
 /// An integration, with its URLs if this is the one time that it is shown.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -97,13 +100,18 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<
     query.wait_for(asked.min_position.as_deref()).await?;
     let limit = limit(asked.limit)?;
     let after = asked.position()?;
-    let directory = query.gate.directory().read();
-    let rows = directory.integrations().into_iter();
-    let seen = rows.filter(|row| row.position >= after && access.token.sees(&row.integration));
-    let page = Page::of(seen.take(limit + 1).collect(), limit, &request, |row: &&IntegrationRow| {
-        (row.position + 1).to_string()
-    });
-    Ok(Json(page.map(|row| row.integration.clone())))
+    let rows: Vec<IntegrationRow> = {
+        let directory = query.gate.directory().read();
+        let rows = directory.integrations().into_iter();
+        let seen = rows.filter(|row| row.position >= after && access.token.sees(&row.integration));
+        seen.take(limit + 1).cloned().collect()
+    };
+    let page = Page::of(rows, limit, &request, |row| (row.position + 1).to_string());
+    let mut items = Vec::with_capacity(page.items.len());
+    for row in page.items {
+        items.push(query.with_address(row).await?);
+    }
+    Ok(Json(Page { items, next: page.next }))
 }
 
 /// Makes an integration and shows its URLs, once.
@@ -116,15 +124,21 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<
     responses((status = 201, description = "The integration and its hookup URL", body = ref("#/components/schemas/IntegrationCreated"))))]
 pub async fn create(request: HttpRequest, query: Data<Query>, payload: Payload) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
-    let spec: IntegrationSpec = read_json(payload).await?;
+    let mut spec: IntegrationSpec = read_json(payload).await?;
     refuse(query.violations(spec.violations(), &spec.jwt_key, &spec.jwks_url))?;
     may_use_domain(&access, &spec.domain)?;
-    let key = capability("")?;
+    let (key, draft) = (capability("")?, query.admission.draft());
     let name = spec.name.clone();
-    let intent = intent(EventType::IntegrationCreate, &name, &access);
-    let data = IntegrationCreate { integration: spec.clone(), hookup_key_hash: key.hash };
-    let done = query.carry_out(&request, &access, intent, &spec, &data).await?;
-    let integration = query.integration(&access, &done.id)?;
+    let address = spec.notify.take_address().map(SecretString::from);
+    let data = IntegrationCreate {
+        integration: spec,
+        hookup_key_hash: key.hash,
+        mailbox: query.seal_mailbox(draft, draft.id, address.as_ref()).await?,
+    };
+    let intent = intent(EventType::IntegrationCreate, &name, &access).drafted(draft);
+    let asked = query.asked(&data.integration, address.as_ref());
+    let done = query.carry_out(&request, &access, intent, &asked, &data).await?;
+    let integration = query.with_address(query.integration(&access, &done.id)?).await?;
     let hookup = query.inbound_urls(&request, &integration, key.secret, done.is_repeated);
     Ok(HttpResponse::Created().json(IntegrationCreated { integration, hookup }))
 }
@@ -138,7 +152,7 @@ pub async fn create(request: HttpRequest, query: Data<Query>, payload: Payload) 
     responses((status = 200, description = "The integration", body = ref("#/components/schemas/Integration"))))]
 pub async fn show(request: HttpRequest, query: Data<Query>, name: Path<String>) -> Result<Json<Integration>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
-    Ok(Json(query.integration(&access, &name)?))
+    Ok(Json(query.with_address(query.integration(&access, &name)?).await?))
 }
 
 /// Replaces fields of an integration.
@@ -158,13 +172,17 @@ pub async fn update(
     payload: Payload,
 ) -> Result<Json<Integration>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
-    let update: IntegrationUpdate = read_json(payload).await?;
-    let integration = query.integration(&access, &name)?;
-    let found = [update.violations(), update.violations_of(integration.source)].concat();
+    let mut update: IntegrationUpdate = read_json(payload).await?;
+    let Integration { id, source, .. } = query.integration(&access, &name)?.integration;
+    let found = [update.violations(), update.violations_of(source)].concat();
     refuse(query.violations(found, &update.jwt_key, &update.jwks_url))?;
-    let intent = intent(EventType::IntegrationUpdate, &name, &access).of(integration.id);
-    query.carry_out(&request, &access, intent, &update, &update).await?;
-    Ok(Json(query.integration(&access, &name)?))
+    let draft = query.admission.draft();
+    let address = update.notify.as_mut().and_then(Notify::take_address).map(SecretString::from);
+    let data = IntegrationChange { update, mailbox: query.seal_mailbox(draft, id, address.as_ref()).await? };
+    let intent = intent(EventType::IntegrationUpdate, &name, &access).of(id).drafted(draft);
+    let asked = query.asked(&data.update, address.as_ref());
+    query.carry_out(&request, &access, intent, &asked, &data).await?;
+    Ok(Json(query.with_address(query.integration(&access, &name)?).await?))
 }
 
 /// Deletes an integration: its URLs end, its clients and its name stay.
@@ -182,7 +200,7 @@ pub async fn remove(request: HttpRequest, query: Data<Query>, name: Path<String>
     if query.was_carried_out(&request, &access, kind, &Nothing {}).await? {
         return Ok(HttpResponse::NoContent().finish());
     }
-    let integration = query.integration(&access, &name)?;
+    let integration = query.integration(&access, &name)?.integration;
     let intent = intent(kind, &name, &access).of(integration.id);
     query.carry_out(&request, &access, intent, &Nothing {}, &Nothing {}).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -206,7 +224,7 @@ pub async fn rotate_hookup(
 ) -> Result<Json<HookupUrl>, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let rotate: Rotate = read_json(payload).await?;
-    let integration = query.integration(&access, &name)?;
+    let integration = query.integration(&access, &name)?.integration;
     refuse(rotate.violations())?;
     let seconds = rotate.grace_seconds;
     let until = query.admission.now().saturating_add(SignedDuration::from_secs(seconds.into()));
@@ -219,10 +237,43 @@ pub async fn rotate_hookup(
 }
 
 impl Query {
-    fn integration(&self, access: &Access, name: &str) -> Result<Integration, Problem> {
+    fn integration(&self, access: &Access, name: &str) -> Result<IntegrationRow, Problem> {
         let directory = self.gate.directory().read();
-        let found = directory.integration(name).map(|row| &row.integration);
-        found.filter(|integration| access.token.sees(integration)).cloned().ok_or_else(Problem::not_found)
+        let found = directory.integration(name).filter(|row| access.token.sees(&row.integration));
+        found.map(|row| (**row).clone()).ok_or_else(Problem::not_found)
+    }
+
+    /// An integration as those who administer it see it: with the address that mails go to, unless its key was destroyed.
+    async fn with_address(&self, row: IntegrationRow) -> Result<Integration, Problem> {
+        let mut integration = row.integration;
+        if let (Notify::Email { address }, Some(notified)) = (&mut integration.notify, row.notified) {
+            let subject = Subject::Integration(integration.id.to_string());
+            *address = match self.open(&subject, "address", &notified.address).await {
+                Ok(plain) => Some(String::from_utf8_lossy(&plain).into_owned()),
+                Err(problem) if problem.kind() == ProblemType::KeyDestroyed => None,
+                Err(problem) => return Err(problem),
+            };
+        }
+        Ok(integration)
+    }
+
+    async fn seal_mailbox(
+        &self,
+        draft: Draft,
+        integration: Uuid,
+        address: Option<&SecretString>,
+    ) -> Result<Option<SealedMailbox>, Problem> {
+        let Some(address) = address else { return Ok(None) };
+        let subject = Subject::Integration(integration.to_string());
+        let sealed = self.admission.seal_for(draft, &subject, "address", address).await?;
+        Ok(Some(SealedMailbox { address: sealed, start: self.start(From::Now).await? }))
+    }
+
+    /// A request by which a repetition is known, with a keyed fingerprint in the place of the address.
+    fn asked<'a, T>(&self, asked: &'a T, address: Option<&SecretString>) -> Asked<'a, T> {
+        let vault = self.admission.vault();
+        let address = address.map(|address| vault.fingerprint("integration", address.expose_secret().as_bytes()));
+        Asked { asked, address: address.and_then(|all| all.into_iter().next()) }
     }
 
     /// Adds to what is wrong with an integration what only reading the key, or looking at the URL, can tell.
@@ -267,6 +318,15 @@ impl Query {
         }
         urls
     }
+}
+
+/// A request without the address of a mailbox.
+#[derive(Serialize)]
+struct Asked<'a, T> {
+    #[serde(flatten)]
+    asked: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
 }
 
 fn intent(kind: EventType, name: &str, access: &Access) -> Intent {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admission::{Admission, DirectoryError, DirectoryView, Intent, Unavailable};
+use jiff::{SignedDuration, Timestamp};
 use projection::{Backoff, Board, Ids, Keeper, LeaseError, Partnership, Store, Term, explain};
-use registration::directory::{Due, UserPurge};
+use registration::directory::{Due, Forgotten, UserPurge};
 use registration::event::{EventType, Nothing};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -45,7 +46,7 @@ pub enum PurgeError {
     #[error("what is to be purged cannot be told")]
     Directory(#[from] DirectoryError),
     /// Keys could not be destroyed.
-    #[error("the keys of a purged user could not be destroyed")]
+    #[error("the keys of what is gone could not be destroyed")]
     Keys(#[from] VaultError),
 }
 
@@ -53,13 +54,23 @@ pub enum PurgeError {
 pub struct Purger {
     admission: Admission,
     directory: Arc<DirectoryView>,
+    /// How long the keys of what is deleted at once, and cannot come back, are kept: a backup of keys is made a while after that
+    /// of the ledger, and should have those of all that is there.
+    retention: SignedDuration,
     board: Arc<Board>,
+}
+
+/// What is gone and has keys, as far as this term has looked.
+#[derive(Default)]
+struct Gone {
+    seen: usize,
+    waiting: Vec<(Forgotten, Timestamp)>,
 }
 
 impl Purger {
     /// Purges what a directory says is due.
-    pub fn new(admission: Admission, directory: Arc<DirectoryView>) -> Self {
-        Self { admission, directory, board: Arc::new(Board::new(ONLY + 1)) }
+    pub fn new(admission: Admission, directory: Arc<DirectoryView>, retention: SignedDuration) -> Self {
+        Self { admission, directory, retention, board: Arc::new(Board::new(ONLY + 1)) }
     }
 
     /// `None` while nothing is in the way, else what is.
@@ -91,10 +102,10 @@ impl Purger {
     async fn serve(&self, term: &mut Term, stop: &CancellationToken) -> Result<(), PurgeError> {
         let mut directory = self.directory.version();
         let mut backoff = Backoff::default();
-        let mut destroyed = 0;
+        let mut gone = Gone::default();
         while !stop.is_cancelled() && term.goes_on() {
             directory.borrow_and_update();
-            let pause = match self.round(&mut destroyed).await {
+            let pause = match self.round(&mut gone).await {
                 Ok(()) => {
                     self.board.note(ONLY, None);
                     backoff.reset();
@@ -122,8 +133,8 @@ impl Purger {
         Ok(())
     }
 
-    /// Appends what is due, and destroys the keys of what is gone; `destroyed` counts those whose keys are.
-    async fn round(&self, destroyed: &mut usize) -> Result<(), PurgeError> {
+    /// Appends what is due, and destroys the keys of what is gone.
+    async fn round(&self, gone: &mut Gone) -> Result<(), PurgeError> {
         self.directory.catch_up().await?;
         let mut due = self.directory.read().due(self.admission.now());
         due.truncate(AT_ONCE);
@@ -131,14 +142,37 @@ impl Purger {
             self.append(due).await?;
         }
         self.directory.catch_up().await?;
-        loop {
-            let next = self.directory.read().forgotten().get(*destroyed).cloned();
-            let Some(id) = next else { return Ok(()) };
-            if self.admission.vault().shred(&Subject::User(id.clone())).await? > 0 {
-                tracing::info!(user.id = id, "the keys of a user are destroyed");
+        let news: Vec<_> = self.directory.read().forgotten().iter().skip(gone.seen).cloned().collect();
+        gone.seen += news.len();
+        gone.waiting.extend(news);
+        let now = self.admission.now();
+        let mut index = 0;
+        while let Some((one, time)) = gone.waiting.get(index) {
+            if !self.is_over(one, *time, now) {
+                index += 1;
+                continue;
             }
-            *destroyed += 1;
+            self.destroy(one).await?;
+            gone.waiting.swap_remove(index);
         }
+        Ok(())
+    }
+
+    /// Whether keys are to be destroyed: a user has had the time before the purge.
+    fn is_over(&self, one: &Forgotten, time: Timestamp, now: Timestamp) -> bool {
+        matches!(one, Forgotten::User(_)) || time.saturating_add(self.retention).is_ok_and(|over| over <= now)
+    }
+
+    async fn destroy(&self, one: &Forgotten) -> Result<(), VaultError> {
+        let subject = match one {
+            Forgotten::User(id) => Subject::User(id.clone()),
+            Forgotten::Subscription(id) => Subject::Subscription(id.to_string()),
+            Forgotten::Integration(id) => Subject::Integration(id.to_string()),
+        };
+        if self.admission.vault().shred(&subject).await? > 0 {
+            tracing::info!(subject = ?one, "the keys of what is gone are destroyed");
+        }
+        Ok(())
     }
 
     async fn append(&self, due: Due) -> Result<(), Unavailable> {

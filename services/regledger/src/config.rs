@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use delivery::destination::Encryption;
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use serde::Deserialize;
 use url::Url;
 
@@ -160,6 +161,11 @@ pub enum LogFormat {
 }
 
 impl Settings {
+    /// How long what is deleted can come back.
+    pub fn retention(&self) -> SignedDuration {
+        SignedDuration::from_hours(24 * i64::from(self.directory_retention_days))
+    }
+
     /// Reads and checks every value.
     ///
     /// # Errors

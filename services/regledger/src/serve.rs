@@ -95,7 +95,7 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
         checks.extend(publishing.map(|status| ("topics", status)));
     }
     if settings.roles.contains(&Role::Query) {
-        checks.push(("purge", start_purger(&stores, &mut roles, &stop)?));
+        checks.push(("purge", start_purger(settings, &stores, &mut roles, &stop)?));
     }
     if settings.roles.contains(&Role::Dispatcher) {
         checks.push(("dispatch", start_dispatcher(settings, &stores, &mut roles, &stop)?));
@@ -148,11 +148,12 @@ fn start_projector(
 
 /// Ends for good what was deleted in the directory, whenever the lease of it is ours.
 fn start_purger(
+    settings: &Settings,
     stores: &Stores,
     roles: &mut JoinSet<anyhow::Result<()>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<api::Reason> {
-    let purger = query::purge::Purger::new(stores.admission.clone(), stores.directory.clone());
+    let purger = query::purge::Purger::new(stores.admission.clone(), stores.directory.clone(), settings.retention());
     let status = purger.status();
     let (store, clock, stop) = (stores.state()?.clone(), stores.clock.clone(), stop.clone());
     let ids = std::sync::Arc::new(move || clock.new_id());

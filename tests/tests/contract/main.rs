@@ -11,6 +11,7 @@ mod domains;
 mod endings;
 mod events;
 mod fixed;
+mod forgotten;
 mod hookup;
 mod isl;
 mod linters;

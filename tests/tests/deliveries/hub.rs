@@ -1,6 +1,6 @@
 //! A hub that may call this machine, and what is asked of it.
 
-use acceptance::{Client, Options, Received, Receiver, Server, notice};
+use acceptance::{Client, Mailbox, Options, Received, Receiver, Server, free_address, notice};
 use serde_json::{Value, json};
 
 /// The loopback network is allowed, and failures are borne for a short time.
@@ -13,6 +13,27 @@ pub fn start() -> Server {
 pub fn start_with(more: &[&str]) -> Server {
     let arguments = [ARGUMENTS, more].concat();
     Server::start_with(&Options { arguments: &arguments, ..Options::default() })
+}
+
+/// A hub that hands mails in, and where.
+pub async fn mailing() -> (Server, Mailbox) {
+    let mailbox = Mailbox::start().await;
+    let (address, port) = (free_address(), mailbox.port.to_string());
+    let url = format!("http://{address}");
+    let arguments = [
+        "--smtp-host",
+        "127.0.0.1",
+        "--smtp-port",
+        &port,
+        "--smtp-encryption",
+        "none",
+        "--smtp-from",
+        "hub@example.com",
+        "--http-public-url",
+        &url,
+    ];
+    let server = Server::start_with(&Options { arguments: &arguments, listen: Some(&address), ..Options::default() });
+    (server, mailbox)
 }
 
 /// Subscribes a receiver to what happens to clients; what was answered.

@@ -1,9 +1,9 @@
 //! Notices by mail: with a link where the credentials are shown once, and never the credentials.
 
-use acceptance::{Mailbox, Options, Server, eventually, free_address, notice};
+use acceptance::{Mailbox, Server, eventually, notice};
 use serde_json::json;
 
-use crate::hub::{notify, standing};
+use crate::hub::{mailing, notify, standing};
 
 struct Posted {
     server: Server,
@@ -13,22 +13,7 @@ struct Posted {
 
 /// A hub that mails what happens to clients.
 async fn posting() -> Posted {
-    let mailbox = Mailbox::start().await;
-    let (address, port) = (free_address(), mailbox.port.to_string());
-    let url = format!("http://{address}");
-    let arguments = [
-        "--smtp-host",
-        "127.0.0.1",
-        "--smtp-port",
-        &port,
-        "--smtp-encryption",
-        "none",
-        "--smtp-from",
-        "hub@example.com",
-        "--http-public-url",
-        &url,
-    ];
-    let server = Server::start_with(&Options { arguments: &arguments, listen: Some(&address), ..Options::default() });
+    let (server, mailbox) = mailing().await;
     let admin = server.admin();
     let hookup = admin.integration("acme-lab").await;
     let asked = json!({"name": "office", "address": "office@example.com", "types": ["client.*"]});

@@ -8,4 +8,6 @@ mod failing;
 mod hub;
 mod interrupted;
 mod mailed;
+mod notified;
 mod pushed;
+mod repeated;

@@ -57,8 +57,8 @@ impl Story {
         for name in INTEGRATIONS {
             let spec = format!(r#"{{"name":"{name}","source":"provet","notify":{{"kind":"hookup"}}}}"#);
             let integration: IntegrationSpec = serde_json::from_str(&spec).unwrap();
-            let create = IntegrationCreate { integration, hookup_key_hash: "h".to_owned() };
-            story.tell(&format!("/integrations/{name}"), name, Body::IntegrationCreate(create));
+            let create = IntegrationCreate { integration, hookup_key_hash: "h".to_owned(), mailbox: None };
+            story.tell(&format!("/integrations/{name}"), name, Body::IntegrationCreate(Box::new(create)));
         }
         story
     }

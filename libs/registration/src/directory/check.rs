@@ -18,6 +18,16 @@ pub(super) fn check_text(found: &mut Vec<Violation>, pointer: &str, text: &str) 
     }
 }
 
+/// The longest address of a mailbox (RFC 5321, 4.5.3.1.3, without the brackets).
+const MAX_ADDRESS: usize = 254;
+
+/// Whether a text is the address of one mailbox, in a form that no header of a mail takes for another.
+pub fn is_mailbox(address: &str) -> bool {
+    let is_plain = |part: &str| !part.is_empty() && part.chars().all(|c| !c.is_control() && !" <>,;:\"\\@".contains(c));
+    let parts = address.split_once('@');
+    address.len() <= MAX_ADDRESS && parts.is_some_and(|(name, host)| is_plain(name) && is_plain(host))
+}
+
 /// Names of domains and integrations: `[a-z0-9][a-z0-9-]{0,62}`.
 pub(super) fn check_name(found: &mut Vec<Violation>, pointer: &str, name: &str) {
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();

@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::DEFAULT_DOMAIN;
-use super::check::{MAX_ITEMS, check_name, check_text, violation};
+use super::check::{MAX_ITEMS, check_name, check_text, is_mailbox, violation};
+use super::{DEFAULT_DOMAIN, Start};
+use crate::client::SealedSecret;
+use crate::envelope::Sealed;
 use crate::quarantine::Violation;
 use crate::row::Columns;
 
@@ -38,6 +40,30 @@ pub enum Notify {
     /// By a POST to the hookup URL.
     // With braces: serde takes any further field for a variant without.
     Hookup {},
+    /// Besides that, the owner is told of what happens to its clients by mail, with a link where credentials are shown once.
+    Email {
+        /// The mailbox. Only those who administer the integration see it: events and changes say that there is one, and no more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+    },
+}
+
+impl Notify {
+    /// Takes the address out, to be sealed: it stands in no event in clear.
+    pub fn take_address(&mut self) -> Option<String> {
+        match self {
+            Self::Hookup {} => None,
+            Self::Email { address } => address.take(),
+        }
+    }
+
+    fn check(&self, found: &mut Vec<Violation>) {
+        if let Self::Email { address } = self
+            && !address.as_deref().is_some_and(is_mailbox)
+        {
+            found.push(violation("/notify/address", "must be the address of one mailbox, as hooks@example.com"));
+        }
+    }
 }
 
 /// From where notifications are taken. Empty lists allow everything.
@@ -95,6 +121,29 @@ pub struct IntegrationCreate {
     pub integration: IntegrationSpec,
     /// SHA-256 of the hookup key, base64.
     pub hookup_key_hash: String,
+    /// Where mails go, if it is notified by mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<SealedMailbox>,
+}
+
+/// Where mails go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SealedMailbox {
+    /// The address, sealed for the integration.
+    pub address: Sealed,
+    /// The position in each partition from which on changes are told.
+    pub start: Vec<u64>,
+}
+
+/// The data of an event that replaces fields of an integration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IntegrationChange {
+    /// What is replaced.
+    #[serde(flatten)]
+    pub update: IntegrationUpdate,
+    /// Where mails go from now on, if it is to be notified by mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<SealedMailbox>,
 }
 
 /// The fields of an integration to be replaced; those left out stay.
@@ -177,11 +226,25 @@ pub struct IntegrationRow {
     pub previous_key: Option<PreviousKey>,
     /// Whether it was deleted; its name stays reserved.
     pub deleted: bool,
+    /// Who is told by mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notified: Option<Notified>,
     /// Id of the domain that owns it.
     #[serde(default)]
     pub domain_id: Uuid,
     /// Where it was made.
     pub position: u64,
+}
+
+/// Who is told of an integration's clients by mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notified {
+    /// The address of the mailbox.
+    pub address: SealedSecret,
+    /// From where on. Another address takes over what the one before was not told.
+    pub start: Start,
+    /// The position of the event that named the address.
+    pub revision: u64,
 }
 
 /// A hookup key that was replaced.
@@ -213,8 +276,10 @@ impl IntegrationSpec {
         check_name(&mut found, "/domain", &self.domain);
         let texts = [&self.owner, &self.authorization_grant_type];
         check_fields(&mut found, texts, &self.redirect_uris, &self.allow);
+        self.notify.check(&mut found);
         check_verification(&mut found, [&self.jwt_key, &self.jwks_url]);
         check_source(&mut found, self.source, [&self.jwt_key, &self.jwks_url]);
+        check_clients(&mut found, self.source, Some(&self.notify));
         found
     }
 }
@@ -229,6 +294,9 @@ impl IntegrationUpdate {
             self.redirect_uris.as_deref().unwrap_or_default(),
             self.allow.as_ref().unwrap_or(&Allow::default()),
         );
+        if let Some(notify) = &self.notify {
+            notify.check(&mut found);
+        }
         check_verification(&mut found, [&self.jwt_key, &self.jwks_url]);
         found
     }
@@ -237,6 +305,7 @@ impl IntegrationUpdate {
     pub fn violations_of(&self, source: Source) -> Vec<Violation> {
         let mut found = Vec::new();
         check_source(&mut found, source, [&self.jwt_key, &self.jwks_url]);
+        check_clients(&mut found, source, self.notify.as_ref());
         found
     }
 }
@@ -262,6 +331,13 @@ fn check_source(found: &mut Vec<Violation>, source: Source, verification: [&Opti
         if source != Source::Isl && text.is_some() {
             found.push(violation(pointer, "belongs to integrations whose source is isl"));
         }
+    }
+}
+
+/// What would be told by mail happens to clients, and ISL's systems register none.
+fn check_clients(found: &mut Vec<Violation>, source: Source, notify: Option<&Notify>) {
+    if source != Source::Provet && matches!(notify, Some(Notify::Email { .. })) {
+        found.push(violation("/notify/kind", "must be hookup but where the source is provet"));
     }
 }
 

@@ -59,12 +59,6 @@ impl Directory {
         users.chain(empty.map(|domain| Due::Domain { name: domain.name.clone() })).collect()
     }
 
-    /// Ids of the users that there are not, in the order of the ledger: purged, or asked for in vain. Nothing that was sealed
-    /// for them may open.
-    pub fn forgotten(&self) -> &[String] {
-        &self.forgotten
-    }
-
     fn all_users(&self) -> impl Iterator<Item = &UserRow> {
         self.made(Kind::User).filter_map(|row| match row {
             Row::User(row) => Some(&**row),

@@ -145,7 +145,34 @@ fn what_is_due_is_told_users_first_and_what_is_gone_is_forgotten_once() {
     let gone = [&lines[..], &["purge u1 at=60", "purge u2 of=b made=2 name=bob at=60", "purge u1 at=60"]].concat();
     assert_eq!(due(&gone, 60), [Due::Domain { name: "b".to_owned() }]);
     assert_eq!(due(&[&gone[..], &["purge-domain b at=60"]].concat(), 99), []);
-    assert_eq!(directory(&gone).forgotten(), ["u3", "u1", "u2"], "u3 asked for a name that was taken");
+    let users = ["u3", "u1", "u2"].map(|id| Forgotten::User(id.to_owned()));
+    assert_eq!(forgotten(&gone), users, "u3 asked for a name that was taken");
+}
+
+fn forgotten(lines: &[&str]) -> Vec<Forgotten> {
+    directory(lines).forgotten().iter().map(|(one, _)| one.clone()).collect()
+}
+
+#[test]
+fn what_was_deleted_or_asked_for_in_vain_is_forgotten_and_nothing_that_is_there() {
+    let at = |position| Forgotten::Subscription(Uuid::from_u64_pair(1, position));
+    for (lines, due) in [
+        (&["subscribe s", "pause s", "refilter s", "rekey s until=9"][..], &[][..]),
+        (&["subscribe s", "unsubscribe s"], &[at(2)]),
+        (&["subscribe s", "subscribe s"], &[at(3)]),
+        (&["subscribe s", "unsubscribe s", "subscribe s", "unsubscribe s", "unsubscribe s"], &[at(2), at(4)]),
+        (&["subscribe s key=k", "subscribe s key=k"], &[at(3)]),
+        (&["rekey s until=9"], &[Forgotten::Subscription(crate::story::named_id("s"))]),
+    ] {
+        assert_eq!(forgotten(lines), due, "{lines:?}");
+    }
+    let domain = ["domain b", "subscribe s domain=b", "create i domain=b"];
+    assert_eq!(forgotten(&[&domain[..], &["undomain b due=60"]].concat()), [], "its time is not over");
+    let purged = forgotten(&[&domain[..], &["undomain b due=60", "purge-domain b at=60"]].concat());
+    assert!(matches!(purged[..], [Forgotten::Subscription(_), Forgotten::Integration(_)]), "{purged:?}");
+    let integrations = forgotten(&["create i mail=[]", "create i", "create i mail=[]", "update i mail=[]", "delete i"]);
+    assert!(matches!(integrations[..], [Forgotten::Integration(_), Forgotten::Integration(_)]), "{integrations:?}");
+    assert_ne!(integrations[0], integrations[1], "one was refused, and one deleted");
 }
 
 #[test]
@@ -156,8 +183,8 @@ fn who_signed_up_is_listed_once_and_forgotten_when_the_time_is_over() {
     assert_eq!(ids, ["u1", "u2", "u3"], "in the order of their making");
     let due = listed.due(second(50));
     assert!(matches!(&due[..], [Due::User { id, .. }] if id == "u3"), "{due:?}");
-    let over = directory(&[&lines[..], &["purge u3 at=50"]].concat());
-    assert_eq!(over.forgotten(), ["u3"]);
+    let over = forgotten(&[&lines[..], &["purge u3 at=50"]].concat());
+    assert_eq!(over, [Forgotten::User("u3".to_owned())]);
 }
 
 #[test]
@@ -277,6 +304,11 @@ fn every_fault_of_an_integration_is_told_where_it_is() {
         ("allow", json!({"addresses": ["192.0.2.0/24", "2001:db8::/32"]}), &[]),
         ("allow", json!({"addresses": many()}), &[""]),
         ("allow", json!({"token_hosts": ["provetcloud.com", "example.com:8443"]}), &[]),
+        ("notify", json!({"kind": "hookup"}), &[]),
+        ("notify", json!({"kind": "email", "address": "hooks@example.com"}), &[]),
+        ("notify", json!({"kind": "email"}), &["/notify/address"]),
+        ("notify", json!({"kind": "email", "address": "a@b, c@d"}), &["/notify/address"]),
+        ("notify", json!({"kind": "email", "address": "a@b\r\nBcc: c@d"}), &["/notify/address"]),
         (
             "allow",
             json!({"token_hosts": ["Provetcloud.com", "a.example", "b.example:443"]}),

@@ -208,11 +208,44 @@ pub struct UserRow {
     pub email: Option<SealedSecret>,
     /// The password's argon2id hash.
     pub password: Option<SealedSecret>,
+    /// What name and address were before, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Former>,
     /// The newest link for another password that was asked for, until it is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset: Option<PasswordReset>,
     /// Where it was made.
     pub position: u64,
+}
+
+/// The former names that are kept of a user. A delivery that waits while a name changes more often is told under a later one.
+const FORMER: usize = 16;
+
+/// What a user was called, and up to where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// The position of the event that changed it.
+    pub until: u64,
+    /// The name.
+    pub name: Option<SealedSecret>,
+    /// The e-mail address, where it is not sealed with the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<SealedSecret>,
+}
+
+impl Former {
+    /// What was true at a position; none if that is what is true now.
+    pub(crate) fn at(former: &[Self], position: u64) -> Option<&Self> {
+        former.iter().find(|former| position < former.until)
+    }
+
+    /// Keeps one more; the oldest makes room.
+    pub(crate) fn keep(self, former: &mut Vec<Self>) {
+        if former.len() >= FORMER {
+            former.remove(0);
+        }
+        former.push(self);
+    }
 }
 
 /// A name of a user, and who has it.
@@ -229,6 +262,15 @@ impl UserRow {
     pub fn is_due(&self, now: Timestamp) -> bool {
         matches!(self.user.state, UserState::Deleted | UserState::Pending)
             && self.user.purge_after.is_some_and(|due| due <= now)
+    }
+
+    /// With the name and the address that it had at a position: what is told of that again is told as it was told first.
+    #[must_use]
+    pub fn as_of(mut self, position: u64) -> Self {
+        if let Some(former) = Former::at(&self.former, position).cloned() {
+            (self.name, self.email) = (former.name, former.email);
+        }
+        self
     }
 
     pub(crate) fn columns(&self) -> Columns<'_> {

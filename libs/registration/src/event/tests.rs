@@ -219,7 +219,7 @@ fn schema(kind: EventType) -> schemars::Schema {
         EventType::UserConfirm => schema_for!(UserConfirm),
         EventType::UserForgotPassword => schema_for!(UserForgotPassword),
         EventType::IntegrationCreate => schema_for!(IntegrationCreate),
-        EventType::IntegrationUpdate => schema_for!(IntegrationUpdate),
+        EventType::IntegrationUpdate => schema_for!(IntegrationChange),
         EventType::IntegrationRotateHookup => schema_for!(IntegrationRotateHookup),
         EventType::TokenCreate => schema_for!(TokenCreate),
         EventType::ProvetRegistration => schema_for!(Registration),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::change::{Change, ChangeType};
-use crate::client::ClientState;
+use crate::client::{ClientState, SealedSecret};
 use crate::command::{Command, Outcome, Refusal, row_key};
 use crate::directory::{
-    DEFAULT_DOMAIN, Integration, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationUpdate,
-    LedgerCreate, LedgerRestore, LedgerRow, PreviousKey, Token, TokenCreate, TokenRow,
+    DEFAULT_DOMAIN, Integration, IntegrationChange, IntegrationCreate, IntegrationRotateHookup, IntegrationRow,
+    LedgerCreate, LedgerRestore, LedgerRow, Notified, PreviousKey, SealedMailbox, Start, Token, TokenCreate, TokenRow,
 };
 use crate::event::Body;
 use crate::fold::{Placed, clients, domains, messages, recovery, settings, subscriptions, users};
@@ -59,7 +59,7 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
         Body::IntegrationCreate(create) => create_integration(rows, placed, create, changes),
         Body::IntegrationUpdate(update) => {
             change_integration(rows, placed, changes, ChangeType::IntegrationUpdated, |row| {
-                update_integration(&mut row.integration, update);
+                update_integration(row, placed, update);
             })
         }
         Body::IntegrationRotateHookup(rotate) => {
@@ -69,6 +69,7 @@ fn carry_out(rows: &mut Rows, placed: &Placed, changes: &mut Vec<Change>) -> Out
         }
         Body::IntegrationDelete => change_integration(rows, placed, changes, ChangeType::IntegrationDeleted, |row| {
             row.deleted = true;
+            row.notified = None;
         }),
         Body::TokenCreate(create) => create_token(rows, placed, create),
         Body::SettingSet(set) => settings::set(rows, placed, set, changes),
@@ -164,6 +165,7 @@ fn create_integration(
         hookup_key_hash: create.hookup_key_hash.clone(),
         previous_key: None,
         deleted: false,
+        notified: create.mailbox.as_ref().map(|mailbox| notified(placed, mailbox, None)),
         domain_id,
         position: placed.position,
     };
@@ -196,10 +198,13 @@ fn change_integration(
     }
 }
 
-fn update_integration(integration: &mut Integration, update: &IntegrationUpdate) {
-    let update = update.clone();
+fn update_integration(row: &mut IntegrationRow, placed: &Placed, change: &IntegrationChange) {
+    let IntegrationChange { update, mailbox } = change.clone();
+    let integration = &mut row.integration;
     if let Some(notify) = update.notify {
         integration.notify = notify;
+        let before = row.notified.take();
+        row.notified = mailbox.map(|mailbox| notified(placed, &mailbox, before));
     }
     if let Some(owner) = update.owner {
         integration.owner = Some(owner);
@@ -214,6 +219,16 @@ fn update_integration(integration: &mut Integration, update: &IntegrationUpdate)
         integration.allow = allow;
     }
     update_verification(integration, update.jwt_key, update.jwks_url);
+}
+
+/// Who was told by mail before and gets another address is told where the one before was not.
+fn notified(placed: &Placed, mailbox: &SealedMailbox, before: Option<Notified>) -> Notified {
+    let SealedMailbox { address, start } = mailbox.clone();
+    Notified {
+        address: SealedSecret { event: placed.event.attributes.id, sealed: address },
+        start: before.map_or_else(|| Start::new(placed.position, start), |before| before.start),
+        revision: placed.position,
+    }
 }
 
 /// An empty text takes one away; each takes the place of the other.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::change::{Change, ChangeType};
 use crate::client::SealedSecret;
 use crate::command::Outcome;
+use crate::directory::Former;
 use crate::fold::Placed;
 use crate::fold::clients::integration_name;
 use crate::fold::commands::leave;
@@ -213,10 +214,16 @@ impl<'a> SourceRow<'a> {
         if is_active == Some(state == DirectoryState::Active) {
             return rows.restore(&key, before.map(Row::SourceUser));
         }
-        let mut row = before.unwrap_or_else(|| Box::new(self.new_user(placed, &key, named)));
+        let mut row = match before {
+            Some(mut row) => {
+                let name = std::mem::replace(&mut row.name, sealed_name(placed, named));
+                Former { until: placed.position, name: Some(name), email: None }.keep(&mut row.former);
+                row
+            }
+            None => Box::new(self.new_user(placed, &key, named)),
+        };
         row.user.state = state;
         row.user.changed_time = placed.recorded_time;
-        row.name = sealed_name(placed, named);
         row.changed_position = placed.position;
         changes.push(Change::source_user(kind, &key, &row));
         rows.put(key, Row::SourceUser(row));
@@ -240,6 +247,7 @@ impl<'a> SourceRow<'a> {
             },
             tenant: self.row.tenant.clone(),
             name: sealed_name(placed, named),
+            former: Vec::new(),
             changed_position: placed.position,
             at: at(placed),
         }

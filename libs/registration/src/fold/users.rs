@@ -7,8 +7,8 @@ use crate::change::{Change, ChangeType};
 use crate::client::SealedSecret;
 use crate::command::{Outcome, Refusal};
 use crate::directory::{
-    Domain, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword, UserState,
-    UserUpdate,
+    Domain, Former, Rename, Role, User, UserCreate, UserDelete, UserName, UserPurge, UserRow, UserSetPassword,
+    UserState, UserUpdate,
 };
 use crate::envelope::Sealed;
 use crate::fold::{Placed, domains, recovery};
@@ -54,6 +54,7 @@ pub(super) fn create(rows: &mut Rows, placed: &Placed, create: &UserCreate, chan
         name: Some(sealed(placed, &create.name)),
         email: create.email.as_ref().map(|email| sealed(placed, email)),
         password: create.password.as_ref().map(|password| sealed(placed, password)),
+        former: Vec::new(),
         reset: None,
         position: placed.position,
         user,
@@ -67,6 +68,7 @@ pub(super) fn create(rows: &mut Rows, placed: &Placed, create: &UserCreate, chan
 pub(super) fn update(rows: &mut Rows, placed: &Placed, update: &UserUpdate, changes: &mut Vec<Change>) -> Outcome {
     let Some(mut row) = present(rows, placed, UserState::Active) else { return NOT_FOUND };
     let mut fields = Vec::new();
+    let former = Former { until: placed.position, name: row.name.clone(), email: row.email.clone() };
     if let Some(rename) = &update.rename {
         if let Err(refused) = take_name(rows, &row, rename) {
             return Outcome::Refused { reason: refused };
@@ -80,6 +82,9 @@ pub(super) fn update(rows: &mut Rows, placed: &Placed, update: &UserUpdate, chan
         row.reset = None;
         row.email = email.to.as_ref().map(|email| sealed(placed, email));
         fields.push("email".to_owned());
+    }
+    if !fields.is_empty() {
+        former.keep(&mut row.former);
     }
     if let Some(roles) = update.roles.as_deref().map(sorted).filter(|roles| *roles != row.user.roles) {
         row.user.roles = roles;
@@ -171,6 +176,7 @@ pub(super) fn purge(rows: &mut Rows, placed: &Placed, purge: &UserPurge, changes
         reserve(rows, &purge.name_index, None);
     }
     (row.name_index, row.name, row.email, row.password, row.reset) = (None, None, None, None, None);
+    row.former = Vec::new();
     row.user.has_password = false;
     row.user.state = UserState::Purged;
     row.user.changed_time = placed.recorded_time;

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::client::SealedSecret;
+use crate::directory::Former;
 use crate::place::Place;
 use crate::row::{Columns, Kind, RowKey, short_hash};
 
@@ -258,6 +259,9 @@ pub struct SourceUserRow {
     pub tenant: String,
     /// Name and e-mail address as they came last.
     pub name: SealedSecret,
+    /// How they came before, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Former>,
     /// Where it was changed last.
     pub changed_position: u64,
     /// Where it was heard of first.
@@ -305,6 +309,15 @@ impl SourceDomainRow {
 }
 
 impl SourceUserRow {
+    /// With the name that it had at a position: what is told of that again is told as it was told first.
+    #[must_use]
+    pub fn as_of(mut self, position: u64) -> Self {
+        if let Some(name) = Former::at(&self.former, position).and_then(|former| former.name.clone()) {
+            self.name = name;
+        }
+        self
+    }
+
     pub(crate) fn columns(&self) -> Columns<'_> {
         Columns {
             integration: Some(&self.user.integration),

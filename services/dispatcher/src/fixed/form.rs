@@ -81,7 +81,7 @@ impl HttpEvents {
         let domain = {
             let directory = self.office.parts.directory.read();
             let integration = told.source.strip_prefix("/integrations/");
-            integration.and_then(|name| directory.domain_of(name)).map(str::to_owned)
+            integration.and_then(|name| directory.owner_of(name)).map(str::to_owned)
         };
         let mut form = form_urlencoded::Serializer::new(String::new());
         for (name, value) in fields(&parcel.kind, &told, &person, domain) {
@@ -154,7 +154,7 @@ mod tests {
     fn a_change_is_told_by_isls_names() {
         let told = |data: Value| -> Told {
             serde_json::from_value(json!({"id": "l-0-1-0", "source": "/integrations/acme", "subject": "s",
-                "time": "2027-01-15T08:00:00.5Z", "data": data}))
+                "time": "2027-01-15T08:00:00.5Z", "sequence": "1.0", "data": data}))
             .unwrap()
         };
         let said = |kind: &str, data: Value, person: Person| {

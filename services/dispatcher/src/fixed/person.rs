@@ -1,4 +1,5 @@
-//! Persons: who a change is about, with the name that streams do not tell. It is opened for this one attempt.
+//! Persons: who a change is about, with the name that streams do not tell: that of then, so that every attempt says the same.
+//! It is opened for this one attempt.
 
 use registration::directory::UserRow;
 use registration::isl::SourceUserRow;
@@ -16,6 +17,8 @@ pub(super) struct Told {
     pub source: String,
     pub subject: String,
     pub time: jiff::Timestamp,
+    /// Position and ordinal.
+    pub sequence: String,
     pub data: Map<String, Value>,
 }
 
@@ -34,6 +37,11 @@ impl Told {
         Some(domain.map_or_else(|| name.clone(), |domain| format!("\\\\{domain}\\{name}")))
     }
 
+    /// Where the event of the change stands in its partition.
+    fn position(&self) -> Option<u64> {
+        self.sequence.split_once('.')?.0.parse().ok()
+    }
+
     /// The text that stands under a pointer in what the change says.
     pub fn text(&self, row: &str, field: &str) -> Option<String> {
         match self.data.get(row)?.get(field)? {
@@ -49,11 +57,11 @@ impl Told {
 /// # Errors
 /// Why it cannot be found out right now.
 pub(super) async fn of(office: &Office, told: &Told) -> Result<Person, String> {
-    let Some(id) = told.text("user", "id") else { return Ok(Person::default()) };
+    let Some((id, position)) = told.text("user", "id").zip(told.position()) else { return Ok(Person::default()) };
     let kind = if told.text("user", "integration").is_some() { Kind::SourceUser } else { Kind::User };
     match office.parts.store.row(RowKey::new(kind, id)).await {
-        Ok(Some(Row::SourceUser(row))) => of_source(office, &row).await,
-        Ok(Some(Row::User(row))) => of_hub(office, &row).await,
+        Ok(Some(Row::SourceUser(row))) => of_source(office, &row.as_of(position)).await,
+        Ok(Some(Row::User(row))) => of_hub(office, &row.as_of(position)).await,
         Ok(_) => Ok(Person::default()),
         Err(error) => Err(error.to_string()),
     }

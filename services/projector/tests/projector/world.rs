@@ -61,8 +61,11 @@ pub fn start() -> Timestamp {
 /// The directory, and then the notices, in the partitions of their tenants; one each second.
 pub fn entries(partitions: u32, notices: &[Notice]) -> Vec<Entry> {
     let spec = r#"{"name":"acme-lab","source":"provet","notify":{"kind":"hookup"}}"#;
-    let create =
-        IntegrationCreate { integration: serde_json::from_str(spec).unwrap(), hookup_key_hash: "h".to_owned() };
+    let create = IntegrationCreate {
+        integration: serde_json::from_str(spec).unwrap(),
+        hookup_key_hash: "h".to_owned(),
+        mailbox: None,
+    };
     let genesis = LedgerCreate { ledger: "l".to_owned(), partitions, imported: None };
     let integration = "/integrations/acme-lab";
     let mut entries = vec![

@@ -1,7 +1,9 @@
 //! What is asked of subscriptions, and what is wrong with it.
 
 use delivery::egress::Guard;
-use registration::directory::{ChangeFilter, Signature, SubscriptionKind, SubscriptionSpec, SubscriptionUpdate};
+use registration::directory::{
+    ChangeFilter, Signature, SubscriptionKind, SubscriptionSpec, SubscriptionUpdate, is_mailbox,
+};
 use registration::quarantine::Violation;
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -185,14 +187,8 @@ fn url_violation(url: &str, guard: &Guard) -> Option<Violation> {
     guard.check(url).err().map(|refusal| violation("/url", &refusal.to_string()))
 }
 
-/// The longest address of a mailbox (RFC 5321, 4.5.3.1.3, without the brackets).
-const MAX_ADDRESS: usize = 254;
-
 fn address_violation(address: &str) -> Option<Violation> {
-    let is_plain = |part: &str| !part.is_empty() && part.chars().all(|c| !c.is_control() && !" <>,;:\"\\@".contains(c));
-    let parts = address.split_once('@');
-    let is_address = address.len() <= MAX_ADDRESS && parts.is_some_and(|(name, host)| is_plain(name) && is_plain(host));
-    (!is_address).then(|| violation("/address", "must be the address of one mailbox, as hooks@example.com"))
+    (!is_mailbox(address)).then(|| violation("/address", "must be the address of one mailbox, as hooks@example.com"))
 }
 
 #[cfg(test)]

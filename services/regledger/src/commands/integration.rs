@@ -21,6 +21,7 @@ pub enum Integration {
 Examples:
   regledger integration create acme-lab --source provet --notify hookup
   regledger integration create acme-isl --source isl --jwt-key @isl-public.pem
+  regledger integration create acme-lab --notify email --notify-address hooks@acme.example
   regledger integration create acme-lab --token-host provetcloud.com --allow-address 192.0.2.0/24
   regledger integration create acme-lab --output json | jq -r .hookup_url")]
     Create(Create),
@@ -37,6 +38,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   regledger integration update acme-lab --owner integrations@acme.example
+  regledger integration update acme-lab --notify email --notify-address hooks@acme.example
+  regledger integration update acme-lab --notify hookup        mails nothing any more
   regledger integration update acme-lab --allow-address ''     takes every address again")]
     Update(Update),
     /// Delete an integration: its URLs answer 404, its clients stay in the ledger
@@ -64,10 +67,10 @@ pub struct Create {
     /// The kind of system that notifies us
     #[arg(long, default_value = "provet", value_parser = ["provet", "isl"])]
     source: String,
-    /// How the source notifies us
-    #[serde(serialize_with = "kind")]
-    #[arg(long, default_value = "hookup", value_parser = ["hookup"])]
-    notify: String,
+    /// How we are notified.
+    #[command(flatten)]
+    #[serde(flatten)]
+    notify: Notification,
     /// The domain that owns it
     #[arg(long, default_value = "default")]
     domain: String,
@@ -78,15 +81,51 @@ pub struct Create {
 }
 
 /// Change an integration.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true)
-    .args(["owner", "authorization_grant_type", "redirect_uris", "addresses", "token_hosts", "jwt_key", "jwks_url"]))]
+    .args(["kind", "address", "owner", "authorization_grant_type", "redirect_uris", "addresses", "token_hosts", "jwt_key", "jwks_url"]))]
 pub struct Update {
     /// Its name
+    #[serde(skip)]
     name: String,
+    /// How we are notified.
+    #[command(flatten)]
+    #[serde(flatten)]
+    notify: Notification,
     /// What is published about it, and from where notifications are taken.
     #[command(flatten)]
+    #[serde(flatten)]
     published: Published,
+}
+
+/// How we are notified, if it was said.
+#[derive(Debug, Args)]
+struct Notification {
+    /// How registrations are notified: hookup, or email, which mails a notice to the owner besides
+    #[arg(id = "kind", long = "notify", value_parser = ["hookup", "email"], value_name = "KIND")]
+    kind: Option<String>,
+    /// The mailbox that notices go to, with --notify email
+    #[arg(id = "address", long = "notify-address", value_name = "ADDRESS")]
+    address: Option<String>,
+}
+
+impl Notification {
+    /// What follows from what was said, and where nothing was.
+    fn complete(&mut self) {
+        let kind = if self.address.is_some() { "email" } else { "hookup" };
+        self.kind.get_or_insert_with(|| kind.to_owned());
+    }
+}
+
+impl Serialize for Notification {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kind = self.kind.as_deref().or(self.address.as_ref().map(|_| "email"));
+        let notify = kind.map(|kind| match &self.address {
+            Some(address) => json!({"kind": kind, "address": address}),
+            None => json!({"kind": kind}),
+        });
+        serializer.collect_map(notify.map(|notify| ("notify", notify)))
+    }
 }
 
 /// What is published about an integration, and from where notifications are taken; only what was named.
@@ -150,11 +189,6 @@ fn without_empty<S: Serializer>(items: &Option<Vec<String>>, serializer: S) -> R
     serializer.collect_seq(items.iter().flatten().filter(|item| !item.is_empty()))
 }
 
-/// A choice of which nothing but its kind is to be said.
-fn kind<S: Serializer>(kind: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    json!({"kind": kind}).serialize(serializer)
-}
-
 const COLUMNS: Columns = &[
     ("NAME", "/name"),
     ("SOURCE", "/source"),
@@ -177,17 +211,19 @@ pub async fn run(command: Integration, session: &Session) -> anyhow::Result<()> 
     let mut ask = session.ask()?;
     let path = |name: &str, verb: &str| path("integrations", name, verb);
     match command {
-        Integration::Create(create) => {
+        Integration::Create(mut create) => {
+            create.notify.complete();
             ask.write(Method::POST, "/v1/integrations", &create).await?;
             say(KEEP);
             Ok(())
         }
         Integration::List => ask.list("/v1/integrations", &(), None, COLUMNS).await,
         Integration::Show { name } => ask.show(&path(&name, ""), &()).await,
-        Integration::Update(Update { name, mut published }) => {
-            let present = ask.api.get(&path(&name, ""), &()).await?;
-            published.allow.complete(read::<Present>(&present)?.allow);
-            ask.write(Method::PATCH, &path(&name, ""), &published).await
+        Integration::Update(mut update) => {
+            let own = path(&update.name, "");
+            let present = ask.api.get(&own, &()).await?;
+            update.published.allow.complete(read::<Present>(&present)?.allow);
+            ask.write(Method::PATCH, &own, &update).await
         }
         Integration::Delete { name } => {
             ask.write(Method::DELETE, &path(&name, ""), &json!({})).await?;
@@ -218,14 +254,35 @@ mod tests {
 
     #[test]
     fn a_new_integration_says_only_what_was_said() {
-        let Integration::Create(create) = parsed("regledger integration create acme-lab --token-host h") else {
+        let Integration::Create(mut create) = parsed("regledger integration create acme-lab --token-host h") else {
             panic!("another command");
         };
+        create.notify.complete();
         let expected = json!({
             "name": "acme-lab", "source": "provet", "domain": "default", "notify": {"kind": "hookup"},
             "allow": {"addresses": [], "token_hosts": ["h"]},
         });
         assert_eq!(serde_json::to_value(create).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_address_is_that_of_mails() {
+        for (line, due) in [
+            ("create a --notify-address a@b", json!({"kind": "email", "address": "a@b"})),
+            ("create a --notify email --notify-address a@b", json!({"kind": "email", "address": "a@b"})),
+            ("create a --notify email", json!({"kind": "email"})),
+            ("create a --notify hookup", json!({"kind": "hookup"})),
+            ("update a --notify-address a@b", json!({"kind": "email", "address": "a@b"})),
+            ("update a --notify hookup", json!({"kind": "hookup"})),
+            ("update a --owner b", json!(null)),
+        ] {
+            let asked = match parsed(&format!("regledger integration {line}")) {
+                Integration::Create(create) => serde_json::to_value(create),
+                Integration::Update(update) => serde_json::to_value(update),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(asked.unwrap()["notify"], due, "{line}");
+        }
     }
 
     #[test]

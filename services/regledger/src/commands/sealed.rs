@@ -1,7 +1,7 @@
 //! The secrets of an event, for those who check that they open.
 
 use jiff::Timestamp;
-use registration::directory::{SealedKey, SealedTarget, key_field};
+use registration::directory::{Forgotten, SealedKey, SealedMailbox, SealedTarget, key_field};
 use registration::directory::{SettingSet, SettingValue, settings_tenant};
 use registration::event::Body;
 use registration::isl::Fact;
@@ -54,6 +54,8 @@ pub fn secrets(event: &Event) -> Vec<Secret<'_>> {
         Body::SettingSet(set) => of_setting(id, set),
         Body::IslEvent(heard) => of_isl(event, "body", &heard.body, &heard.facts),
         Body::IslToken(token) => of_isl(event, "jwt", &token.jwt, &token.facts),
+        Body::IntegrationCreate(create) => of_integration(id, Some(id), create.mailbox.as_ref()),
+        Body::IntegrationUpdate(change) => of_integration(id, event.attributes.integration_id, change.mailbox.as_ref()),
         Body::SubscriptionCreate(create) => of_subscription(id, id, Some(&create.target), &create.keys),
         Body::SubscriptionUpdate(update) => of_subscription(id, update.id, update.target.as_ref(), &[]),
         Body::SubscriptionRotateSecret(rotate) => of_subscription(id, rotate.id, None, &rotate.keys),
@@ -88,6 +90,12 @@ fn of_isl<'a>(event: &'a Event, field: &'static str, whole: &'a Sealed, facts: &
     [(field, whole)].into_iter().chain(users).map(secret).collect()
 }
 
+fn of_integration(event: Uuid, integration: Option<Uuid>, mailbox: Option<&SealedMailbox>) -> Vec<Secret<'_>> {
+    let Some((id, mailbox)) = integration.zip(mailbox) else { return Vec::new() };
+    let subject = Subject::Integration(id.to_string());
+    vec![Secret { event, field: "address", subject, envelope: &mailbox.address.sealed }]
+}
+
 fn of_subscription<'a>(
     event: Uuid,
     subscription: Uuid,
@@ -111,11 +119,13 @@ impl Secret<'_> {
         vault.open_envelope(&self.subject, &context, self.envelope).await.map(drop)
     }
 
-    /// Id of the user that it is about, if it is about one.
-    pub fn user(&self) -> Option<&str> {
+    /// Whose keys open it, where those end with whom it is about.
+    pub fn of_whom(&self) -> Option<Forgotten> {
         match &self.subject {
-            Subject::User(id) => Some(id),
-            _ => None,
+            Subject::User(id) => Some(Forgotten::User(id.clone())),
+            Subject::Subscription(id) => id.parse().ok().map(Forgotten::Subscription),
+            Subject::Integration(id) => id.parse().ok().map(Forgotten::Integration),
+            Subject::Tenant(_) | Subject::Quarantine { .. } => None,
         }
     }
 

@@ -23,10 +23,11 @@ use query::users::{NamedUser, NewPassword, UserPatch, UserSpec};
 use registration::change::{ChangeType, CloudEvent};
 use registration::client::{Client, Registration, Reveal};
 use registration::directory::{
-    Domain, DomainCreate, DomainDelete, DomainSpec, Integration, IntegrationCreate, IntegrationRotateHookup,
-    IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, SettingSet, SubscriptionCreate,
-    SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, Token, TokenCreate,
-    TokenSpec, UserConfirm, UserCreate, UserDelete, UserForgotPassword, UserPurge, UserSetPassword, UserUpdate,
+    Domain, DomainCreate, DomainDelete, DomainSpec, Integration, IntegrationChange, IntegrationCreate,
+    IntegrationRotateHookup, IntegrationSpec, IntegrationUpdate, LedgerCreate, LedgerRestore, SettingSet,
+    SubscriptionCreate, SubscriptionResume, SubscriptionRotateSecret, SubscriptionSuspend, SubscriptionUpdate, Token,
+    TokenCreate, TokenSpec, UserConfirm, UserCreate, UserDelete, UserForgotPassword, UserPurge, UserSetPassword,
+    UserUpdate,
 };
 use registration::event::{EventType, Nothing};
 use registration::isl::{IslEvent, IslToken};
@@ -58,6 +59,12 @@ impl Refinements {
                 let families = families.into_iter().map(|(family, _)| format!("{family}.*"));
                 let all: BTreeSet<_> = types.into_iter().map(str::to_owned).chain(families).collect();
                 schema["properties"]["types"]["items"]["enum"] = json!(all);
+            }
+            "IntegrationSpec" | "IntegrationUpdate" => {
+                // In an event, and in an answer, it refers to a schema that asks for no address.
+                for place in ["/properties/notify/oneOf/1", "/properties/notify/anyOf/0/oneOf/1"] {
+                    schema.pointer_mut(place).into_iter().for_each(|email| merge(email, &self.0["Email"]));
+                }
             }
             "Problem" => {
                 let kind = &mut schema["properties"]["type"];
@@ -113,7 +120,7 @@ fn data_of(kind: EventType, refinements: &Refinements) -> Value {
         EventType::DomainCreate => root::<DomainCreate>,
         EventType::DomainDelete => root::<DomainDelete>,
         EventType::IntegrationCreate => root::<IntegrationCreate>,
-        EventType::IntegrationUpdate => root::<IntegrationUpdate>,
+        EventType::IntegrationUpdate => root::<IntegrationChange>,
         EventType::IntegrationRotateHookup => root::<IntegrationRotateHookup>,
         EventType::TokenCreate => root::<TokenCreate>,
         EventType::UserCreate => root::<UserCreate>,

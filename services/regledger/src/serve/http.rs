@@ -19,7 +19,6 @@ use admission::{Clock, DirectoryView, Passwords};
 use anyhow::Context;
 use api::{Gate, Health, Observer, Problem, Reason, Throttle};
 use intake::Intake;
-use jiff::SignedDuration;
 use parking_lot::Mutex;
 use prometheus::TextEncoder;
 use query::Query;
@@ -194,7 +193,7 @@ fn query(
         admission: stores.admission.clone(),
         feed: Arc::new(feed),
         passwords: Passwords::default(),
-        retention: SignedDuration::from_hours(24 * i64::from(settings.directory_retention_days)),
+        retention: settings.retention(),
         accounts: Accounts {
             throttle: Throttle::new(settings.http.account_requests_per_minute),
             proxies: settings.http.trusted_proxies.clone(),

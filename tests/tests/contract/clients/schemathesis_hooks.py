@@ -25,6 +25,9 @@ def before_call(context, case, kwargs):
         if isinstance(body.get(name), str) or (name in body and body[name] is None):
             # which text is a key, of which kind, and that only one kind of integration has one
             del body[name]
+    if isinstance(body.get("notify"), dict) and body["notify"].get("kind") == "email" and body.get("source") == "isl":
+        # what is mailed happens to clients, which ISL's systems do not have
+        body["source"] = "provet"
     if case.operation.path == "/v1/settings/{key}" and isinstance(body.get("value"), str):
         # what a value must be depends on the setting
         case.path_parameters["key"] = "webhook_events.user_create"

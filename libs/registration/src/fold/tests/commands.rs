@@ -202,3 +202,31 @@ fn a_refused_command_writes_its_outcome_and_nothing_else() {
         assert_eq!(written, [Kind::Command], "{line}");
     }
 }
+
+#[test]
+fn another_address_is_told_from_where_the_first_one_was_and_one_after_none_from_then_on() {
+    let mut story = Story::new();
+    let mut told = |line: &str| {
+        assert!(story.tell(line).starts_with("integration."), "{line}");
+        let row = integration(&story, "b");
+        row.notified.as_ref().map(|notified| (notified.start.positions.clone(), notified.revision))
+    };
+    for (line, due) in [
+        ("create b mail=[2,7]", Some((vec![3, 7], 2))),
+        ("update b owner=x", Some((vec![3, 7], 2))),
+        ("update b mail=[4,9]", Some((vec![3, 7], 4))),
+        ("update b mail=no", None),
+        ("update b mail=[6,9]", Some((vec![7, 9], 6))),
+        ("delete b", None),
+    ] {
+        assert_eq!(told(line), due, "{line}");
+    }
+}
+
+#[test]
+fn an_event_that_changes_an_integration_reads_as_it_was_written_before_there_were_mails() {
+    let mut story = Story::new();
+    assert_eq!(story.tell("update acme-lab owner=x"), "integration.updated");
+    let before: crate::directory::IntegrationChange = serde_json::from_str(r#"{"owner":"x"}"#).unwrap();
+    assert_eq!((before.update.owner.as_deref(), before.mailbox), (Some("x"), None));
+}

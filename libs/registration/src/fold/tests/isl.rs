@@ -260,3 +260,17 @@ proptest! {
         followed(&changes);
     }
 }
+
+#[test]
+fn a_user_who_comes_back_under_another_spelling_was_called_otherwise_before() {
+    let mut story = Story::new();
+    for line in ["USER_CREATE user=ann hash=1", "USER_DELETE user=ann hash=2", "USER_UNDELETE user=ann hash=3"] {
+        story.tell(&format!("isl {line}"));
+    }
+    let rows: Vec<_> = story.rows.of(Kind::SourceUser).cloned().collect();
+    let [Row::SourceUser(row)] = rows.as_slice() else { panic!("{rows:?}") };
+    let said: Vec<_> = [2, 3, 4].map(|position| (**row).clone().as_of(position).name.event).to_vec();
+    assert_eq!(said.len(), 3);
+    assert_eq!(said[2], row.name.event);
+    assert!(said[0] != said[1] && said[1] != said[2], "{said:?}");
+}

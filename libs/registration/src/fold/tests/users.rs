@@ -77,6 +77,7 @@ fn a_purge_comes_neither_early_nor_twice() {
         ("purge u1 of=elsewhere at=1100", "refused: NotFound"),
         ("reuser u1 at=1101", "user.undeleted"),
         ("purge u1 at=1102", "refused: NotFound"),
+        ("email u1 to=a@b", "user.updated email"),
         ("unuser u1 due=1110", "user.deleted"),
         ("purge u1 at=1110", "user.purged"),
         ("purge u1 at=1111", "refused: NotFound"),
@@ -88,6 +89,7 @@ fn a_purge_comes_neither_early_nor_twice() {
     let row = user(&story, "u1");
     assert_eq!(row.user.state, UserState::Purged);
     assert!(row.name.is_none() && row.email.is_none() && row.password.is_none() && row.name_index.is_none());
+    assert!(row.former.is_empty(), "what it was called before is as gone");
 }
 
 #[test]
@@ -133,6 +135,31 @@ fn lines() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(prop_oneof![4 => user, 1 => rename, 2 => domain], 0..60)
 }
 
+/// Lines about one user; so few that everything is remembered.
+fn renames() -> impl Strategy<Value = Vec<String>> {
+    let line =
+        "(user|unuser|reuser|password) u1|roles u1 to=admin|rename u1 from=(ann|bob) name=(ann|bob)|email u1( to=a@b)?";
+    prop::collection::vec(line, 0..18).prop_map(|lines| [vec!["user u1".to_owned()], lines].concat())
+}
+
+fn named(story: &Story, id: &str) -> Option<UserRow> {
+    match story.rows.get(&RowKey::new(Kind::User, id)) {
+        Some(Row::User(row)) => Some((**row).clone()),
+        _ => None,
+    }
+}
+
+#[test]
+fn of_a_user_who_is_renamed_without_end_the_last_names_are_kept() {
+    let mut story = Story::new();
+    story.tell("user u1");
+    for _ in 0..20 {
+        assert_eq!(story.tell("rename u1 name=ann"), "user.updated name");
+    }
+    let until: Vec<u64> = user(&story, "u1").former.iter().map(|former| former.until).collect();
+    assert_eq!(until, (7..23).collect::<Vec<_>>());
+}
+
 proptest! {
     #[test]
     fn no_two_users_have_a_name_whatever_came_in_between(lines in lines()) {
@@ -166,6 +193,20 @@ proptest! {
                 Some(Row::UserName(name)) => prop_assert_eq!(name.holder.as_ref(), Some(&row.user.id)),
                 other => prop_assert!(false, "{} is {:?}", index, other),
             }
+        }
+    }
+
+    #[test]
+    fn what_a_user_was_called_at_a_position_is_known_for_as_long_as_it_is_there(lines in renames()) {
+        let (mut story, mut was) = (Story::new(), Vec::new());
+        for line in &lines {
+            let (placed, _) = story.fold(line);
+            was.extend(named(&story, "u1").map(|row| (placed.position, row.name, row.email)));
+        }
+        let Some(now) = named(&story, "u1") else { return Ok(()) };
+        for (position, name, email) in was {
+            let then = now.clone().as_of(position);
+            prop_assert_eq!((then.name, then.email), (name, email), "at {}", position);
         }
     }
 

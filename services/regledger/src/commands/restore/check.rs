@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
 use ledger::{Ledger, Limit, SqliteLedger};
-use registration::directory::{Directory, Due};
+use registration::directory::{Directory, Due, Forgotten};
 use registration::event::Body;
 use registration::{Event, Placed};
 use serde::Serialize;
@@ -26,11 +26,12 @@ pub struct Checked {
     pub events: u64,
     /// Secrets that open.
     pub secrets: u64,
-    /// Secrets of quarantined messages and of users whose time is over: their keys are gone, as they should be.
+    /// Secrets of quarantined messages, users, subscriptions and integrations whose time is over: their keys are gone, as they
+    /// should be.
     pub expired: u64,
-    /// Users whose keys are gone.
+    /// Whose keys are gone.
     #[serde(skip)]
-    gone: BTreeSet<String>,
+    gone: BTreeSet<Forgotten>,
 }
 
 /// Entries that are read at a time.
@@ -66,19 +67,21 @@ async fn check_ledger(ledger: &SqliteLedger, keys: &Path, kek: Kek) -> anyhow::R
     Ok(checked)
 }
 
-/// Users whose keys are gone were purged, or were due, or never came to be: the keys were copied after the ledger.
-async fn check_gone(ledger: &SqliteLedger, gone: &BTreeSet<String>, now: Timestamp) -> anyhow::Result<()> {
+/// Whose keys are gone was deleted or purged, or was due, or never came to be: the keys were copied after the ledger.
+async fn check_gone(ledger: &SqliteLedger, gone: &BTreeSet<Forgotten>, now: Timestamp) -> anyhow::Result<()> {
     if gone.is_empty() {
         return Ok(());
     }
     let directory = directory(ledger).await?;
     let over = directory.due(now).into_iter().filter_map(|due| match due {
-        Due::User { id, .. } => Some(id),
+        Due::User { id, .. } => Some(Forgotten::User(id)),
         Due::Domain { .. } => None,
     });
-    let over: BTreeSet<String> = over.chain(directory.forgotten().iter().cloned()).collect();
+    let over: BTreeSet<_> = over.chain(directory.forgotten().iter().map(|(one, _)| one.clone())).collect();
     match gone.difference(&over).next() {
-        Some(user) => bail!("the keys of user {user} are missing"),
+        Some(Forgotten::User(id)) => bail!("the keys of user {id} are missing"),
+        Some(Forgotten::Subscription(id)) => bail!("the keys of subscription {id} are missing"),
+        Some(Forgotten::Integration(id)) => bail!("the keys of integration {id} are missing"),
         None => Ok(()),
     }
 }
@@ -120,9 +123,9 @@ async fn open(secret: &Secret<'_>, vault: &Vault, now: Timestamp, checked: &mut 
     match secret.open(vault).await {
         Ok(()) => checked.secrets += 1,
         Err(UnsealError::NoKey) if secret.is_over(now) => checked.expired += 1,
-        Err(UnsealError::NoKey) if secret.user().is_some() => {
+        Err(UnsealError::NoKey) if secret.of_whom().is_some() => {
             checked.expired += 1;
-            checked.gone.extend(secret.user().map(str::to_owned));
+            checked.gone.extend(secret.of_whom());
         }
         Err(error) => return Err(error).with_context(|| format!("{} cannot be opened", secret.field)),
     }

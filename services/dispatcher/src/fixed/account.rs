@@ -122,7 +122,10 @@ impl AccountMail {
         }
         let parts = &self.office.parts;
         let row = parts.store.row(RowKey::new(Kind::User, &*told.subject)).await.map_err(|error| error.to_string())?;
-        let Some(Row::User(row)) = row else { return Ok(Err("there is no such user")) };
+        let (Some(Row::User(row)), Some(position)) = (row, told.position()) else {
+            return Ok(Err("there is no such user"));
+        };
+        let row = row.as_of(position);
         let person = parts.admission.person(&row).await.map_err(|error| error.to_string())?;
         let Some((name, Some(address))) = person.map(|person| (person.name, person.email)) else {
             return Ok(Err("the user has no address"));

@@ -216,7 +216,7 @@ impl Fixed {
         let is_ours = |key: &str| directory.setting(key, domain).is_some_and(|row| row.change.domain == self.domain);
         // what only has a mail sent is nobody else's matter
         let is_told = ["client.", "user.", "domain."].iter().any(|noun| change.kind.starts_with(noun))
-            && !account::has_link(&change.kind);
+            && !account::is_of_mail_alone(change);
         match &self.kind {
             FixedKind::Notice(name) => change.kind.starts_with("client.") && change.integration.as_ref() == Some(name),
             FixedKind::Jwt => {
@@ -269,4 +269,31 @@ fn domain_of(change: &StoredChange, directory: &Directory) -> Option<String> {
 /// What is set for a domain, opened.
 async fn text(office: &Office, key: &'static str, domain: Option<&str>) -> Result<Option<SecretString>, RouteError> {
     Ok(office.parts.admission.setting(&office.parts.directory, key, domain).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use registration::{Event, Placed};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_mails_to_users_begin_with_the_ledger_and_leave_out_what_was_imported() {
+        let imported = json!({"ledger": "l0", "sealed_for": "l0", "logs": [], "heads": [7, 9]});
+        for (imported, positions) in [(json!(null), vec![]), (imported, vec![7, 9])] {
+            let genesis = json!({"specversion": "1.0", "id": Uuid::nil(), "source": "/ledger", "subject": "l1",
+                "type": "regledger.ledger.create.v1", "time": "2026-11-23T08:00:00Z",
+                "datacontenttype": "application/json", "dataschema": "/schemas/regledger.ledger.create.v1.json",
+                "data": {"ledger": "l1", "partitions": 2, "imported": imported}});
+            let event = Event::parse(genesis.to_string().as_bytes()).unwrap();
+            let mut directory = Directory::default();
+            directory.apply(&Placed::after(jiff::Timestamp::MIN, 0, 0, event));
+            let all = Configured::all(&directory, true);
+            let [Configured::Fixed(mail)] = &all[..] else { panic!("only the mails to users") };
+            assert_eq!(mail.start, Start { said: ALWAYS, positions });
+            assert!(Configured::all(&directory, false).is_empty(), "no mail server, no mails");
+            assert_eq!(Configured::ids(&directory), [all[0].id()], "but what is known of them stays");
+        }
+    }
 }

@@ -295,6 +295,21 @@ async fn users_hear_of_what_becomes_of_their_accounts_without_a_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_notice_goes_to_whom_it_was_for_whatever_the_user_is_called_by_now() {
+    let hub = Hub::start().await;
+    hub.mailbox.refuse(2);
+    let made = hub.admin.post("/v1/users", &json!({"name": "ann", "email": "ann@example.com"})).await;
+    let path = format!("/v1/users/{}", made["id"].as_str().unwrap());
+    let patch = json!({"name": "eve", "email": "eve@example.com"});
+    assert_eq!(hub.admin.send(Method::PATCH, &path, &patch).await.0, 200);
+    hub.admin.send(Method::DELETE, &path, &json!({})).await;
+    let mail = hub.mail("ann@example.com", "Your account was made").await;
+    assert!(mail.contains("\\\\default\\ann"), "{mail}");
+    let mail = hub.mail("eve@example.com", "Your account was deleted").await;
+    assert!(mail.contains("\\\\default\\eve"), "{mail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mail_server_that_comes_later_is_handed_what_is_news() {
     let mut hub = Hub::start().await;
     hub.mailbox.refuse(3);

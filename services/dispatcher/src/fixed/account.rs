@@ -12,6 +12,7 @@ use projection::StoredChange;
 use registration::directory::{UserRow, UserState};
 use registration::{Kind, Row, RowKey};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::person::Told;
@@ -29,27 +30,55 @@ pub(super) fn has_link(kind: &str) -> bool {
     matches!(kind, SIGNED_UP | PASSWORD_FORGOTTEN)
 }
 
+/// Whether a change is of a sign-up that nobody has confirmed, or of a link: nothing but mail follows from it.
+pub(super) fn is_of_mail_alone(change: &StoredChange) -> bool {
+    has_link(&change.kind) || (change.kind == "user.purged" && is_unconfirmed(&change.body))
+}
+
+/// Who was purged without having been deleted, when the time to confirm was over.
+fn is_unconfirmed(change: &[u8]) -> bool {
+    let user = said::<OfUser>(change).map(|said| said.user);
+    user.is_some_and(|user| user.purge_after.is_some() && user.deleted_time.is_none())
+}
+
 /// Whether the user is told of a change. Users of other systems are told there.
 pub(super) fn is_notice(change: &StoredChange) -> bool {
     let is_told = match change.kind.as_str() {
         "user.created" | "user.deleted" | "user.undeleted" => true,
-        "user.updated" => is_of_password(&change.body),
+        "user.updated" => {
+            said::<Fields>(&change.body).is_some_and(|said| said.fields.iter().any(|it| it == "password"))
+        }
         _ => false,
     };
     is_told && change.integration.is_none()
 }
 
-fn is_of_password(change: &[u8]) -> bool {
+/// Names of the fields that changed.
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(default)]
+    fields: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct OfUser {
+    user: Ended,
+}
+
+/// When a user ended.
+#[derive(Deserialize)]
+struct Ended {
+    deleted_time: Option<Timestamp>,
+    purge_after: Option<Timestamp>,
+}
+
+/// What a change says of its row, as far as it is asked for.
+fn said<T: DeserializeOwned>(change: &[u8]) -> Option<T> {
     #[derive(Deserialize)]
-    struct Change {
-        data: Data,
+    struct Change<T> {
+        data: T,
     }
-    #[derive(Deserialize)]
-    struct Data {
-        #[serde(default)]
-        fields: Vec<String>,
-    }
-    serde_json::from_slice::<Change>(change).is_ok_and(|change| change.data.fields.iter().any(|it| it == "password"))
+    serde_json::from_slice::<Change<T>>(change).ok().map(|change| change.data)
 }
 
 /// Writes to users.
@@ -93,7 +122,10 @@ impl AccountMail {
         }
         let parts = &self.office.parts;
         let row = parts.store.row(RowKey::new(Kind::User, &*told.subject)).await.map_err(|error| error.to_string())?;
-        let Some(Row::User(row)) = row else { return Ok(Err("there is no such user")) };
+        let (Some(Row::User(row)), Some(position)) = (row, told.position()) else {
+            return Ok(Err("there is no such user"));
+        };
+        let row = row.as_of(position);
         let person = parts.admission.person(&row).await.map_err(|error| error.to_string())?;
         let Some((name, Some(address))) = person.map(|person| (person.name, person.email)) else {
             return Ok(Err("the user has no address"));
@@ -178,5 +210,61 @@ impl Destination for AccountMail {
 
     fn host(&self) -> &str {
         self.mail.mailer.host()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn change(kind: &str, integration: Option<&str>, data: Value) -> StoredChange {
+        StoredChange {
+            partition: 0,
+            position: 1,
+            ordinal: 0,
+            kind: kind.to_owned(),
+            integration: integration.map(str::to_owned),
+            tenant: None,
+            recorded_time: Timestamp::UNIX_EPOCH,
+            body: Bytes::from(json!({"data": data}).to_string()),
+        }
+    }
+
+    #[test]
+    fn users_of_the_hub_are_told_what_becomes_of_them_and_nothing_else() {
+        let fields = |names: &[&str]| json!({"user": {}, "fields": names});
+        for (kind, integration, data, expected) in [
+            ("user.created", None, json!({"user": {}}), true),
+            ("user.created", Some("acme-isl"), json!({"user": {}}), false),
+            ("user.deleted", None, json!({"user": {}}), true),
+            ("user.undeleted", None, json!({"user": {}}), true),
+            ("user.updated", None, fields(&["password"]), true),
+            ("user.updated", None, fields(&["email", "roles"]), false),
+            ("user.purged", None, json!({"user": {}}), false),
+            ("user.signed_up", None, json!({"user": {}}), false),
+            ("user.password_forgotten", None, json!({"user": {}}), false),
+            ("client.updated", None, json!({"fields": ["password"]}), false),
+        ] {
+            assert_eq!(is_notice(&change(kind, integration, data.clone())), expected, "{kind} {data}");
+        }
+    }
+
+    #[test]
+    fn a_sign_up_that_came_to_nothing_is_a_matter_of_mail_alone() {
+        let time = "2026-11-23T08:00:00Z";
+        for (kind, deleted, due, expected) in [
+            ("user.signed_up", json!(null), json!(time), true),
+            ("user.password_forgotten", json!(null), json!(null), true),
+            ("user.purged", json!(null), json!(time), true),
+            ("user.purged", json!(time), json!(time), false),
+            ("user.purged", json!(null), json!(null), false),
+            ("user.created", json!(null), json!(null), false),
+        ] {
+            let data = json!({"user": {"deleted_time": deleted, "purge_after": due}});
+            assert_eq!(is_of_mail_alone(&change(kind, None, data.clone())), expected, "{kind} {data}");
+        }
     }
 }

@@ -38,7 +38,7 @@ impl Told {
     }
 
     /// Where the event of the change stands in its partition.
-    fn position(&self) -> Option<u64> {
+    pub fn position(&self) -> Option<u64> {
         self.sequence.split_once('.')?.0.parse().ok()
     }
 

@@ -17,6 +17,7 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::metadata::MetadataPartition;
+use serde_json::Value;
 use tempfile::TempDir;
 
 pub use secure::Credentials;
@@ -111,6 +112,17 @@ impl Kafka {
     /// Lets a node go on that was stopped.
     pub fn resume(&self, node: usize) {
         self.nodes[node].signal("CONT");
+    }
+
+    /// The node whose controller is active, counted from 0: the one that the others voted for last.
+    pub fn controller(&self) -> usize {
+        let states = self.nodes.iter().filter_map(|node| {
+            let state = std::fs::read(node.folder.join("data/__cluster_metadata-0/quorum-state")).ok()?;
+            let state: Value = serde_json::from_slice(&state).ok()?;
+            Some((state["leaderEpoch"].as_i64()?, state["leaderId"].as_u64().filter(|id| *id > 0)?))
+        });
+        let (_, id) = states.max().unwrap();
+        id as usize - 1
     }
 
     /// The files that hold the records of the topics whose names begin so.

@@ -13,7 +13,7 @@ use url::Url;
 use crate::egress::{Answer, Call, CallError, Egress};
 use crate::retry::{Verdict, judge};
 
-pub use self::mail::{Encryption, Letter, Links, Mail, MailError, MailSettings, Mailer, is_mailbox};
+pub use self::mail::{Encryption, Letter, Links, Mail, MailError, MailSettings, Mailer};
 pub use self::webhook::Webhook;
 
 /// How much is kept of an answer, in characters.

@@ -5,11 +5,12 @@
 mod claims;
 mod key;
 mod pem;
+mod pss;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 pub use self::claims::{Claims, ClaimsError, SecurityEvent, TOKEN_LIFETIME};
-pub use self::key::{RsaScheme, SignError, SigningKey, jwks};
+pub use self::key::{SignError, SigningKey, jwks};
 pub use self::pem::KeyError;
 pub use self::verify::{LEEWAY, Verifier, VerifyError};

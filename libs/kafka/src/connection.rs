@@ -31,6 +31,10 @@ const DEFAULTS_OF_WRITING: &[(&str, &str)] = &[
     ("max.in.flight.requests.per.connection", "1"),
     // How long a write may take before it counts as failed.
     ("message.timeout.ms", "15000"),
+    // While a partition has no leader that can be reached, librdkafka looks for one once a second. What it knows of the topic
+    // otherwise stays good for as long as it does by default.
+    ("topic.metadata.refresh.interval.ms", "250"),
+    ("metadata.max.age.ms", "900000"),
 ];
 
 /// What an operator may not set, because what this crate promises hangs on it.

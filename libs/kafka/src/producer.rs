@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer};
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 
@@ -131,9 +132,8 @@ impl Producer {
     /// [`WriteError`] says what is known about them.
     pub async fn write(&self, records: &[Record]) -> Result<Vec<u64>, WriteError> {
         let (answers, generation) = self.shared.enqueue(records)?;
-        // A failure must be seen to although nobody waits for it any more.
-        let waiting = tokio::spawn(self.shared.clone().outcome(answers, generation));
-        waiting.await.unwrap_or_else(|_| Err(WriteError::Unknown { source: Arc::new(KafkaError::Canceled) }))
+        let mut pending = Pending { shared: &self.shared, answers, generation };
+        judge(self.shared.outcomes(&mut pending.answers, generation).await)
     }
 
     /// Waits until everything in flight is answered, refuses everything else, and ends the threads.
@@ -146,17 +146,40 @@ impl Producer {
     }
 }
 
+/// A write that is not answered yet.
+struct Pending<'a> {
+    shared: &'a Arc<Shared>,
+    answers: Vec<Answer>,
+    generation: u64,
+}
+
+impl Drop for Pending<'_> {
+    /// A failure must be seen to although nobody waits for it any more.
+    fn drop(&mut self) {
+        if let (false, Ok(runtime)) = (self.answers.is_empty(), Handle::try_current()) {
+            let (shared, generation) = (self.shared.clone(), self.generation);
+            let mut answers = std::mem::take(&mut self.answers);
+            runtime.spawn(async move { shared.outcomes(&mut answers, generation).await });
+        }
+    }
+}
+
 impl Shared {
-    async fn outcome(self: Arc<Self>, answers: Vec<Answer>, generation: u64) -> Result<Vec<u64>, WriteError> {
+    /// What became of the records whose answers these are, in their order; none is left. A producer that failed is replaced.
+    async fn outcomes(&self, answers: &mut Vec<Answer>, generation: u64) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(answers.len());
-        for answer in answers {
+        // Who waits for the last one first is woken once: it is answered after the others.
+        while let Some(answer) = answers.last_mut() {
             let died = Failed { absent: false, spent: true, source: KafkaError::Canceled };
-            outcomes.push(answer.await.unwrap_or(Err(died)));
+            let outcome = answer.await.unwrap_or(Err(died));
+            answers.pop();
+            if matches!(outcome, Err(Failed { spent: true, .. })) {
+                self.replace(generation).await;
+            }
+            outcomes.push(outcome);
         }
-        if outcomes.iter().any(|outcome| matches!(outcome, Err(Failed { spent: true, .. }))) {
-            self.replace(generation).await;
-        }
-        judge(outcomes)
+        outcomes.reverse();
+        outcomes
     }
 
     /// Hands the records over, and says to which generation.
@@ -239,4 +262,31 @@ fn judge(outcomes: Vec<Outcome>) -> Result<Vec<u64>, WriteError> {
         (false, Some(RDKafkaErrorCode::QueueFull)) => WriteError::Full,
         (false, _) => WriteError::Rejected { source: Arc::new(source) },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use acceptance::eventually;
+    use futures_util::FutureExt;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failure_is_seen_to_although_nobody_waits_any_more() {
+        let brokers = MockCluster::new(1).unwrap();
+        brokers.create_topic("topic", 1, 1).unwrap();
+        let connection = Connection::new(&brokers.bootstrap_servers(), &BTreeMap::new()).unwrap();
+        let producer = Producer::start(&connection, "topic", Options::default()).unwrap();
+        let record = Record { partition: 0, key: None, value: Some(Bytes::from_static(b"value")) };
+        brokers
+            .request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
+        assert!(producer.write(std::slice::from_ref(&record)).now_or_never().is_none(), "it waits, and is given up");
+        let generation = || producer.shared.current.read().as_ref().unwrap().generation;
+        eventually("a new producer", async || (generation() == 1).then_some(())).await;
+        assert_eq!(producer.write(&[record]).await.unwrap(), [0]);
+    }
 }

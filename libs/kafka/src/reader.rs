@@ -23,6 +23,10 @@ const AHEAD: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
 ];
 
+/// How one who follows the end of a topic fetches: brokers answer when much has come, or after a moment. Otherwise they answer for
+/// each write, also for those of the process that follows, and that costs as much as the write.
+const AT_ITS_END: &[(&str, &str)] = &[("fetch.min.bytes", "65536"), ("fetch.wait.max.ms", "25")];
+
 /// A record as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -72,12 +76,29 @@ impl Reader {
     /// # Errors
     /// What librdkafka says of the connection's settings.
     pub fn open(connection: &Connection, topic: &str, partition: u32, offset: u64) -> KafkaResult<Self> {
+        Self::with(connection, topic, (partition, offset), AHEAD)
+    }
+
+    /// As [`Reader::open`], for one who follows the end of a topic, and need not hear of what is written for 25 ms.
+    ///
+    /// # Errors
+    /// What librdkafka says of the connection's settings.
+    pub fn follow(connection: &Connection, topic: &str, partition: u32, offset: u64) -> KafkaResult<Self> {
+        Self::with(connection, topic, (partition, offset), &[AHEAD, AT_ITS_END].concat())
+    }
+
+    fn with(
+        connection: &Connection,
+        topic: &str,
+        at @ (partition, offset): (u32, u64),
+        settings: &[(&str, &str)],
+    ) -> KafkaResult<Self> {
         let mut config = connection.consumer();
-        for (name, value) in AHEAD {
+        for (name, value) in settings {
             config.set(*name, *value);
         }
         let consumer = config.create_with_context(Quiet)?;
-        let mut reader = Self { consumer, topic: topic.to_owned(), at: (partition, offset), first: None };
+        let mut reader = Self { consumer, topic: topic.to_owned(), at, first: None };
         reader.seek(partition, offset)?;
         Ok(reader)
     }

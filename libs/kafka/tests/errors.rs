@@ -82,7 +82,7 @@ async fn what_never_left_is_known_not_to_be_written() {
 async fn more_than_fit_in_flight_are_refused_at_once() {
     let (brokers, producer) = start(Options { in_flight: 2, ..Options::default() });
     producer.write(&[record(0)]).await.unwrap();
-    brokers.broker_round_trip_time(1, Duration::from_millis(500)).unwrap();
+    brokers.broker_round_trip_time(1, Duration::from_millis(200)).unwrap();
     let (two, one, three) = ([1, 2].map(record), [record(3)], [4, 5, 6].map(record));
     let (slow, full, many) = tokio::join!(
         biased;
@@ -101,7 +101,7 @@ async fn more_than_fit_in_flight_are_refused_at_once() {
 async fn closing_waits_for_what_is_in_flight_and_refuses_the_rest() {
     let (brokers, producer) = start(Options::default());
     producer.write(&[record(0)]).await.unwrap();
-    brokers.broker_round_trip_time(1, Duration::from_millis(500)).unwrap();
+    brokers.broker_round_trip_time(1, Duration::from_millis(200)).unwrap();
     let first = [record(1)];
     let (written, ()) = tokio::join!(biased; producer.write(&first), producer.close());
     assert_eq!(written.unwrap(), [1]);

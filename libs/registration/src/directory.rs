@@ -26,7 +26,7 @@ mod token;
 mod user;
 mod user_name;
 
-pub use self::check::is_mailbox;
+pub use self::check::{MAILBOX_RULE, is_mailbox};
 pub use self::domain::{Domain, DomainCreate, DomainDelete, DomainSpec, DomainState};
 pub use self::forgotten::Forgotten;
 pub use self::integration::{

@@ -7,8 +7,8 @@ use admission::{Draft, Intent, PasswordError, Passwords, PersonSealer};
 use api::{Access, Page, PageParameters, Problem, ProblemType, limit, read_json, read_query};
 use registration::command::Refusal;
 use registration::directory::{
-    DEFAULT_DOMAIN, EmailUpdate, Rename, Role, Scope, User, UserCreate, UserDelete, UserRow, UserSetPassword,
-    UserState, UserUpdate, normalise,
+    DEFAULT_DOMAIN, EmailUpdate, MAILBOX_RULE, Rename, Role, Scope, User, UserCreate, UserDelete, UserRow,
+    UserSetPassword, UserState, UserUpdate, is_mailbox, normalise,
 };
 use registration::event::{EventType, Nothing};
 use registration::quarantine::Violation;
@@ -425,7 +425,7 @@ impl UserPatch {
     }
 }
 
-pub(crate) fn violation(pointer: &str, detail: &str) -> Violation {
+fn violation(pointer: &str, detail: &str) -> Violation {
     Violation { pointer: pointer.to_owned(), detail: detail.to_owned() }
 }
 
@@ -434,14 +434,8 @@ pub(crate) fn name_violation(name: &str) -> Option<Violation> {
     normalise(name).is_none().then(|| violation("/name", rule))
 }
 
-/// The longest address that a mail server takes (RFC 5321, section 4.5.3.1.3).
-const MAX_EMAIL: usize = 254;
-
 pub(crate) fn email_violation(email: &str) -> Option<Violation> {
-    let has_parts = email.rsplit_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
-    let is_plain = !email.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';'));
-    let fits = has_parts && is_plain && email.len() <= MAX_EMAIL;
-    (!fits).then(|| violation("/email", "must be an e-mail address of 254 bytes at most, as ann@example.com"))
+    (!is_mailbox(email)).then(|| violation("/email", MAILBOX_RULE))
 }
 
 fn roles_violation(roles: &[Role]) -> Option<Violation> {

@@ -177,6 +177,7 @@ mod tests {
     #[case("regledger integration rotate-hookup acme-lab --grace 1h")]
     #[case("regledger integration update acme-lab --owner somebody")]
     #[case("regledger simulate --hookup http://h/hookup/a/k --tenants 3 --rate 10 --faults")]
+    #[case("regledger simulate --events-url http://h/isl/a/k/events --duration 3")]
     #[case("regledger client history c1")]
     #[case("regledger client list --as-of 0:17 --state active --latest")]
     #[case("regledger client reveal c1 --reason why")]
@@ -253,6 +254,7 @@ mod tests {
     #[case("regledger token create --scope everything")]
     #[case("regledger tail --from snapshot --after c")]
     #[case("regledger simulate")]
+    #[case("regledger simulate --hookup http://h/hookup/a/k --events-url http://h/isl/a/k/events")]
     #[case("regledger --output xml client list")]
     fn what_makes_no_sense_exits_with_2(#[case] line: &str) {
         let error = Cli::try_parse_from(line.split(' ')).map(|_| ()).unwrap_err();

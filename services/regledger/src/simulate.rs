@@ -1,11 +1,11 @@
-//! `regledger simulate`: plays the orchestration tool of Provet against a hookup URL.
+//! `regledger simulate`: plays the orchestration tool of Provet against a hookup URL, or ISL Conference Proxy.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::value::to_raw_value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,30 +16,42 @@ use crate::output::Format;
 use crate::session::{Session, Usage};
 
 mod faults;
+mod isl;
 mod play;
 mod report;
 mod script;
 
-use self::script::Target;
+use self::isl::IslScript;
+use self::script::{EVENTS, Target};
 pub use self::script::{Length, Message, Script};
 
-/// Play Provet's orchestration tool against a hookup URL.
+/// Play Provet's orchestration tool, or ISL Conference Proxy, against the URL of an integration.
 #[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("against").required(true).args(["hookup", "events_url"]))]
 #[command(after_help = "\
 Examples:
   regledger simulate --hookup http://127.0.0.1:8080/hookup/acme-lab/KEY --tenants 20
   regledger simulate --hookup $URL --tenants 1000 --rate 500 --duration 60
   regledger simulate --hookup $URL --tenants 50 --faults --receipts receipts.ndjson --output json
 
+  regledger simulate --events-url http://127.0.0.1:8080/isl/acme-isl/KEY/events --tenants 20 --faults
+
 Each tenant adds the integration, enables it department by department (every notice carries full credentials),
 rotates its secret, disables departments, installs it again under a new client id; some notices are delivered
 twice. What a tenant sends follows from --seed and its number alone. With neither --notices nor --duration each
-tenant plays that once. Exit code 1 if an answer was not the one it had to be, or a message stayed unanswered.")]
+tenant plays that once.
+
+With --events-url each tenant is a domain of an ISL system: it is made and deleted, its users are made, deleted and
+undeleted, its sessions begin and end. An event is sent again until it gets a valid reply, for a minute at most, and
+the next one of its domain only then. Exit code 1 if an answer was not the one it had to be, or a message stayed unanswered.")]
 pub struct Simulate {
-    /// The hookup URL of an integration
+    /// The hookup URL of an integration: plays Provet's orchestration tool
     #[arg(long, value_name = "URL")]
-    pub hookup: Url,
-    /// Organisations that play at the same time
+    pub hookup: Option<Url>,
+    /// The URL of an integration's HTTP events: plays ISL Conference Proxy
+    #[arg(long, value_name = "URL")]
+    pub events_url: Option<Url>,
+    /// Organisations, or domains of an ISL system, that play at the same time
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub tenants: u32,
     /// Messages a second, all tenants together; 0: as fast as they are answered
@@ -63,18 +75,25 @@ pub struct Simulate {
     /// Send again, for a minute at most, what was not answered or answered with 503
     #[arg(long)]
     pub retry: bool,
-    /// Write the receipt of each acknowledged notice to this file, a JSON object a line
+    /// Write the receipt of each acknowledged message to this file, a JSON object a line; of ISL, what was acknowledged
     #[arg(long, value_name = "FILE")]
     pub receipts: Option<PathBuf>,
 }
 
+/// What one tenant has still to send.
+type Playing = Box<dyn Iterator<Item = Message> + Send>;
+
 impl Simulate {
     fn check(&self) -> anyhow::Result<()> {
-        if !matches!(self.hookup.scheme(), "http" | "https") {
-            return Err(Usage::error("--hookup must be an http or https URL"));
+        let url = self.url().ok_or_else(|| Usage::error("one of --hookup and --events-url is needed"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Usage::error("the URL must be an http or https URL"));
         }
-        if Target::UnknownIntegration.url(&self.hookup).is_none() {
+        if Target::UnknownIntegration.url(url).is_none() {
             return Err(Usage::error("--hookup is not a hookup URL: it must end with the integration's name and key"));
+        }
+        if self.plays_isl() && url.path_segments().and_then(|mut segments| segments.next_back()) != Some(EVENTS) {
+            return Err(Usage::error("--events-url is not a URL of HTTP events: it must end with /events"));
         }
         if self.rate != 0.0 && !(1e-3..=1e9).contains(&self.rate) {
             return Err(Usage::error("--rate must be a number of messages a second, at least 0.001, or 0"));
@@ -94,8 +113,21 @@ impl Simulate {
         }
     }
 
-    fn script(&self, tenant: u32) -> Script {
-        Script::new(self.seed, tenant, self.length(tenant), self.faults)
+    /// Where everything is sent.
+    fn url(&self) -> Option<&Url> {
+        self.hookup.as_ref().or(self.events_url.as_ref())
+    }
+
+    fn plays_isl(&self) -> bool {
+        self.events_url.is_some()
+    }
+
+    fn script(&self, tenant: u32) -> Playing {
+        let (seed, length, faults) = (self.seed, self.length(tenant), self.faults);
+        match self.plays_isl() {
+            true => Box::new(IslScript::new(seed, tenant, length, faults)),
+            false => Box::new(Script::new(seed, tenant, length, faults)),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod repetitions;
 mod replay;
 mod routes;
 mod settings;
+mod simulated;
 mod story;
 mod stream;
 mod strict;

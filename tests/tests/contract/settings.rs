@@ -157,6 +157,7 @@ async fn the_public_keys_are_served_and_a_rotation_overlaps() {
         (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "ES256"),
         (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], "ES384"),
         (&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "RS256"),
+        (&["-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"], "PS256"),
     ] {
         let (status, shown) = set(&admin, "jwt_webhook.private_key", &private_key(arguments), None).await;
         assert_eq!(status, 200, "{shown}");

@@ -161,11 +161,6 @@ fn mailbox(text: &str, what: &'static str) -> Result<Mailbox, MailError> {
     Ok(Mailbox::new(None, address))
 }
 
-/// Whether mail can be sent to an address.
-pub fn is_mailbox(address: &str) -> bool {
-    address.parse::<Address>().is_ok()
-}
-
 /// Makes the link of a change about a client: from the ids of both, and when it was recorded.
 pub type Links = Arc<dyn Fn(&str, &str, Timestamp) -> Option<String> + Send + Sync>;
 

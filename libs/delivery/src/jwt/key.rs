@@ -14,19 +14,10 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::pem::{self, KeyError};
+use super::pss;
 
 /// The `typ` of a security event token (RFC 8417, 2.3): it cannot be taken for another kind of token.
 const TOKEN_TYPE: &str = "secevent+jwt";
-
-/// How an RSA key signs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RsaScheme {
-    /// RS256: PKCS#1 v1.5, which every receiver knows.
-    #[default]
-    Pkcs1,
-    /// PS256: PSS.
-    Pss,
-}
 
 /// Why a token cannot be signed.
 #[derive(Debug, Error)]
@@ -42,13 +33,14 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads a private key in PEM: PKCS#8 (RFC 5958), PKCS#1 (RFC 8017), or SEC 1 (RFC 5915).
+    /// Reads a private key in PEM: PKCS#8 (RFC 5958), PKCS#1 (RFC 8017), or SEC 1 (RFC 5915). An RSA key signs RS256, which every
+    /// receiver knows; one that says that it is for RSASSA-PSS signs PS256.
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn from_pem(pem: &SecretString, rsa: RsaScheme) -> Result<Self, KeyError> {
+    pub fn from_pem(pem: &SecretString) -> Result<Self, KeyError> {
         let pem = pem.expose_secret();
-        let (key, algorithm) = read(pem, rsa)?;
+        let (key, algorithm) = read(pem)?;
         // what is in an RSA key is looked at here for the first time
         let mut jwk = Jwk::from_encoding_key(&key, algorithm).map_err(|_| KeyError::Rsa)?;
         let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| KeyError::Unsupported)?;
@@ -90,14 +82,17 @@ pub fn jwks<'k>(keys: impl IntoIterator<Item = &'k SigningKey>) -> JwkSet {
 }
 
 /// Reads the one private key of a PEM, and tells what it signs with.
-fn read(pem: &str, rsa: RsaScheme) -> Result<(EncodingKey, Algorithm), KeyError> {
+fn read(pem: &str) -> Result<(EncodingKey, Algorithm), KeyError> {
     if pem::private(pem)? == "OPENSSH PRIVATE KEY" {
         return Err(KeyError::Unsupported);
     }
     let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| KeyError::NotPem)?;
     let der = der.secret_der();
+    if let Some(rsa) = pss::private(der)? {
+        return Ok((EncodingKey::from_rsa_der(rsa), Algorithm::PS256));
+    }
     let found = ed25519(der).or_else(|| ec(der));
-    found.map_or_else(|| self::rsa(pem, rsa), Ok)
+    found.map_or_else(|| rsa(pem), Ok)
 }
 
 fn ed25519(der: &[u8]) -> Option<(EncodingKey, Algorithm)> {
@@ -115,11 +110,7 @@ fn ec(der: &[u8]) -> Option<(EncodingKey, Algorithm)> {
     })
 }
 
-fn rsa(pem: &str, scheme: RsaScheme) -> Result<(EncodingKey, Algorithm), KeyError> {
+fn rsa(pem: &str) -> Result<(EncodingKey, Algorithm), KeyError> {
     let key = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| KeyError::Unsupported)?;
-    let algorithm = match scheme {
-        RsaScheme::Pkcs1 => Algorithm::RS256,
-        RsaScheme::Pss => Algorithm::PS256,
-    };
-    Ok((key, algorithm))
+    Ok((key, Algorithm::RS256))
 }

@@ -30,6 +30,9 @@ pub enum KeyError {
     /// An RSA key that is damaged or has not 2,048 to 8,192 bits.
     #[error("the RSA key is damaged, or has less than 2048 or more than 8192 bits")]
     Rsa,
+    /// An RSASSA-PSS key that may not be used for PS256.
+    #[error("the RSA-PSS key demands another hash than SHA-256, for MGF1 too, or a salt of more than 32 bytes")]
+    Pss,
     /// The document is not a JWK set (RFC 7517).
     #[error("this is not a JWK set: a JSON object with an array of keys")]
     NotAJwkSet,

@@ -7,7 +7,7 @@ use data_encoding::{BASE64, BASE64URL_NOPAD};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{KeyError, LEEWAY, RsaScheme, SigningKey, Verifier, VerifyError, jwks};
+use super::{KeyError, LEEWAY, SigningKey, Verifier, VerifyError, jwks};
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -15,7 +15,7 @@ fn now() -> Timestamp {
 
 fn signing_key(pkcs8: &[u8]) -> SigningKey {
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(pkcs8));
-    SigningKey::from_pem(&pem.into(), RsaScheme::Pkcs1).unwrap()
+    SigningKey::from_pem(&pem.into()).unwrap()
 }
 
 fn ec() -> SigningKey {

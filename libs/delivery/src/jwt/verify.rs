@@ -8,10 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse, RSAKeyParameters};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use registration::json;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::pem::{self, KeyError};
+use super::pss;
 
 /// How far the sender's clock may be from ours.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
@@ -73,6 +76,9 @@ impl Verifier {
     /// [`KeyError`].
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         pem::public(pem)?;
+        if let Some(key) = for_pss(pem)? {
+            return Ok(Self(vec![key]));
+        }
         let readers = [DecodingKey::from_rsa_pem, DecodingKey::from_ec_pem, DecodingKey::from_ed_pem];
         let key = readers.iter().find_map(|read| read(pem.as_bytes()).ok()).ok_or(KeyError::Unsupported)?;
         let jwk = Jwk::from_decoding_key(&key, None).map_err(|_| KeyError::Unsupported)?;
@@ -137,6 +143,16 @@ impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VerifyingKey({:?}, {:?})", self.kid, self.algorithms)
     }
+}
+
+/// The key of a PEM, if it says that it is for RSASSA-PSS.
+fn for_pss(pem: &str) -> Result<Option<VerifyingKey>, KeyError> {
+    let Ok(document) = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()) else { return Ok(None) };
+    let Some(rsa) = pss::public(&document)? else { return Ok(None) };
+    let key = DecodingKey::from_rsa_der(rsa);
+    let jwk = Jwk::from_decoding_key(&key, None).map_err(|_| KeyError::Rsa)?;
+    self::algorithms(&jwk.algorithm)?;
+    Ok(Some(VerifyingKey { kid: None, algorithms: vec![Algorithm::PS256], key }))
 }
 
 /// A key of a JWK set, if it is one to verify with.

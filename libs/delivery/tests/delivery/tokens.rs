@@ -1,6 +1,6 @@
 //! Tokens as others have them: keys that OpenSSL made, tokens that PyJWT and jose verify by our JWK set, and theirs.
 
-use delivery::jwt::{Claims, KeyError, RsaScheme, SecurityEvent, SigningKey, Verifier, VerifyError, jwks};
+use delivery::jwt::{Claims, KeyError, SecurityEvent, SigningKey, Verifier, VerifyError, jwks};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -24,29 +24,29 @@ impl Pems {
         self.0[name].as_str().unwrap_or_else(|| panic!("{name}"))
     }
 
-    fn key(&self, name: &str, rsa: RsaScheme) -> Result<SigningKey, KeyError> {
-        SigningKey::from_pem(&self.text(name).into(), rsa)
+    fn key(&self, name: &str) -> Result<SigningKey, KeyError> {
+        SigningKey::from_pem(&self.text(name).into())
     }
 }
 
 /// Keys that are used, and what they sign with.
-const USED: [(&str, RsaScheme, &str); 9] = [
-    ("rsa 2048 pkcs8", RsaScheme::Pkcs1, "RS256"),
-    ("rsa 2048 pkcs8", RsaScheme::Pss, "PS256"),
-    ("rsa 3072 pkcs1", RsaScheme::Pkcs1, "RS256"),
-    ("rsa 3072 pkcs1", RsaScheme::Pss, "PS256"),
-    ("p-256 pkcs8", RsaScheme::Pkcs1, "ES256"),
-    ("p-256 sec1", RsaScheme::Pkcs1, "ES256"),
-    ("p-384 pkcs8", RsaScheme::Pss, "ES384"),
-    ("p-384 sec1", RsaScheme::Pkcs1, "ES384"),
-    ("ed25519 pkcs8", RsaScheme::Pkcs1, "EdDSA"),
+const USED: [(&str, &str); 9] = [
+    ("rsa 2048 pkcs8", "RS256"),
+    ("rsa 3072 pkcs1", "RS256"),
+    ("rsa-pss pkcs8", "PS256"),
+    ("rsa-pss sha-256", "PS256"),
+    ("p-256 pkcs8", "ES256"),
+    ("p-256 sec1", "ES256"),
+    ("p-384 pkcs8", "ES384"),
+    ("p-384 sec1", "ES384"),
+    ("ed25519 pkcs8", "EdDSA"),
 ];
 
 #[test]
 fn every_key_is_recognised_or_refused_with_the_reason() {
     let pems = Pems::new();
-    for (name, scheme, algorithm) in USED {
-        let jwk = json!(pems.key(name, scheme).unwrap().jwk());
+    for (name, algorithm) in USED {
+        let jwk = json!(pems.key(name).unwrap().jwk());
         assert_eq!((&jwk["alg"], &jwk["use"]), (&json!(algorithm), &json!("sig")), "{name}");
         let secret = ["d", "p", "q", "dp", "dq", "qi", "k"].iter().find(|member| jwk.get(**member).is_some());
         assert_eq!(secret, None, "{name}: only what is public");
@@ -54,7 +54,11 @@ fn every_key_is_recognised_or_refused_with_the_reason() {
     let refused = [
         ("rsa 1024 pkcs8", KeyError::Rsa),
         ("rsa 1024 pkcs1", KeyError::Rsa),
-        ("rsa-pss pkcs8", KeyError::Unsupported),
+        ("rsa-pss sha-512", KeyError::Pss),
+        ("rsa-pss sha-1", KeyError::Pss),
+        ("rsa-pss mask", KeyError::Pss),
+        ("rsa-pss salt", KeyError::Pss),
+        ("rsa-pss 1024", KeyError::Rsa),
         ("p-521 pkcs8", KeyError::Unsupported),
         ("p-521 sec1", KeyError::Unsupported),
         ("secp256k1 sec1", KeyError::Unsupported),
@@ -68,15 +72,15 @@ fn every_key_is_recognised_or_refused_with_the_reason() {
         ("public rsa pkcs1", KeyError::NotPrivate),
     ];
     for (name, expected) in refused {
-        assert_eq!(pems.key(name, RsaScheme::Pkcs1).err(), Some(expected), "{name}");
+        assert_eq!(pems.key(name).err(), Some(expected), "{name}");
     }
 }
 
 #[test]
 fn public_keys_verify_and_all_others_are_refused_with_the_reason() {
     let pems = Pems::new();
-    for (name, scheme, _) in USED {
-        let token = pems.key(name, scheme).unwrap().sign(&Map::new()).unwrap();
+    for (name, _) in USED {
+        let token = pems.key(name).unwrap().sign(&Map::new()).unwrap();
         let verifier = Verifier::from_pem(pems.text(&format!("public {name}"))).unwrap();
         assert_eq!(verifier.verify(&token, now()), Ok(Map::new()), "{name}");
     }
@@ -86,6 +90,8 @@ fn public_keys_verify_and_all_others_are_refused_with_the_reason() {
         ("p-256 sec1", KeyError::NotPublic),
         ("locked rsa pkcs8", KeyError::NotPublic),
         ("public rsa 1024 pkcs8", KeyError::Rsa),
+        ("public rsa-pss sha-512", KeyError::Pss),
+        ("public rsa-pss 1024", KeyError::Rsa),
         ("public p-521 pkcs8", KeyError::Unsupported),
         ("public ed448 pkcs8", KeyError::Unsupported),
     ];
@@ -97,10 +103,7 @@ fn public_keys_verify_and_all_others_are_refused_with_the_reason() {
 #[test]
 fn others_verify_our_tokens_by_our_jwk_set() {
     let pems = Pems::new();
-    // one key of each kind; with two schemes an RSA key has one kid
-    let used = USED.iter().filter(|(name, scheme, _)| (*name, *scheme) != ("rsa 2048 pkcs8", RsaScheme::Pss));
-    let used = used.filter(|(name, scheme, _)| (*name, *scheme) != ("rsa 3072 pkcs1", RsaScheme::Pkcs1));
-    let keys: Vec<_> = used.map(|&(name, scheme, _)| pems.key(name, scheme).unwrap()).collect();
+    let keys: Vec<_> = USED.iter().map(|&(name, _)| pems.key(name).unwrap()).collect();
     let claims = |now| {
         let payload = json!({"client": {"tenant": "provetcloud.com/1", "note": "Größe"}}).as_object().unwrap().clone();
         let event = SecurityEvent { issuer: "https://hub.example", id: "l-0-17-0", uri: "urn:x:registered", payload };
@@ -152,5 +155,5 @@ fn we_verify_the_tokens_of_others() {
 
 /// A JWK set must not be empty for some libraries.
 fn first_key() -> Value {
-    json!(Pems::new().key("ed25519 pkcs8", RsaScheme::Pkcs1).unwrap().jwk())
+    json!(Pems::new().key("ed25519 pkcs8").unwrap().jwk())
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::check::{MAX_ITEMS, check_name, check_text, is_mailbox, violation};
+use super::check::{MAILBOX_RULE, MAX_ITEMS, check_name, check_text, is_mailbox, violation};
 use super::{DEFAULT_DOMAIN, Start};
 use crate::client::SealedSecret;
 use crate::envelope::Sealed;
@@ -61,7 +61,7 @@ impl Notify {
         if let Self::Email { address } = self
             && !address.as_deref().is_some_and(is_mailbox)
         {
-            found.push(violation("/notify/address", "must be the address of one mailbox, as hooks@example.com"));
+            found.push(violation("/notify/address", MAILBOX_RULE));
         }
     }
 }

@@ -100,7 +100,7 @@ pub static SETTINGS: [Definition; 25] = [
         PRIVATE_KEY,
         SettingType::PrivateKey,
         "",
-        "The private key in PEM (RSA, EC or Ed25519) that signs the tokens",
+        "The private key in PEM (RSA, RSA-PSS, EC or Ed25519) that signs the tokens: by RS256, PS256, ES256 or ES384, or EdDSA",
     ),
     of_any("jwt_webhook.claims", SettingType::Claims, "{}", "Claims of every token, a JSON object; it may set iss"),
     switch("webhook_events.user_create", "Whether the JWT webhook tells that a user was made"),

@@ -41,7 +41,7 @@ struct Shared {
 impl Follower {
     /// Starts to read.
     pub(super) fn start(connection: &Connection, topic: &str) -> Result<Self, KafkaKeysError> {
-        let reader = Reader::open(connection, topic, PARTITION, 0)?;
+        let reader = Reader::follow(connection, topic, PARTITION, 0)?;
         let offsets = Arc::new(Offsets::of(connection, topic)?);
         let shared = Arc::new(Shared {
             view: RwLock::default(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use delivery::destination::{Destination, Outcome, Parcel, host_of};
 use delivery::egress::Call;
-use delivery::jwt::{Claims, RsaScheme, SecurityEvent, SigningKey};
+use delivery::jwt::{Claims, SecurityEvent, SigningKey};
 use delivery::retry::Verdict;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -42,7 +42,7 @@ impl JwtWebhook {
         let claims = claims.map_or_else(|| Ok(Claims::default()), |text| Claims::parse(text.expose_secret()))?;
         Ok(Self {
             host: host_of(url.expose_secret()),
-            key: SigningKey::from_pem(&key, RsaScheme::default())?,
+            key: SigningKey::from_pem(&key)?,
             issuer: format!("urn:regledger:{}", office.parts.directory.ledger_id()),
             deadline: office.parts.bounds.attempt,
             office: office.clone(),

@@ -1,7 +1,7 @@
 //! What a setting is held against when it is set, by the very functions that use it later.
 
 use delivery::egress::Guard;
-use delivery::jwt::{Claims, RsaScheme, SigningKey};
+use delivery::jwt::{Claims, SigningKey};
 use delivery::template::Template;
 use registration::directory::{PLACEHOLDERS, SettingType};
 use secrecy::SecretString;
@@ -84,7 +84,7 @@ fn path(text: &str) -> Result<Checked, String> {
 
 fn private_key(text: &str) -> Result<Checked, String> {
     let pem = SecretString::from(text.to_owned());
-    let key = SigningKey::from_pem(&pem, RsaScheme::default()).map_err(|error| error.to_string())?;
+    let key = SigningKey::from_pem(&pem).map_err(|error| error.to_string())?;
     let jwk = json!(key.jwk());
     let summary = format!("{} {}", jwk["alg"].as_str().unwrap_or_default(), key.kid());
     Ok(Checked { value: pem, summary: Some(summary), public_key: Some(jwk) })

@@ -2,7 +2,7 @@
 
 use delivery::egress::Guard;
 use registration::directory::{
-    ChangeFilter, Signature, SubscriptionKind, SubscriptionSpec, SubscriptionUpdate, is_mailbox,
+    ChangeFilter, MAILBOX_RULE, Signature, SubscriptionKind, SubscriptionSpec, SubscriptionUpdate, is_mailbox,
 };
 use registration::quarantine::Violation;
 use schemars::JsonSchema;
@@ -188,7 +188,7 @@ fn url_violation(url: &str, guard: &Guard) -> Option<Violation> {
 }
 
 fn address_violation(address: &str) -> Option<Violation> {
-    (!is_mailbox(address)).then(|| violation("/address", "must be the address of one mailbox, as hooks@example.com"))
+    (!is_mailbox(address)).then(|| violation("/address", MAILBOX_RULE))
 }
 
 #[cfg(test)]

@@ -10,16 +10,19 @@ use std::time::Duration;
 use admission::Receipt;
 use anyhow::Context;
 use bytes::Bytes;
+use delivery::egress::Answer;
+use delivery::reply;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
+use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Simulate;
 use super::report::Report;
-use super::script::{Length, Message, Script};
+use super::script::{Length, Message};
+use super::{Playing, Simulate};
 use crate::client::builder;
 
 /// An answer must be there after so long.
@@ -29,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// After a message without an answer the connection waits: who is not there need not be asked thousands of times.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A connection is cut so long after a message began to be sent: it may have arrived, or not.
+const CUT: Duration = Duration::from_millis(2);
 /// How often a message is still sent once the play was told to stop.
 const LAST_TRIES: u32 = 5;
 
@@ -45,12 +50,13 @@ pub async fn play(simulate: &Simulate, stop: &CancellationToken, terminal: bool)
         progress: progress(simulate, terminal),
         report: Mutex::new(Report::new()?),
     });
+    let url = simulate.url().context("no URL was given")?;
     let connections = simulate.connections.min(simulate.tenants);
     let mut playing = Vec::new();
     for number in 0..connections {
         let tenants = (number..simulate.tenants).step_by(connections as usize);
         let scripts = tenants.map(|tenant| simulate.script(tenant)).collect();
-        let http = builder(&simulate.hookup).pool_max_idle_per_host(1).timeout(DEADLINE).build()?;
+        let http = builder(url).pool_max_idle_per_host(1).timeout(DEADLINE).build()?;
         playing.push(tokio::spawn(Connection { http, play: play.clone() }.play(scripts)));
     }
     for connection in playing {
@@ -116,11 +122,12 @@ impl Play {
     }
 }
 
-/// A receipt and what it is for: the tenant is `host/provet_id`.
+/// A receipt and what it is for: the tenant is `host/provet_id`, or the id of a domain of an ISL system, which is told no place in
+/// the ledger.
 #[derive(Serialize)]
 struct Kept<'a> {
     #[serde(flatten)]
-    receipt: Receipt,
+    receipt: Option<Receipt>,
     tenant: &'a str,
     step: &'static str,
 }
@@ -132,7 +139,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn play(self, mut scripts: VecDeque<Script>) -> std::io::Result<()> {
+    async fn play(self, mut scripts: VecDeque<Playing>) -> std::io::Result<()> {
         while let Some(mut script) = scripts.pop_front() {
             let Some(message) = script.next() else {
                 continue;
@@ -150,11 +157,20 @@ impl Connection {
     async fn deliver(&self, message: &Message, due: Instant) -> std::io::Result<()> {
         let Play { simulate, stop, report, .. } = &*self.play;
         let (mut pause, mut last_tries) = (FIRST_PAUSE, LAST_TRIES);
+        if message.is_cut {
+            let _ = tokio::time::timeout(CUT, self.send(message)).await;
+            report.lock().retried += 1;
+        }
         loop {
             let answer = self.send(message).await;
-            let unavailable = !matches!(answer, Some((status, _)) if status != 503);
+            let is_final = |(status, body): &(u16, Bytes)| match simulate.plays_isl() {
+                true => message.expected.contains(status) && (*status != 200 || is_valid_reply(body)),
+                false => *status != 503,
+            };
+            let unavailable = !answer.as_ref().is_some_and(is_final);
             last_tries -= u32::from(stop.is_cancelled());
-            let again = simulate.retry && unavailable && due.elapsed() < PATIENCE && last_tries > 0;
+            let again =
+                (simulate.retry || simulate.plays_isl()) && unavailable && due.elapsed() < PATIENCE && last_tries > 0;
             match answer {
                 _ if again => report.lock().retried += 1,
                 Some((status, body)) => return self.judge(message, status, &body, due.elapsed()),
@@ -170,7 +186,7 @@ impl Connection {
 
     /// None: nobody answered.
     async fn send(&self, message: &Message) -> Option<(u16, Bytes)> {
-        let url = message.target.url(&self.play.simulate.hookup)?;
+        let url = message.target.url(self.play.simulate.url()?)?;
         let mut request = self.http.post(url).body(message.body.clone());
         if let Some(content_type) = message.content_type {
             request = request.header(CONTENT_TYPE, content_type);
@@ -179,19 +195,27 @@ impl Connection {
         Some((response.status().as_u16(), response.bytes().await.ok()?))
     }
 
-    fn judge(&self, message: &Message, status: u16, body: &[u8], latency: Duration) -> std::io::Result<()> {
-        let receipt = serde_json::from_slice::<Receipt>(body).ok().filter(|_| status == 200);
+    fn judge(&self, message: &Message, status: u16, body: &Bytes, latency: Duration) -> std::io::Result<()> {
+        let receipt = serde_json::from_slice::<Receipt>(body).ok();
+        let is_acknowledged = match self.play.simulate.plays_isl() {
+            true => status == 200 && is_valid_reply(body),
+            false => status == 200 && receipt.is_some(),
+        };
         let mut report = self.play.report.lock();
         report.answered(status, latency);
-        if !message.expected.contains(&status) || (status == 200 && receipt.is_none()) {
+        if !message.expected.contains(&status) || (status == 200 && !is_acknowledged) {
             report.unexpected(message, status, body);
         }
         drop(report);
-        let (Some(receipt), Some(receipts)) = (receipt, &self.play.receipts) else {
-            return Ok(());
-        };
+        let Some(receipts) = self.play.receipts.as_ref().filter(|_| is_acknowledged) else { return Ok(()) };
         let mut line = serde_json::to_vec(&Kept { receipt, tenant: &message.tenant, step: message.step })?;
         line.push(b'\n');
         receipts.lock().write_all(&line)
     }
+}
+
+/// Whether ISL Conference Proxy would take it for a reply: valid XML.
+fn is_valid_reply(body: &Bytes) -> bool {
+    let answer = Answer { status: StatusCode::OK, retry_after: None, body: body.clone(), is_whole: true };
+    reply::read(&answer).is_ok()
 }

@@ -24,31 +24,38 @@ pub struct Message {
     pub body: Bytes,
     /// The statuses that are right.
     pub expected: &'static [u16],
+    /// Whether the connection is cut while it is sent; then it is sent again.
+    pub is_cut: bool,
 }
+
+/// How the URL of an ISL system's HTTP events ends.
+pub const EVENTS: &str = "events";
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The hookup URL.
-    Hookup,
-    /// The hookup URL with another key.
+    /// The URL that was given.
+    Given,
+    /// That URL with another key.
     WrongKey,
     /// The URL of an integration that does not exist.
     UnknownIntegration,
 }
 
 impl Target {
-    /// The URL that this is, where the hookup URL ends with the integration's name and key; none if it does not.
-    pub fn url(self, hookup: &Url) -> Option<Url> {
+    /// The URL that this is, where the one that was given ends with the integration's name and key, and `events` if it is one of
+    /// ISL; none if it does not.
+    pub fn url(self, given: &Url) -> Option<Url> {
         let (from_the_end, word) = match self {
-            Self::Hookup => return Some(hookup.clone()),
+            Self::Given => return Some(given.clone()),
             Self::WrongKey => (1, "a-key-that-nobody-gave-out"),
             Self::UnknownIntegration => (2, "an-integration-that-nobody-made"),
         };
-        let mut segments: Vec<&str> = hookup.path_segments()?.collect();
-        let index = segments.len().checked_sub(from_the_end)?;
+        let mut segments: Vec<&str> = given.path_segments()?.collect();
+        let behind = usize::from(segments.last() == Some(&EVENTS));
+        let index = segments.len().checked_sub(from_the_end + behind)?;
         *segments.get_mut(index)? = word;
-        let mut url = hookup.clone();
+        let mut url = given.clone();
         url.set_path(&segments.join("/"));
         Some(url)
     }
@@ -236,10 +243,11 @@ impl Organisation {
         Message {
             tenant: format!("{}/{}", self.host, self.provet_id),
             step,
-            target: Target::Hookup,
+            target: Target::Given,
             content_type: Some("application/json"),
             body: notice.to_string().into(),
             expected: &[200],
+            is_cut: false,
         }
     }
 }

@@ -60,7 +60,7 @@ fn every_fault_is_judged_as_the_notice_itself_is() {
             [422] => assert!(matches!(parsed, Err(notice::Rejection::Invalid { .. })), "{}", message.step),
             [413] => assert!(message.body.len() > 40 * 1024, "{}", message.step),
             [415] => assert_ne!(message.content_type, Some("application/json"), "{}", message.step),
-            _ => assert_ne!(message.target, Target::Hookup, "{}", message.step),
+            _ => assert_ne!(message.target, Target::Given, "{}", message.step),
         }
     }
     assert_eq!(seen.len() as u64, kinds());
@@ -89,7 +89,8 @@ fn organisations_of_one_run_are_different_ones() {
 
 fn simulation(server: &str) -> Simulate {
     Simulate {
-        hookup: format!("{server}/hookup/a/k").parse().unwrap(),
+        hookup: Some(format!("{server}/hookup/a/k").parse().unwrap()),
+        events_url: None,
         tenants: 7,
         rate: 0.0,
         connections: 3,
@@ -160,14 +161,31 @@ async fn a_message_that_nobody_answers_is_counted_apart_and_sent_again_when_aske
     assert!(!report.is_flawless());
 }
 
+#[tokio::test]
+async fn an_event_of_isl_is_sent_again_until_the_reply_is_valid() {
+    let answers = vec![String::new(), json(200, "no XML"), json(500, "<nomessage/>"), json(200, "<nomessage/>")];
+    let server = Canned::serve(answers).await;
+    let base = server.url.as_str().trim_end_matches('/');
+    let url = Some(format!("{base}/isl/a/k/events").parse().unwrap());
+    let one =
+        Simulate { hookup: None, events_url: url, faults: false, notices: Some(1), tenants: 1, ..simulation(base) };
+    let report = report(&one).await;
+    assert!(report.is_flawless(), "{}", report.to_text());
+    assert_eq!((report.sent, report.retried), (1, 3));
+}
+
 #[test]
 fn wrong_keys_and_names_are_put_where_the_right_ones_were() {
     let hookup = "http://h:1/hub/hookup/acme-lab/k3y".parse().unwrap();
     let path = |target: Target| target.url(&hookup).unwrap().path().to_owned();
-    assert_eq!(path(Target::Hookup), "/hub/hookup/acme-lab/k3y");
+    assert_eq!(path(Target::Given), "/hub/hookup/acme-lab/k3y");
     assert_eq!(path(Target::WrongKey), "/hub/hookup/acme-lab/a-key-that-nobody-gave-out");
     assert_eq!(path(Target::UnknownIntegration), "/hub/hookup/an-integration-that-nobody-made/k3y");
     assert!(Target::UnknownIntegration.url(&"http://h:1/".parse().unwrap()).is_none());
+    let events = "http://h:1/isl/acme-isl/k3y/events".parse().unwrap();
+    let path = |target: Target| target.url(&events).unwrap().path().to_owned();
+    assert_eq!(path(Target::WrongKey), "/isl/acme-isl/a-key-that-nobody-gave-out/events");
+    assert_eq!(path(Target::UnknownIntegration), "/isl/an-integration-that-nobody-made/k3y/events");
 }
 
 #[test]

@@ -6,6 +6,12 @@ const locked = (type) => ({ ...pem(type), cipher: "aes-256-cbc", passphrase: "se
 const make = (kind, options, type) =>
   generateKeyPairSync(kind, { ...options, privateKeyEncoding: type, publicKeyEncoding: pem("spki") });
 const rsa = (bits) => ({ modulusLength: bits });
+const pss = (hash, mask, salt) => ({
+  ...rsa(2048),
+  hashAlgorithm: hash,
+  mgf1HashAlgorithm: mask,
+  saltLength: salt,
+});
 const curve = (name) => ({ namedCurve: name });
 
 const keys = {
@@ -19,6 +25,12 @@ const keys = {
   "rsa 1024 pkcs8": make("rsa", rsa(1024), pem("pkcs8")),
   "rsa 1024 pkcs1": make("rsa", rsa(1024), pem("pkcs1")),
   "rsa-pss pkcs8": make("rsa-pss", rsa(2048), pem("pkcs8")),
+  "rsa-pss sha-256": make("rsa-pss", pss("sha256", "sha256", 32), pem("pkcs8")),
+  "rsa-pss sha-512": make("rsa-pss", pss("sha512", "sha512", 32), pem("pkcs8")),
+  "rsa-pss sha-1": make("rsa-pss", pss("sha1", "sha1", 20), pem("pkcs8")),
+  "rsa-pss mask": make("rsa-pss", pss("sha256", "sha1", 32), pem("pkcs8")),
+  "rsa-pss salt": make("rsa-pss", pss("sha256", "sha256", 64), pem("pkcs8")),
+  "rsa-pss 1024": make("rsa-pss", rsa(1024), pem("pkcs8")),
   "p-521 pkcs8": make("ec", curve("P-521"), pem("pkcs8")),
   "p-521 sec1": make("ec", curve("P-521"), pem("sec1")),
   "secp256k1 sec1": make("ec", curve("secp256k1"), pem("sec1")),

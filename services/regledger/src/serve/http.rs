@@ -18,6 +18,7 @@ use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
 use admission::{Clock, DirectoryView, Passwords};
 use anyhow::Context;
 use api::{Gate, Health, Observer, Problem, Reason};
+use delivery::jwt::Verifiers;
 use intake::Intake;
 use parking_lot::Mutex;
 use prometheus::TextEncoder;
@@ -195,6 +196,7 @@ fn query(
         retention: settings.retention(),
         outbox: stores.outbox()?.clone(),
         egress: stores.egress.clone(),
+        verifiers: Verifiers::new(stores.egress.clone()),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),
         in_progress: Mutex::new(HashSet::new()),
     })

@@ -1,15 +1,16 @@
 //! From an ISL message to a sealed event.
 
 use jiff::{SignedDuration, Timestamp};
-use registration::Sealed;
 use registration::event::{EventType, encode_data};
 use registration::isl::{Claim, Fact, IslEvent, IslToken, Message, MessageFact, NamedUser, User, tenant};
+use registration::quarantine::Violation;
+use registration::{Sealed, isl, json as strict};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use vault::{Context, DataKey, Subject};
 
-use crate::notice::{Delivery, Refused};
+use crate::notice::{Delivery, Refused, RefusedKind};
 use crate::{Admission, Receipt, Unavailable, event_id, partition_of_tenant};
 
 /// A body of which only the beginning is kept.
@@ -144,4 +145,38 @@ impl Sealing<'_> {
         let bytes = encode_data(&attributes, kind, data)?;
         self.admission.receipt(&attributes, kind, partition, bytes).await
     }
+}
+
+/// The token in the body of a JWT webhook.
+///
+/// # Errors
+/// [`Refused`].
+pub fn token_in(body: &[u8]) -> Result<String, Refused> {
+    let body = strict::parse(body).map_err(|malformed| Refused {
+        kind: RefusedKind::Malformed,
+        detail: format!("The body is not strict JSON: {malformed}."),
+        violations: Vec::new(),
+    })?;
+    match body.get("jwt") {
+        Some(Value::String(jwt)) => Ok(jwt.clone()),
+        _ => Err(Refused {
+            kind: RefusedKind::Invalid,
+            detail: "The body is JSON, but not a token of ISL's JWT webhook.".to_owned(),
+            violations: vec![Violation {
+                pointer: "/jwt".to_owned(),
+                detail: "must be the token, a string".to_owned(),
+            }],
+        }),
+    }
+}
+
+/// What the claims of a token that is believed say.
+///
+/// # Errors
+/// [`Refused`].
+pub fn token_claim(claims: &Map<String, Value>) -> Result<Claim, Refused> {
+    isl::claim(claims).map_err(|violations| {
+        let detail = "The token is believed, but its claims cannot be acted on.".to_owned();
+        Refused { kind: RefusedKind::Invalid, detail, violations }
+    })
 }

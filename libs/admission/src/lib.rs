@@ -34,7 +34,7 @@ pub use clock::Clock;
 pub use command::{Intent, Repetition, fingerprint, idempotency_id};
 pub use directory::{DirectoryError, DirectoryView};
 pub use draft::Draft;
-pub use isl::Whole;
+pub use isl::{Whole, token_claim, token_in};
 pub use ledger::AppendError;
 pub use link::{AccountLink, Link, Mailed};
 pub use notice::{Delivery, Prepared, Refused, RefusedKind};

@@ -8,9 +8,11 @@ mod pem;
 mod pss;
 #[cfg(test)]
 mod tests;
+mod verifiers;
 mod verify;
 
 pub use self::claims::{Claims, ClaimsError, SecurityEvent, TOKEN_LIFETIME};
 pub use self::key::{SignError, SigningKey, jwks};
 pub use self::pem::KeyError;
+pub use self::verifiers::{Unfetched, Verified, Verifiers};
 pub use self::verify::{LEEWAY, Verifier, VerifyError};

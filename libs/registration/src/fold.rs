@@ -105,7 +105,9 @@ impl Placed {
             Body::IslEvent(event) => {
                 isl::rows_of_event(self, event).into_iter().chain(self.is_release().then(command)).collect()
             }
-            Body::IslToken(token) => isl::rows_of_token(self, token),
+            Body::IslToken(token) => {
+                isl::rows_of_token(self, token).into_iter().chain(self.is_release().then(command)).collect()
+            }
             Body::QuarantineReceive(message) => vec![RowKey::new(Kind::Quarantined, &message.id)],
             Body::QuarantineRelease(_) | Body::QuarantineDismiss => {
                 vec![command(), subject(Kind::Quarantined)]

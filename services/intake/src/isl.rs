@@ -4,13 +4,11 @@ use std::net::IpAddr;
 
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, Responder};
-use admission::{Delivery, Receipt, Refused, RefusedKind, Whole};
+use admission::{Delivery, Receipt, Refused, RefusedKind, Whole, token_claim, token_in};
 use api::{Beginning, Problem, read_beginning, read_body};
-use delivery::jwt::LEEWAY;
+use delivery::jwt::{LEEWAY, Unfetched};
 use registration::directory::{IntegrationRow, Source};
 use registration::isl::{self, Claim};
-use registration::json;
-use registration::quarantine::Violation;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
@@ -158,7 +156,7 @@ impl Intake {
     ) -> Result<Receipt, Problem> {
         let body = read_body(payload, MAX_BODY_BYTES).await?;
         let delivery = self.delivery(integration, &body);
-        let posted = delivery.check_address(sender).and_then(|()| posted(&body));
+        let posted = delivery.check_address(sender).and_then(|()| token_in(&body));
         let believed = match posted {
             Ok(jwt) => self.believe(integration, &jwt).await?.map(|(claims, claim)| (jwt, claims, claim)),
             Err(refused) => Err(refused),
@@ -182,43 +180,22 @@ impl Intake {
         jwt: &str,
     ) -> Result<Result<(Map<String, Value>, Claim), Refused>, Problem> {
         let now = self.admission.now();
-        let claims = match self.verifiers.verify(&integration.integration, jwt, now).await? {
+        let claims = match self.verifiers.verify(&integration.integration, jwt, now, now).await.map_err(unfetched)? {
             Ok(claims) => claims,
             Err(detail) => {
                 return Ok(Err(Refused { kind: RefusedKind::Unverified, detail, violations: Vec::new() }));
             }
         };
-        Ok(match isl::claim(&claims) {
-            Ok(claim) => Ok((claims, claim)),
-            Err(violations) => {
-                let detail = "The token is believed, but its claims cannot be acted on.".to_owned();
-                Err(Refused { kind: RefusedKind::Invalid, detail, violations })
-            }
-        })
+        Ok(token_claim(&claims).map(|claim| (claims, claim)))
     }
+}
+
+fn unfetched(_: Unfetched) -> Problem {
+    let detail = "The JWK set of the integration cannot be fetched; send it again. The log says what is wrong.";
+    Problem::unavailable(detail).retry_after(10)
 }
 
 fn too_large(body: &Beginning) -> Refused {
     let detail = format!("The body has {} bytes; the first {} are kept.", body.bytes, body.kept.len());
     Refused { kind: RefusedKind::Acknowledged, detail, violations: Vec::new() }
-}
-
-/// The token in a body.
-fn posted(body: &[u8]) -> Result<String, Refused> {
-    let body = json::parse(body).map_err(|malformed| Refused {
-        kind: RefusedKind::Malformed,
-        detail: format!("The body is not strict JSON: {malformed}."),
-        violations: Vec::new(),
-    })?;
-    match body.get("jwt") {
-        Some(Value::String(jwt)) => Ok(jwt.clone()),
-        _ => Err(Refused {
-            kind: RefusedKind::Invalid,
-            detail: "The body is JSON, but not a token of ISL's JWT webhook.".to_owned(),
-            violations: vec![Violation {
-                pointer: "/jwt".to_owned(),
-                detail: "must be the token, a string".to_owned(),
-            }],
-        }),
-    }
 }

@@ -6,7 +6,6 @@
 mod hookup;
 mod isl;
 mod key;
-mod verifiers;
 
 use std::sync::Arc;
 
@@ -15,12 +14,12 @@ use actix_web::web::{self, ServiceConfig};
 use admission::{Admission, DirectoryView};
 use api::{Throttle, resource};
 use delivery::egress::Egress;
+use delivery::jwt::Verifiers;
 use ipnet::IpNet;
 use prometheus::{IntCounterVec, Opts, Registry};
 
 pub use hookup::{__path_receive, MAX_BODY_BYTES, receive};
 pub use isl::{__path_receive_event, __path_receive_token, IslTokenPosted, receive_event, receive_token};
-use verifiers::Verifiers;
 
 /// What the inbound routes need.
 pub struct Intake {

@@ -35,6 +35,7 @@ use actix_web::web::{self, ServiceConfig, to};
 use admission::{Admission, Passwords};
 use api::{Gate, resource};
 use delivery::egress::Egress;
+use delivery::jwt::Verifiers;
 use jiff::{SignedDuration, Timestamp};
 use ledger::Ledger;
 use outbox::Outbox;
@@ -65,6 +66,8 @@ pub struct Query {
     pub outbox: Arc<dyn Outbox>,
     /// Makes outgoing calls, and says which may be made.
     pub egress: Egress,
+    /// Verify tokens that are released from quarantine.
+    pub verifiers: Verifiers,
     /// The address under which the hub is reached from outside, if it was set.
     pub public_url: Option<String>,
     /// What this process is carrying out and does once at a time: commands by the hash of their Idempotency-Key, releases by

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path};
-use admission::{Delivery, Prepared, Receipt};
+use admission::{Delivery, Prepared, Receipt, token_claim, token_in};
 use api::{Access, Problem, ProblemType};
+use delivery::jwt::LEEWAY;
 use ledger::{Limit, Place, Recorded};
 use registration::Event;
 use registration::command::{Command, Outcome, Refusal};
@@ -18,6 +19,7 @@ use registration::isl;
 use registration::quarantine::{Message, QuarantineRelease, Quarantined};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::Query;
 use crate::commands::{Once, done, outcome_unknown};
@@ -60,27 +62,39 @@ pub async fn release(request: HttpRequest, query: Data<Query>, id: Path<String>)
 enum Checked<'a> {
     Registration(Prepared<'a>),
     IslEvent(isl::Message),
+    IslToken { jwt: String, claims: Map<String, Value>, claim: isl::Claim },
 }
 
-impl<'a> Checked<'a> {
-    /// Holds a message against what its source sends. Of one that was too large the rest is gone; a token that was not
-    /// believed is not believed now.
-    fn of(delivery: Delivery<'a>, row: &Quarantined) -> Result<Self, Problem> {
+impl Query {
+    /// Holds a message against what its source sends. Of one that was too large the rest is gone; a token must have been good when
+    /// it came, by the keys of now.
+    async fn checked<'a>(&self, delivery: Delivery<'a>, row: &Quarantined) -> Result<Checked<'a>, Problem> {
         if row.message.kept_bytes.is_some() {
             let detail = "It was too large, and only its beginning was kept; dismiss it.";
             return Err(Problem::new(ProblemType::Conflict, detail));
         }
         match delivery.integration.integration.source {
-            Source::Provet => Ok(Self::Registration(Prepared::check(delivery)?)),
-            Source::Isl => isl::message(delivery.body).map(Self::IslEvent).map_err(|violations| {
-                let detail = "The message is not a form of an HTTP event of ISL; dismiss it.";
-                Problem::new(ProblemType::InvalidBody, detail).errors(violations)
-            }),
+            Source::Provet => Ok(Checked::Registration(Prepared::check(delivery)?)),
+            Source::Isl => match token_in(delivery.body) {
+                Ok(jwt) => self.believed(delivery, jwt).await,
+                // Tokens are posted as JSON, and an HTTP event as a form.
+                Err(_) => isl::message(delivery.body).map(Checked::IslEvent).map_err(|violations| {
+                    let detail = "The message is not a form of an HTTP event of ISL; dismiss it.";
+                    Problem::new(ProblemType::InvalidBody, detail).errors(violations)
+                }),
+            },
         }
     }
-}
 
-impl Query {
+    async fn believed<'a>(&self, delivery: Delivery<'a>, jwt: String) -> Result<Checked<'a>, Problem> {
+        let (integration, now) = (&delivery.integration.integration, self.admission.now());
+        let verified = self.verifiers.verify(integration, &jwt, delivery.time, now).await;
+        let verified = verified.map_err(|error| Problem::unavailable(format!("Try again: {error}.")))?;
+        let claims = verified.map_err(|detail| Problem::new(ProblemType::InvalidBody, detail))?;
+        let claim = token_claim(&claims)?;
+        Ok(Checked::IslToken { jwt, claims, claim })
+    }
+
     /// Where the registration stands that came of a release.
     async fn released_before(&self, command: &Command) -> Result<Place, Problem> {
         done(command, true)?;
@@ -123,7 +137,7 @@ impl Query {
             released: Some(self.admission.now()),
         };
         let outcome = delivery.idempotency_id().unwrap_or_default();
-        let checked = Checked::of(delivery, row)?;
+        let checked = self.checked(delivery, row).await?;
         if let Some(command) = self.command(&outcome).await? {
             return Ok(command);
         }
@@ -142,6 +156,9 @@ impl Query {
                 let domain = &delivery.integration.integration.domain;
                 let save = self.gate.directory().read().saves_into_sessions(domain);
                 self.admission.record_isl_event(delivery, message, save).await?
+            }
+            Checked::IslToken { jwt, claims, claim } => {
+                self.admission.record_isl_token(delivery, &jwt, &claims, claim, LEEWAY).await?
             }
         })
     }

@@ -1,5 +1,5 @@
-//! Deliveries to a receiver on this machine: how many in a second of one core, against the same client with no ledger, no
-//! signature and no bookkeeping; how a dead receiver is felt by the others; how long a change takes from its acknowledgement.
+//! Deliveries to a receiver on this machine: how many in a second of a core that who sends has used, against the same client with
+//! no ledger, no signature and no bookkeeping; how a dead receiver is felt by the others; how long a change takes from its acknowledgement.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::bench::{Bench, settle};
+use crate::bench::{Bench, child as child_of, settle};
 use crate::disk::{self, Room};
 use crate::load::{Load, hookup};
 use crate::report::{Line, median, median_ratio, milliseconds, quantile, rate};
-use crate::serving::Serving;
+use crate::serving::{Serving, cpu_seconds};
 
 const ARGUMENTS: [&str; 2] = ["--egress-allow", "127.0.0.0/8"];
 
@@ -116,28 +116,37 @@ async fn filled(bench: &Bench, name: &str, seconds: u32) -> (Serving, usize) {
     (server, load.acknowledged() as usize)
 }
 
-/// Deliveries in a second of a subscription from the beginning.
-async fn delivered(server: &Serving, name: &str, signature: &str, changes: usize) -> f64 {
+/// Deliveries of a subscription from the beginning: in a second, and in one of a core.
+async fn delivered(server: &Serving, name: &str, signature: &str, changes: usize) -> (f64, f64) {
     let sink = Sink::start(Duration::ZERO, None).await;
     settle();
-    let begin = Instant::now();
+    let (begin, used) = (Instant::now(), server.cpu());
     subscribe(&server.admin(), name, &sink.url, json!({"from": "beginning", "signature": signature})).await;
     sink.wait(changes).await;
-    let took = begin.elapsed().as_secs_f64();
+    let (took, used) = (begin.elapsed().as_secs_f64(), server.cpu() - used);
     let (_, _) = server.admin().send(reqwest::Method::DELETE, &format!("/v1/subscriptions/{name}"), &json!({})).await;
-    changes as f64 / took
+    (changes as f64 / took, changes as f64 / used)
 }
 
-/// Requests in a second of the same client, with the same bodies and nothing else.
+/// Requests of the same client, with the same bodies and nothing else, in a second of a core.
 async fn bare(changes: usize) -> f64 {
     let sink = Sink::start(Duration::ZERO, None).await;
-    let body = notice(1).to_string().repeat(2);
-    let http = reqwest::Client::builder().http1_only().no_proxy().build().unwrap();
     settle();
-    let begin = Instant::now();
-    let left = Arc::new(AtomicUsize::new(changes));
+    let mut client = child_of("deliveries", &[&sink.url, &changes.to_string()]);
+    let done = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
+    assert!(done.status.success() && sink.count() == changes, "{}", String::from_utf8_lossy(&done.stderr));
+    changes as f64 / String::from_utf8(done.stdout).unwrap().trim().parse::<f64>().unwrap()
+}
+
+/// Sends so many requests to a URL, as a child, and prints the seconds of a core that it used.
+#[tokio::main]
+pub async fn child(arguments: &[&str]) {
+    let [url, requests] = arguments else { panic!("child deliveries URL REQUESTS") };
+    let (url, body) = ((*url).to_owned(), notice(1).to_string().repeat(2));
+    let http = reqwest::Client::builder().http1_only().no_proxy().build().unwrap();
+    let left = Arc::new(AtomicUsize::new(requests.parse().unwrap()));
     let senders = (0..AT_A_TIME).map(|_| {
-        let (http, url, body, left) = (http.clone(), sink.url.clone(), body.clone(), left.clone());
+        let (http, url, body, left) = (http.clone(), url.clone(), body.clone(), left.clone());
         tokio::spawn(async move {
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                 http.post(&url).body(body.clone()).send().await.unwrap();
@@ -145,10 +154,10 @@ async fn bare(changes: usize) -> f64 {
         })
     });
     futures_util::future::join_all(senders).await;
-    changes as f64 / begin.elapsed().as_secs_f64()
+    println!("{}", cpu_seconds("self"));
 }
 
-/// Measures how many deliveries there are in a second.
+/// Measures how many deliveries there are in a second of a core; both sides are asked what they used, not who else was at work.
 pub async fn measure(bench: &Bench) -> Vec<Line> {
     let (rounds, seconds) = (bench.size(5, 1), bench.size(3, 1));
     let progress = bench.progress("deliveries", rounds);
@@ -161,11 +170,17 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
         progress.inc(1);
     }
     progress.finish_and_clear();
-    let line = |what: &str, ours: &[f64]| {
-        let (measured, bare) = (rate(median(ours.to_vec())), rate(median(others.clone())));
-        Line::ratio(what, measured, "by the client alone", bare, median_ratio(ours, &others)).at_least(0.5)
-    };
-    vec![line("deliveries of one subscription, HMAC", &hmac), line("deliveries of one subscription, Ed25519", &ed25519)]
+    let mut lines = Vec::new();
+    for (signature, ours) in [("HMAC", hmac), ("Ed25519", ed25519)] {
+        let (in_a_second, of_a_core): (Vec<f64>, Vec<f64>) = ours.into_iter().unzip();
+        let what = format!("deliveries of one subscription, {signature}");
+        lines.push(Line::absolute(&what, rate(median(in_a_second))));
+        let (measured, bare) = (rate(median(of_a_core.clone())), rate(median(others.clone())));
+        let what = format!("{what}, in a second of a core");
+        let ratio = median_ratio(&of_a_core, &others);
+        lines.push(Line::ratio(&what, measured, "by the client alone", bare, ratio).at_least(0.5));
+    }
+    lines
 }
 
 /// Measures how a dead receiver is felt by nine others.

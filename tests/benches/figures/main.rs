@@ -100,6 +100,7 @@ async fn measure(quick: bool, names: &[&str]) {
 fn child(role: &str, arguments: &[&str]) -> ExitCode {
     match role {
         "bare" => bare::serve(arguments),
+        "deliveries" => deliveries::child(arguments),
         "rebuild" => rebuild::child(arguments),
         "subscribers" => subscribers::client::child(arguments),
         _ => panic!("no such child: {role}"),

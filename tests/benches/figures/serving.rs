@@ -87,6 +87,11 @@ impl Serving {
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
     }
 
+    /// Seconds of a core that it has used.
+    pub fn cpu(&self) -> f64 {
+        cpu_seconds(&self.child.id().to_string())
+    }
+
     /// Waits until everything in the ledger has been projected.
     pub fn wait_until_projected(&self) {
         let deadline = Instant::now() + 10 * PATIENCE;
@@ -123,6 +128,15 @@ impl Drop for Serving {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Seconds of a core that a process has used, by its id or `self`.
+pub fn cpu_seconds(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // behind the name, which may hold anything: state is field 3, the times in user and in kernel mode are 14 and 15 (proc(5))
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap());
+    ticks.sum::<f64>() / 100.0
 }
 
 /// An address that nobody listens on.

@@ -462,3 +462,40 @@ async fn a_message_from_an_address_that_was_not_allowed_can_be_released_and_one_
     let expected = ["domain.created", "user.created"].map(|kind| format!("\"regledger.{kind}.v1\""));
     assert_eq!(changes(&admin, 2).await, expected);
 }
+
+#[tokio::test]
+async fn a_token_that_came_before_its_key_was_known_can_be_released_and_one_of_another_key_cannot() {
+    let issued = issue(
+        Language::Python,
+        json!({"create": claims("user_create", "ann", json!({"jti": "1", "exp": 4_000_000_000_u64})),
+            "forged": {"claims": {"sub": "x"}, "key": "other"}}),
+    );
+    let server = Server::start();
+    let admin = server.admin();
+    let (_, url) = admin.isl_integration("acme-isl", json!({})).await;
+    let mut kept = Vec::new();
+    for name in ["create", "forged"] {
+        let (status, problem) = post_token(&admin, &url, &issued[name]).await;
+        assert_eq!(status, 401, "{problem}");
+        kept.push(format!("/v1/quarantine/{}/release", problem["quarantine_id"].as_str().unwrap()));
+    }
+    let release = async |path: &str| {
+        let request = admin.request(Method::POST, path).header("idempotency-key", path).json(&json!({}));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let (status, problem) = release(&kept[0]).await;
+    assert_eq!(status, 422, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("jwt_key"), "{problem}");
+    admin.send(Method::PATCH, "/v1/integrations/acme-isl", &json!({"jwt_key": issued["public_key"]})).await;
+    let (status, released) = release(&kept[0]).await;
+    assert_eq!((status, &released["message"]["state"]), (200, &json!("released")), "{released}");
+    assert_eq!(release(&kept[0]).await, (200, released.clone()));
+    let (status, problem) = release(&kept[1]).await;
+    assert_eq!(status, 422, "{problem}");
+    let expected = ["domain.created", "user.created"].map(|kind| format!("\"regledger.{kind}.v1\""));
+    assert_eq!(changes(&admin, 2).await, expected);
+    assert_eq!(post_token(&admin, &url, &issued["create"]).await.0, 200, "it is believed, and known already");
+    let tokens = of_type(&events(&admin).await, "regledger.isl.token.v1").len();
+    assert_eq!((tokens, changes(&admin, 2).await.len()), (2, 2));
+}

@@ -60,12 +60,18 @@ pub(super) fn hear(rows: &mut Rows, placed: &Placed, event: &IslEvent) -> Vec<Ch
     changes
 }
 
-/// A token that was believed before, and would be believed again, changes nothing.
+/// A token that was believed before, and would be believed again, changes nothing. One that was in quarantine is believed as of
+/// when it came.
 pub(super) fn believe(rows: &mut Rows, placed: &Placed, token: &IslToken) -> Vec<Change> {
+    let mut now = placed.recorded_time;
+    if placed.is_release() {
+        leave(rows, placed, Outcome::Applied { id: placed.event.attributes.subject.clone() });
+        now = placed.event.attributes.time;
+    }
     let mut source = SourceRow::take(rows, placed, token.domain_id.as_deref());
     let seen = SeenToken { token: token.token.clone(), until: token.until };
     let mut changes = Vec::new();
-    let is_replayed = source.row.is_replayed(seen, placed.recorded_time);
+    let is_replayed = source.row.is_replayed(seen, now);
     if !is_replayed {
         source.learn(rows, placed, &token.facts, &mut changes);
     }

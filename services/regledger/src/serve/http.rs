@@ -18,6 +18,7 @@ use actix_web::{App as ActixApp, Error, HttpResponse, HttpServer};
 use admission::{Clock, DirectoryView, Passwords};
 use anyhow::Context;
 use api::{Gate, Health, Observer, Problem, Reason, Throttle};
+use delivery::jwt::Verifiers;
 use intake::Intake;
 use parking_lot::Mutex;
 use prometheus::TextEncoder;
@@ -201,6 +202,7 @@ fn query(
         },
         outbox: stores.outbox()?.clone(),
         egress: stores.egress.clone(),
+        verifiers: Verifiers::new(stores.egress.clone()),
         public_url: settings.http.public_url.as_ref().map(ToString::to_string),
         in_progress: Mutex::new(HashSet::new()),
     })

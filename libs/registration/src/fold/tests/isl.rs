@@ -274,3 +274,15 @@ fn a_user_who_comes_back_under_another_spelling_was_called_otherwise_before() {
     assert_eq!(said[2], row.name.event);
     assert!(said[0] != said[1] && said[1] != said[2], "{said:?}");
 }
+
+#[test]
+fn a_token_that_is_released_is_believed_as_of_when_it_came() {
+    Story::of(&[
+        ("jwt user_create user=ann jti=j1 until=1050 at=1010", "domain.created, user.created"),
+        ("jwt user_delete user=ann jti=j2 until=1050 at=1020", "user.deleted"),
+        // it came once more, and was kept; its time is over, but then it was a replay
+        ("jwt user_create user=ann jti=j1 until=1050 at=1030 released=1100 key=r1", "applied"),
+        ("jwt user_create user=bob jti=j3 until=1050 at=1030 released=1101 key=r2", "user.created"),
+        ("jwt user_create user=bob jti=j3 until=1050 at=1030 released=1102 key=r2", "nothing"),
+    ]);
+}

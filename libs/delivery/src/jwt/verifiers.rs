@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::Problem;
-use delivery::egress::{Call, Egress};
-use delivery::jwt::{Verifier, VerifyError};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex as SyncMutex;
 use registration::directory::Integration;
 use serde_json::{Map, Value};
+use thiserror::Error;
 use tokio::sync::Mutex;
 use uuid::Uuid;
+
+use super::{Verifier, VerifyError};
+use crate::egress::{Call, Egress};
 
 /// Time for fetching a JWK set.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -29,8 +30,13 @@ const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// Verifiers are forgotten beyond this number, and made again when they are needed.
 const KEPT: usize = 1_000;
 
+/// The JWK set of an integration cannot be fetched: nobody can say now whether a token is to be believed. The log says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the JWK set of the integration cannot be fetched")]
+pub struct Unfetched;
+
 /// The verifiers of integrations.
-pub(crate) struct Verifiers {
+pub struct Verifiers {
     egress: Egress,
     known: SyncMutex<HashMap<Uuid, Arc<Mutex<Known>>>>,
 }
@@ -45,36 +51,38 @@ struct Known {
 }
 
 /// The claims of a token that is believed, or why it is not.
-type Verified = Result<Map<String, Value>, String>;
+pub type Verified = Result<Map<String, Value>, String>;
 
 impl Verifiers {
-    pub(crate) fn new(egress: Egress) -> Self {
+    /// Verifiers that fetch JWK sets by these calls.
+    pub fn new(egress: Egress) -> Self {
         Self { egress, known: SyncMutex::default() }
     }
 
-    /// Verifies a token of an integration.
+    /// Verifies a token of an integration that came at `came`, by the keys of now.
     ///
     /// # Errors
-    /// 503 if its JWK set cannot be fetched.
-    pub(crate) async fn verify(
+    /// [`Unfetched`].
+    pub async fn verify(
         &self,
         integration: &Integration,
         jwt: &str,
+        came: Timestamp,
         now: Timestamp,
-    ) -> Result<Verified, Problem> {
+    ) -> Result<Verified, Unfetched> {
         let known = self.of(integration.id);
         let mut known = known.lock().await;
         let verified = match (&integration.jwt_key, &integration.jwks_url) {
-            (Some(pem), _) => known.by_key(pem, now).and_then(|verifier| told(verifier.verify(jwt, now))),
+            (Some(pem), _) => known.by_key(pem, now).and_then(|verifier| told(verifier.verify(jwt, came))),
             (None, Some(url)) => {
                 self.refresh(&mut known, url, now, FRESH).await?;
-                let verified = known.verify(jwt, now);
+                let verified = known.verify(jwt, came);
                 if verified != Some(Err(VerifyError::NoKey)) {
                     return Ok(told(verified.unwrap_or(Err(VerifyError::NoKey))));
                 }
                 // its sender may have changed the key a moment ago
                 self.refresh(&mut known, url, now, PAUSE).await?;
-                told(known.verify(jwt, now).unwrap_or(Err(VerifyError::NoKey)))
+                told(known.verify(jwt, came).unwrap_or(Err(VerifyError::NoKey)))
             }
             (None, None) => Err("The integration has neither jwt_key nor jwks_url; set one of them.".to_owned()),
         };
@@ -90,7 +98,13 @@ impl Verifiers {
     }
 
     /// Fetches a JWK set, unless one of this age is known, or was asked for a moment ago.
-    async fn refresh(&self, known: &mut Known, url: &str, now: Timestamp, age: SignedDuration) -> Result<(), Problem> {
+    async fn refresh(
+        &self,
+        known: &mut Known,
+        url: &str,
+        now: Timestamp,
+        age: SignedDuration,
+    ) -> Result<(), Unfetched> {
         known.begin(url);
         if known.is_younger(now, age) || known.tried.is_some_and(|tried| now.duration_since(tried) < PAUSE) {
             return known.usable(now);
@@ -145,12 +159,8 @@ impl Known {
         self.verifier.as_ref().is_some_and(|(_, fetched)| now.duration_since(*fetched) < age)
     }
 
-    fn usable(&self, now: Timestamp) -> Result<(), Problem> {
-        if self.is_younger(now, USABLE) {
-            return Ok(());
-        }
-        let detail = "The JWK set of the integration cannot be fetched; send it again. The log says what is wrong.";
-        Err(Problem::unavailable(detail).retry_after(10))
+    fn usable(&self, now: Timestamp) -> Result<(), Unfetched> {
+        if self.is_younger(now, USABLE) { Ok(()) } else { Err(Unfetched) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use acceptance::{Options, Server, repository};
+use acceptance::{Server, repository};
 use tempfile::{NamedTempFile, TempDir};
 
 fn succeeded(done: &Output) {
@@ -38,9 +38,7 @@ async fn the_asyncapi_parser_finds_nothing_wrong_with_the_asyncapi_document() {
 /// Left out: the stream, which does not end, and the end of a token, which would be its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_allow() {
-    // nobody takes mail at that port, but users can sign up
-    let arguments = ["--smtp-host", "127.0.0.1", "--smtp-port", "1"];
-    let mut server = Server::start_with(&Options { arguments: &arguments, ..Options::default() });
+    let mut server = Server::start();
     let admin = server.admin();
     admin.integration("acme-lab").await;
     let dir = TempDir::new().unwrap();

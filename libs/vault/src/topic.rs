@@ -42,9 +42,6 @@ const LAG: Duration = Duration::from_secs(60 * 60);
 /// How long brokers keep what says that a key was destroyed.
 const TOMBSTONES: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a record waits for others: those of a group come at once.
-const LINGER: Duration = Duration::from_micros(100);
-
 /// How many keys are destroyed in one write.
 const DESTROYED_AT_A_TIME: usize = 500;
 
@@ -68,7 +65,7 @@ impl KafkaKeys {
     /// [`KafkaKeysError::Topic`] if the topic could lose keys; else what is in the way.
     pub async fn open(connection: &Connection, topic: &str, risk_accepted: bool) -> Result<Self, KafkaKeysError> {
         let inspector = Inspector::open(connection, layout(topic, risk_accepted)).await?;
-        let producer = Arc::new(Producer::start(connection, topic, Options { linger: LINGER, ..Options::default() })?);
+        let producer = Arc::new(Producer::start(connection, topic, Options::default())?);
         let follower = Arc::new(Follower::start(connection, topic)?);
         // What has been read when this has been read is everything; and keys can be made.
         write(&producer, &follower, &[record::probe()]).await?;

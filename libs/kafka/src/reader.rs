@@ -76,7 +76,7 @@ impl Reader {
         for (name, value) in AHEAD {
             config.set(*name, *value);
         }
-        let consumer = config.create_with_context(Quiet)?;
+        let consumer = config.create_with_context(Quiet::default())?;
         let mut reader = Self { consumer, topic: topic.to_owned(), at: (partition, offset), first: None };
         reader.seek(partition, offset)?;
         Ok(reader)

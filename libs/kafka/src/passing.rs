@@ -22,7 +22,12 @@ pub fn passes(error: &KafkaError) -> bool {
     let controllers = [CoordinatorLoadInProgress, CoordinatorNotAvailable, NotController, NotCoordinator];
     let others = [StaleControllerEpoch, WaitingForCoordinator];
     let all: [&[_]; 7] = [&brokers, &answers, &leaders, &partitions, &replicas, &controllers, &others];
-    error.rdkafka_error_code().is_some_and(|code| all.iter().any(|codes| codes.contains(&code)))
+    let code = match error {
+        // rdkafka does not tell of these.
+        KafkaError::AdminOp(code) => Some(*code),
+        others => others.rdkafka_error_code(),
+    };
+    code.is_some_and(|code| all.iter().any(|codes| codes.contains(&code)))
 }
 
 #[cfg(test)]

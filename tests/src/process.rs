@@ -108,6 +108,15 @@ impl Server {
         }
     }
 
+    /// Starts a server in a data directory, at an address that is given, and does not wait until it serves.
+    pub fn begin_in(data_dir: &Path, options: &Options<'_>) -> Self {
+        let mut child = command(data_dir, options).spawn().unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (reader, _) = collect(&mut child, lines.clone());
+        let url = format!("http://{}", options.listen.unwrap());
+        Self { child, url, data_dir: data_dir.to_owned(), lines, reader: Some(reader), _own: None }
+    }
+
     /// A client with the admin token.
     pub fn admin(&self) -> Client {
         let token = std::fs::read_to_string(self.data_dir.join("admin-token")).unwrap();

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use thiserror::Error;
@@ -189,7 +190,7 @@ impl Connection {
     }
 
     pub(crate) fn admin<C: FromClientConfigAndContext<Quiet>>(&self) -> KafkaResult<C> {
-        self.config.create_with_context(Quiet)
+        self.config.create_with_context(Quiet::default())
     }
 }
 
@@ -204,8 +205,17 @@ impl fmt::Debug for Connection {
 
 /// Leaves it to whoever waits for an answer to report that there is none: librdkafka would, for each
 /// connection and at each attempt.
-#[derive(Clone, Copy)]
-pub(crate) struct Quiet;
+#[derive(Default)]
+pub(crate) struct Quiet {
+    refused: Mutex<Option<KafkaError>>,
+}
+
+impl Quiet {
+    /// Why a broker has turned us away since this was asked last. An answer that never came does not say so.
+    pub(crate) fn refused(&self) -> Option<KafkaError> {
+        self.refused.lock().take()
+    }
+}
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -214,6 +224,9 @@ impl ClientContext for Quiet {
 
     fn error(&self, error: KafkaError, reason: &str) {
         note(&error, reason);
+        if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)) {
+            *self.refused.lock() = Some(error);
+        }
     }
 }
 
@@ -297,7 +310,7 @@ mod tests {
     fn time_limits_for_other_writes_do_not_outlive_a_transaction() {
         for (name, value) in [("message.timeout.ms", "600000"), ("socket.timeout.ms", "300000")] {
             let config = with(name, value).unwrap().transactional_producer("name");
-            let created: KafkaResult<BaseProducer<Quiet>> = config.create_with_context(Quiet);
+            let created: KafkaResult<BaseProducer<Quiet>> = config.create_with_context(Quiet::default());
             assert!(created.is_ok(), "{name}: {:?}", created.err());
         }
     }

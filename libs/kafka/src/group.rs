@@ -27,7 +27,7 @@ impl Group {
     /// # Errors
     /// What librdkafka says of the connection's settings.
     pub fn of(connection: &Connection, name: &str, topic: &str) -> KafkaResult<Self> {
-        let consumer = connection.group(name).create_with_context(Quiet)?;
+        let consumer = connection.group(name).create_with_context(Quiet::default())?;
         Ok(Self { consumer, topic: topic.to_owned() })
     }
 

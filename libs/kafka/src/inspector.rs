@@ -1,18 +1,20 @@
 //! Creates a topic, or looks whether it is as it must be.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::metadata::MetadataPartition;
+use rdkafka::metadata::{MetadataBroker, MetadataPartition};
 use rdkafka::types::RDKafkaRespErr;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use crate::connection::{Quiet, blocking};
+use crate::passing::passes;
 use crate::topic::Found;
-use crate::{Connection, Offsets, Topic, Violation};
+use crate::{Announced, Connection, Offsets, Topic, Violation};
 
 /// How long the brokers may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,6 +44,14 @@ pub enum TopicError {
         /// What the brokers said.
         source: KafkaError,
     },
+    /// The brokers are away. It passes.
+    #[error("the brokers do not answer (asked for the topic {topic})")]
+    Away {
+        /// The topic.
+        topic: String,
+        /// What was heard instead.
+        source: KafkaError,
+    },
     /// It is not as it must be.
     #[error("the topic {topic} cannot be used: {}", list(.violations))]
     Unsafe {
@@ -52,14 +62,40 @@ pub enum TopicError {
     },
     /// It cannot be created so that it loses nothing.
     #[error(
-        "the topic {topic} would not be safe on {brokers} brokers: at least 3 are needed, or one that writes through"
+        "the topic {topic} would not be safe on {brokers} brokers: at least 3 are needed, or one that writes through; \
+         {brokers} brokers answer now; if there are more, start them first"
     )]
     Brokers {
         /// The topic.
         topic: String,
-        /// How many there are.
+        /// How many answer now.
         brokers: usize,
     },
+    /// It is not created on so few brokers, since there are more. It passes when they are started.
+    #[error(
+        "the topic {topic} is not made yet: {brokers} of the brokers answer now, and {announced} says that there are \
+         more; for the first start all must be up"
+    )]
+    Incomplete {
+        /// The topic.
+        topic: String,
+        /// How many answer now.
+        brokers: usize,
+        /// How many there are to be.
+        announced: Announced,
+    },
+}
+
+impl TopicError {
+    /// Whether it passes by itself: brokers are away.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Kafka { source, .. } => passes(source),
+            Self::Away { .. } | Self::Incomplete { .. } => true,
+            Self::Unsafe { .. } | Self::Brokers { .. } => false,
+        }
+    }
 }
 
 impl Inspector {
@@ -78,13 +114,9 @@ impl Inspector {
         if !violations.is_empty() {
             return Err(TopicError::Unsafe { topic: inspector.topic.name, violations });
         }
-        if inspector.topic.risk_accepted || found.brokers == 1 {
-            let topic = &inspector.topic.name;
-            tracing::warn!(
-                kafka.topic = topic,
-                brokers = found.brokers,
-                "what is lost with one broker is lost for good"
-            );
+        if found.is_frail() {
+            let (topic, replicas) = (&inspector.topic.name, found.replicas.iter().min());
+            tracing::warn!(kafka.topic = topic, replicas, "what is lost with one broker is lost for good");
         }
         Ok(inspector)
     }
@@ -114,7 +146,28 @@ impl Inspector {
     async fn create_if_absent(&self) -> Result<(), TopicError> {
         let layout = self.layout().await?;
         if layout.replicas.is_empty() {
+            self.expect_no_more(layout.brokers).await?;
             self.create(layout.brokers).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to create the topic on fewer brokers than make it safe while there are to be more: it would stay on these.
+    async fn expect_no_more(&self, brokers: usize) -> Result<(), TopicError> {
+        if self.topic.is_safe_on(brokers) || self.topic.risk_accepted {
+            return Ok(());
+        }
+        let offsets = self.offsets.clone();
+        let ids =
+            move || Ok(offsets.metadata(PATIENCE)?.brokers().iter().map(MetadataBroker::id).collect::<Vec<i32>>());
+        for id in blocking(ids).await.map_err(self.failed("find"))? {
+            let settings = self.settings(&ResourceSpecifier::Broker(id)).await;
+            // Who may not ask for the settings of brokers is told of no more than answer.
+            let settings = settings.or_else(|error| if passes(&error) { Err(error) } else { Ok(BTreeMap::new()) });
+            let announced = Announced::by(&settings.map_err(self.failed("find the brokers for"))?);
+            if let Some(announced) = announced.filter(|announced| announced.brokers > brokers) {
+                return Err(TopicError::Incomplete { topic: self.topic.name.clone(), brokers, announced });
+            }
         }
         Ok(())
     }
@@ -156,33 +209,45 @@ impl Inspector {
         let (offsets, partitions) = (self.offsets.clone(), found.replicas.len() as u32);
         let begins = blocking(move || offsets.begin(0..partitions, PATIENCE)).await;
         found.begins = begins.map_err(self.failed("find the first offsets of"))?;
-        let resource = [ResourceSpecifier::Topic(&self.topic.name)];
-        let described = self.admin.describe_configs(&resource, &options()).await;
-        let described = described.map_err(self.failed("read the settings of"))?.into_iter();
-        for resource in described {
-            let resource = resource.map_err(|code| self.failed("read the settings of")(KafkaError::AdminOp(code)))?;
-            found.settings.extend(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))));
-        }
+        let settings = self.settings(&ResourceSpecifier::Topic(&self.topic.name)).await;
+        found.settings = settings.map_err(self.failed("read the settings of"))?;
         Ok(found)
+    }
+
+    /// Every setting that has a value.
+    async fn settings(&self, of: &ResourceSpecifier<'_>) -> KafkaResult<BTreeMap<String, String>> {
+        let mut settings = BTreeMap::new();
+        for described in self.admin.describe_configs([of], &options()).await? {
+            let entries = described.map_err(KafkaError::AdminOp)?.entries.into_iter();
+            settings.extend(entries.filter_map(|entry| Some((entry.name, entry.value?))));
+        }
+        Ok(settings)
     }
 
     /// The brokers and the topic's replicas; none if there is no such topic.
     async fn layout(&self) -> Result<Found, TopicError> {
-        let (admin, name) = (self.admin.clone(), self.topic.name.clone());
-        blocking(move || layout(&admin, &name)).await.map_err(self.failed("find"))
+        let offsets = self.offsets.clone();
+        blocking(move || layout(&offsets)).await.map_err(self.failed("find"))
     }
 
     fn absent(&self) -> TopicError {
-        self.failed("find")(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))
+        let source = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
+        TopicError::Kafka { operation: "find", topic: self.topic.name.clone(), source }
     }
 
     fn failed(&self, operation: &'static str) -> impl Fn(KafkaError) -> TopicError {
-        move |source| TopicError::Kafka { operation, topic: self.topic.name.clone(), source }
+        move |source| {
+            let topic = self.topic.name.clone();
+            match passes(&source) {
+                true => TopicError::Away { topic, source },
+                false => TopicError::Kafka { operation, topic, source },
+            }
+        }
     }
 }
 
-fn layout(admin: &AdminClient<Quiet>, topic: &str) -> KafkaResult<Found> {
-    let metadata = admin.inner().fetch_metadata(Some(topic), PATIENCE)?;
+fn layout(offsets: &Offsets) -> KafkaResult<Found> {
+    let metadata = offsets.metadata(PATIENCE)?;
     let mut found = Found { brokers: metadata.brokers().len(), ..Found::default() };
     for topic in metadata.topics() {
         match topic.error() {

@@ -15,21 +15,25 @@
 //! This crate knows nothing of what is stored. Nobody joins a consumer group: who works on what is decided elsewhere.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod announced;
 mod connection;
 mod delivery;
 mod group;
 mod inspector;
 mod offsets;
+mod passing;
 mod producer;
 mod reader;
 mod topic;
 mod transaction;
 mod violation;
 
+pub use announced::Announced;
 pub use connection::{Connection, SettingError};
 pub use group::Group;
 pub use inspector::{Inspector, TopicError};
 pub use offsets::Offsets;
+pub use passing::passes;
 pub use producer::{Options, Producer, Record, WriteError};
 pub use rdkafka::error::{KafkaError, RDKafkaErrorCode as ErrorCode};
 pub use reader::{Message, ReadError, Reader};

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::Instant;
 
 use crate::Connection;
 use crate::connection::Quiet;
+use crate::passing::passes;
 
 /// More than librdkafka reports between two questions, for long.
 const REPORTS: usize = 8;
@@ -32,7 +34,7 @@ impl Offsets {
     /// # Errors
     /// What librdkafka says of the connection's settings.
     pub fn of(connection: &Connection, topic: &str) -> KafkaResult<Self> {
-        let consumer = connection.consumer().create_with_context(Quiet)?;
+        let consumer = connection.consumer().create_with_context(Quiet::default())?;
         Ok(Self { consumer, topic: topic.to_owned() })
     }
 
@@ -51,6 +53,18 @@ impl Offsets {
     /// The first error of any of them.
     pub fn end(&self, partitions: impl IntoIterator<Item = u32>, timeout: Duration) -> KafkaResult<Vec<u64>> {
         self.ask(partitions, Offset::End, timeout)
+    }
+
+    /// The brokers and the topic's replicas. Blocks for at most `timeout`.
+    ///
+    /// # Errors
+    /// What was in the way; that a broker has turned us away rather than that no answer came.
+    pub(crate) fn metadata(&self, timeout: Duration) -> KafkaResult<Metadata> {
+        self.consumer.fetch_metadata(Some(&self.topic), timeout).map_err(|error| {
+            // Each attempt to connect has left several reports.
+            (0..REPORTS).for_each(|_| serve(&self.consumer));
+            self.consumer.context().refused().unwrap_or(error)
+        })
     }
 
     fn ask(
@@ -92,21 +106,6 @@ pub(crate) fn serve(consumer: &BaseConsumer<Quiet>) {
     for _ in 0..REPORTS {
         drop(consumer.poll(Duration::ZERO));
     }
-}
-
-/// Whether it may be otherwise in a moment: a partition is between two leaders or is being created, or
-/// a broker is away.
-fn passes(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{
-        AllBrokersDown, BrokerTransportFailure, FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition,
-        OffsetNotAvailable, OperationTimedOut, ReplicaNotAvailable, UnknownLeaderEpoch, UnknownPartition,
-        UnknownTopicOrPartition,
-    };
-    let leaders = [FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition, UnknownLeaderEpoch];
-    let partitions = [OffsetNotAvailable, ReplicaNotAvailable, UnknownPartition, UnknownTopicOrPartition];
-    let brokers = [AllBrokersDown, BrokerTransportFailure, OperationTimedOut];
-    let passing = [&leaders[..], &partitions, &brokers].concat();
-    error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
 }
 
 fn offset(element: &TopicPartitionListElem<'_>) -> KafkaResult<u64> {

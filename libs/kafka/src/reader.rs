@@ -97,7 +97,7 @@ impl Reader {
         for (name, value) in settings {
             config.set(*name, *value);
         }
-        let consumer = config.create_with_context(Quiet)?;
+        let consumer = config.create_with_context(Quiet::default())?;
         let mut reader = Self { consumer, topic: topic.to_owned(), at, first: None };
         reader.seek(partition, offset)?;
         Ok(reader)

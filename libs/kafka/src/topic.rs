@@ -45,7 +45,7 @@ pub enum Cleanup {
 /// A topic as it is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
-    /// How many brokers the cluster has now.
+    /// How many brokers answer now: there may be more.
     pub(crate) brokers: usize,
     /// How many replicas each partition has.
     pub(crate) replicas: Vec<usize>,
@@ -73,12 +73,17 @@ impl Topic {
         fixed
     }
 
+    /// Whether so many brokers are enough for all its replicas.
+    pub(crate) fn is_safe_on(&self, brokers: usize) -> bool {
+        brokers >= REPLICAS
+    }
+
     /// The replicas and the settings with which it is created on so many brokers; None if it could
     /// not be safe there.
     pub(crate) fn plan(&self, brokers: usize) -> Option<(usize, Vec<(&'static str, String)>)> {
         let mut settings = self.fixed();
         settings.push(("max.message.bytes", "1048588".to_owned()));
-        if brokers >= REPLICAS {
+        if self.is_safe_on(brokers) {
             settings.push(("min.insync.replicas", IN_SYNC.to_string()));
             return Some((REPLICAS, settings));
         }
@@ -133,6 +138,11 @@ impl Found {
         }
         let safe = replicas >= REPLICAS && (IN_SYNC..replicas).contains(&in_sync);
         (!safe).then_some(Violation::Replication { replicas, in_sync })
+    }
+
+    /// Whether what is acknowledged may be lost with one broker, although that is no reason to refuse it.
+    pub(crate) fn is_frail(&self) -> bool {
+        self.replicas.contains(&1) || self.too_few().is_some()
     }
 
     fn needed(&self) -> usize {

@@ -71,7 +71,7 @@ impl TransactionalProducer {
         let config = connection.transactional_producer(name);
         let native = in_background(move || {
             let not_taken = |error| TransactionError::NotTaken { source: Arc::new(error) };
-            let native: Native = config.create_with_context(Quiet).map_err(not_taken)?;
+            let native: Native = config.create_with_context(Quiet::default()).map_err(not_taken)?;
             native.init_transactions(PATIENCE).map_err(not_taken)?;
             Ok(native)
         });

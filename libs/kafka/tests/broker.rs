@@ -49,6 +49,27 @@ async fn a_topic_that_is_altered_violates_what_it_must_be() {
     assert_eq!(violations.len(), 2, "{violations:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_not_made_while_more_brokers_are_to_come() {
+    let kafka = Kafka::start_with(1, &["default.replication.factor=3"]);
+    let connection = Connection::new(&kafka.bootstrap_servers(), &BTreeMap::new()).unwrap();
+    let refused = Inspector::open(&connection, topic("early")).await.map(drop).unwrap_err();
+    assert!(matches!(refused, TopicError::Incomplete { brokers: 1, .. }) && refused.passes(), "{refused:?}");
+    let accepting = Topic { risk_accepted: true, ..topic("early") };
+    Inspector::open(&connection, accepting).await.unwrap();
+    // It is there now, and how many brokers there are to be changes nothing about that.
+    let refused = Inspector::open(&connection, topic("early")).await.map(drop).unwrap_err();
+    assert!(matches!(refused, TopicError::Unsafe { .. }) && !refused.passes(), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_that_are_away_may_come_back() {
+    let away = Connection::new("127.0.0.1:1", &BTreeMap::new()).unwrap();
+    let refused = Inspector::open(&away, topic("away")).await.map(drop).unwrap_err();
+    assert!(matches!(refused, TopicError::Away { .. }) && refused.passes(), "{refused:?}");
+    assert_eq!(refused.to_string(), "the brokers do not answer (asked for the topic away)");
+}
+
 fn connection() -> Connection {
     Connection::new(&Kafka::shared().bootstrap_servers(), &BTreeMap::new()).unwrap()
 }

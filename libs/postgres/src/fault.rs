@@ -1,6 +1,7 @@
 //! What PostgreSQL says, and what it means.
 
 use std::error::Error;
+use std::io;
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, SqlState};
@@ -38,6 +39,15 @@ impl Fault {
         }
     }
 
+    /// Whether it may pass: the database is away, is just starting or ending, or has no room now.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Connect(PoolError::Backend(error)) | Self::Statement(error) => is_away(error),
+            Self::Connect(PoolError::Timeout(_)) | Self::Late | Self::Lost => true,
+            Self::Connect(_) | Self::Content(_) => false,
+        }
+    }
+
     /// Whether COMMIT fails with this error only before it is carried out: a constraint or a conflict is found first. Others,
     /// as those of a server that is shutting down, may also take the place of the answer to a commit that was carried out.
     fn leaves_nothing(&self) -> bool {
@@ -46,6 +56,23 @@ impl Fault {
             let conflict = code.code().starts_with("40") && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN;
             conflict || code.code().starts_with("23")
         })
+    }
+}
+
+/// Whether the server says so, by the class of its code, or nothing is heard of it. A certificate that is not trusted also
+/// comes as an I/O error, of invalid data.
+fn is_away(error: &tokio_postgres::Error) -> bool {
+    const CONNECTION: &str = "08";
+    const CONFLICT: &str = "40";
+    const NO_ROOM: &str = "53";
+    const INTERVENTION: &str = "57";
+    const SYSTEM: &str = "58";
+    let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    match error.code() {
+        Some(code) => {
+            [CONNECTION, CONFLICT, NO_ROOM, INTERVENTION, SYSTEM].iter().any(|class| code.code().starts_with(class))
+        }
+        None => error.is_closed() || io.is_some_and(|error| error.kind() != io::ErrorKind::InvalidData),
     }
 }
 

@@ -158,7 +158,8 @@ pub struct Client {
     pub openid_autodiscovery_url: Option<String>,
     /// Whether there is a secret to reveal.
     pub has_secret: bool,
-    /// Departments that enabled the integration, sorted; null when none was ever named.
+    /// Departments that enabled the integration, sorted; null while none was ever named. A notice without `departments` keeps
+    /// those before it, plus or minus the department that it names.
     pub departments: Option<Vec<i64>>,
     /// Whether the credentials are in use.
     pub state: ClientState,

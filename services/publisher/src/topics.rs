@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka::{Cleanup, Connection, Inspector, Topic, TopicError};
+use kafka::{Cleanup, Connection, Inspector, Topic, TopicError, Violation};
 use projection::{Board, explain};
 use tokio::time::sleep;
 
@@ -51,10 +51,14 @@ impl Guard {
         loop {
             match topics.open().await {
                 Ok(inspectors) => {
-                    note(board, None);
+                    note(board, Wrong::default());
                     return Self { inspectors, board: board.clone() };
                 }
-                Err(error) => note(board, Some(explain(&error))),
+                Err(error) => {
+                    let mut wrong = Wrong::default();
+                    wrong.add(&error);
+                    note(board, wrong);
+                }
             }
             sleep(SOON).await;
         }
@@ -64,16 +68,14 @@ impl Guard {
     pub(crate) async fn watch(&self) -> Infallible {
         loop {
             sleep(EVERY).await;
-            let mut wrong = Vec::new();
+            let mut wrong = Wrong::default();
             for inspector in &self.inspectors {
                 match inspector.violations().await {
-                    Ok(violations) => {
-                        wrong.extend(violations.iter().map(|wrong| format!("{}: {wrong}", inspector.topic())))
-                    }
-                    Err(error) => wrong.push(explain(&error)),
+                    Ok(violations) => wrong.with(inspector.topic(), &violations),
+                    Err(error) => wrong.add(&error),
                 }
             }
-            note(&self.board, (!wrong.is_empty()).then(|| wrong.join("; ")));
+            note(&self.board, wrong);
         }
     }
 }
@@ -90,12 +92,34 @@ impl Topics {
     }
 }
 
-fn note(board: &Board, wrong: Option<String>) {
-    if !board.note_all("topics", wrong.clone()) {
+/// What is wrong with the topics.
+#[derive(Default)]
+struct Wrong {
+    reasons: Vec<String>,
+    /// Something of it does not pass by itself.
+    lasts: bool,
+}
+
+impl Wrong {
+    fn with(&mut self, topic: &str, violations: &[Violation]) {
+        self.reasons.extend(violations.iter().map(|violation| format!("{topic}: {violation}")));
+        self.lasts |= !violations.is_empty();
+    }
+
+    fn add(&mut self, error: &TopicError) {
+        self.reasons.push(explain(error));
+        self.lasts |= !error.passes();
+    }
+}
+
+fn note(board: &Board, wrong: Wrong) {
+    let reason = (!wrong.reasons.is_empty()).then(|| wrong.reasons.join("; "));
+    if !board.note_all("topics", reason.clone()) {
         return;
     }
-    match wrong {
-        Some(reason) => tracing::error!(reason, "the topics of the changes are not as they must be"),
+    match reason {
+        Some(reason) if wrong.lasts => tracing::error!(reason, "the topics of the changes are not as they must be"),
+        Some(reason) => tracing::warn!(reason, "the topics of the changes cannot be looked at"),
         None => tracing::info!("the topics of the changes are as they must be"),
     }
 }

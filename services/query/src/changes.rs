@@ -51,9 +51,9 @@ pub struct ChangesPage {
     /// The changes as CloudEvents.
     #[schemars(with = "Vec<registration::change::CloudEvent<'static>>")]
     pub items: Vec<Box<RawValue>>,
-    /// Path and query of the next page; null at the end.
+    /// Path and query of the next page: follow it as it is. Null on the last one.
     pub next: Option<String>,
-    /// The cursor after this page, to go on from.
+    /// The cursor after this page: as `after` it goes on later from here, also after the last page.
     pub cursor: String,
 }
 

@@ -88,7 +88,7 @@ pub struct SettingsParameters {
     /// Items on the page, 1 to 1000; 100 by default.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// Where the page begins; taken from `next`.
+    /// Where the page begins. It is within `next`, the address of the next page: follow that as it is.
     after: Option<String>,
     /// Wait until PARTITION:POSITION is projected, up to 5 seconds.
     min_position: Option<String>,

@@ -22,6 +22,7 @@ mod sse;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use mimalloc::MiMalloc;
@@ -32,6 +33,9 @@ use crate::session::{Session, Usage};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// How long work that nobody waits for any more may take to end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Exit codes: 0 done, 1 failed, 2 asked for in a way that makes no sense (clap exits with 2 by itself).
 fn main() -> ExitCode {
@@ -54,7 +58,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         .collect();
     let session = Session::new(cli.globals, variables);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(commands::run(cli.command, &session))
+    let done = runtime.block_on(commands::run(cli.command, &session));
+    // Nobody waits for brokers that do not answer a start which was told to end.
+    runtime.shutdown_timeout(LAST_WORDS);
+    done
 }
 
 /// Whether the reader of our output has had enough, as `head` does.

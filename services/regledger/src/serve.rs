@@ -7,6 +7,7 @@ mod http;
 mod metrics;
 mod stores;
 mod unread;
+mod waiting;
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::config::{Role, Settings};
 use crate::logging;
 pub use backends::{open_keys, open_ledger};
 use stores::Stores;
+use waiting::Waiting;
 
 /// How often quarantined messages whose time has come lose their keys.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60);
@@ -44,7 +46,7 @@ pub struct Running {
     draining: http::Draining,
 }
 
-/// Serves until SIGTERM or SIGINT, or until a role dies.
+/// Serves until SIGTERM or SIGINT, or until a role dies. Until then a start waits for what is away.
 ///
 /// # Errors
 /// If it cannot start, or a role died: the process should end with a non-zero exit.
@@ -53,7 +55,11 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     end_on_panic(logging.last_words());
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut running = start(settings).await?;
+    let mut running = tokio::select! {
+        started = start(settings) => started?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let died = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
@@ -85,7 +91,8 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let listener = http::listen(settings.listen)
         .with_context(|| format!("cannot listen on {}; is it in use?", settings.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
-    let stores = Stores::open(settings).await?;
+    let waiting = Waiting::begin(settings, &listener)?;
+    let stores = Stores::open(settings, &waiting).await?;
     let (stop, streams) = (CancellationToken::new(), CancellationToken::new());
     let mut roles = JoinSet::new();
     let mut checks = stores.checks();
@@ -109,6 +116,7 @@ pub async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let draining = http::Draining::default();
     let app = http::App::new(settings, &stores, checks, &streams, &draining)?;
     app.start_tailer(&mut roles, &stop);
+    waiting.end().await;
     let server = app.serve(settings, listener.try_clone()?)?;
     let handle = server.handle();
     roles.spawn(async move { server.await.context("the HTTP server died") });

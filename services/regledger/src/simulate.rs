@@ -72,7 +72,8 @@ pub struct Simulate {
     /// Add malformed and hostile messages, each with the answer that it must get
     #[arg(long)]
     pub faults: bool,
-    /// Send again, for a minute at most, what was not answered or answered with 503
+    /// Send again what was not answered or answered with 503, for a minute from the first attempt; exit code 1 if
+    /// something was never acknowledged
     #[arg(long)]
     pub retry: bool,
     /// Write the receipt of each acknowledged message to this file, a JSON object a line; of ISL, what was acknowledged

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use acceptance::audit::audit;
 use acceptance::{Client, Kafka, Options, Postgres, Server, eventually, free_address, notice};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -62,6 +62,23 @@ impl Fleet {
     pub fn start(&self, role: &'static str) -> Process {
         let listen = free_address();
         Process { server: self.serve(role, &listen), role, listen }
+    }
+
+    /// Starts a process of a role, which cannot serve yet.
+    pub fn begin(&self, role: &'static str) -> Process {
+        self.begin_at(role, free_address())
+    }
+
+    /// Starts a process again that was killed and cannot serve yet.
+    pub fn begin_again(&self, killed: Process) -> Process {
+        self.begin_at(killed.role, killed.listen)
+    }
+
+    fn begin_at(&self, role: &'static str, listen: String) -> Process {
+        let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        arguments.extend(["--roles", role]);
+        let options = Options { arguments: &arguments, listen: Some(&listen), ..Options::default() };
+        Process { server: Server::begin_in(&self.data, &options), role, listen }
     }
 
     /// Starts a process of some roles with more arguments.
@@ -145,17 +162,21 @@ impl Process {
         receipts
     }
 
+    /// What `/readyz` says; none where nobody listens yet, or not any more.
+    async fn readiness(&self) -> Option<(StatusCode, Value)> {
+        let answer = self.admin().request(Method::GET, "/readyz").send().await.ok()?;
+        Some((answer.status(), answer.json().await.ok()?))
+    }
+
     /// Waits until `/readyz` says that it is ready.
     pub async fn is_ready(&self) {
-        let admin = self.admin();
-        eventually("a ready process", async || admin.try_get("/readyz").await.0.is_success().then_some(())).await;
+        eventually("a ready process", async || self.readiness().await?.0.is_success().then_some(())).await;
     }
 
     /// Waits until `/readyz` says why something is not ready; the reason.
     pub async fn is_unready(&self, check: &str) -> String {
-        let admin = self.admin();
         eventually(check, async || {
-            let (status, readiness) = admin.try_get("/readyz").await;
+            let (status, readiness) = self.readiness().await?;
             let mut checks = readiness["checks"].as_array()?.iter();
             let found = checks.find(|found| found["name"] == check && found["ready"] == false)?;
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);

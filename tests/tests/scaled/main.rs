@@ -13,4 +13,5 @@ mod one_or_many;
 mod outages;
 mod people;
 mod refused;
+mod starts;
 mod topics;

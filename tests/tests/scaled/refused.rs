@@ -7,11 +7,11 @@ async fn what_belongs_to_another_fleet_is_refused_and_named() {
     let (fleet, other) = (Fleet::new(), Fleet::new());
     let [_projector, query] = fleet.start_all(["projector", "query"]);
     let _others = other.start("projector");
-    let away = "postgres://regledger:hidden@127.0.0.1:1/regledger";
+    let missing = other.database.replace("postgres@", "postgres:hidden@") + "-of-nobody";
     let cases = [
         ("--partitions", "4", "it has 3 partitions instead of 4"),
         ("--state", other.database.as_str(), "is the projection of ledger"),
-        ("--state", away, "Connection refused"),
+        ("--state", &missing, "does not exist"),
     ];
     for (name, value, reason) in cases {
         let said = fleet.refuses(name, value);

@@ -49,7 +49,10 @@ fn note(inspected: Result<Vec<Violation>, TopicError>, health: &Health) {
         }
         Ok(violations) => health.bad(Concern::Topic, &Unsafe(violations)),
         Err(error) => {
-            health.bad(Concern::Topic, &error);
+            match error.passes() {
+                true => health.away(Concern::Topic, &error),
+                false => health.bad(Concern::Topic, &error),
+            }
             health.failed.notify_one();
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kafka::KafkaError;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+use tracing::Level;
 
 /// What is observed. Its order is that of the reasons.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +40,16 @@ impl Health {
     }
 
     pub(super) fn good(&self, concern: Concern) {
-        self.set(concern, None);
+        self.set(concern, None, Level::INFO);
     }
 
     pub(super) fn bad(&self, concern: Concern, error: &(dyn Error + 'static)) {
-        self.set(concern, Some(explain(error)));
+        self.set(concern, Some(explain(error)), Level::ERROR);
+    }
+
+    /// Nothing is wrong with it but that the brokers are away.
+    pub(super) fn away(&self, concern: Concern, error: &(dyn Error + 'static)) {
+        self.set(concern, Some(explain(error)), Level::WARN);
     }
 
     /// Nothing will be reported any more.
@@ -51,12 +57,13 @@ impl Health {
         drop(self.report.lock().take());
     }
 
-    fn set(&self, concern: Concern, reason: Option<String>) {
+    fn set(&self, concern: Concern, reason: Option<String>, level: Level) {
         let mut reasons = self.reasons.lock();
         if std::mem::replace(&mut reasons[concern as usize], reason.clone()) == reason {
             return;
         }
         match reason {
+            Some(reason) if level == Level::WARN => tracing::warn!(?concern, reason, "the ledger is not well"),
             Some(reason) => tracing::error!(?concern, reason, "the ledger is not well"),
             None => tracing::info!(?concern, "the ledger is well again"),
         }

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tracing::Level;
 
 /// What can be in the way.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +34,21 @@ impl Health {
 
     /// Takes note of how it is with one matter now.
     pub(super) fn note(&self, matter: Matter, reason: Option<String>) {
+        self.note_at(Level::ERROR, matter, reason);
+    }
+
+    /// The same of brokers that are away.
+    pub(super) fn note_away(&self, matter: Matter, reason: String) {
+        self.note_at(Level::WARN, matter, Some(reason));
+    }
+
+    fn note_at(&self, level: Level, matter: Matter, reason: Option<String>) {
         let mut reasons = self.reasons.lock();
         reasons[matter as usize] = reason;
         let first = reasons.iter().flatten().next().cloned();
         let news = self.report.send_if_modified(|known| std::mem::replace(known, first.clone()) != first);
         match (news, first) {
+            (true, Some(reason)) if level == Level::WARN => tracing::warn!(reason, "keys cannot be made"),
             (true, Some(reason)) => tracing::error!(reason, "keys cannot be made"),
             (true, None) => tracing::info!("keys can be made again"),
             (false, _) => {}

@@ -34,15 +34,17 @@ impl Watcher {
             if looked.is_ok() && is_too_long(reached, now) {
                 return damaged(OutOfTouch);
             }
-            let reason = match looked {
+            match looked {
                 Ok(violations) => {
                     reached = now;
                     let all: Vec<_> = violations.iter().map(ToString::to_string).collect();
-                    (!all.is_empty()).then(|| format!("the key topic has become unsafe: {}", all.join("; ")))
+                    let reason =
+                        (!all.is_empty()).then(|| format!("the key topic has become unsafe: {}", all.join("; ")));
+                    self.health.note(Matter::Topic, reason);
                 }
-                Err(error) => Some(explain(&error)),
-            };
-            self.health.note(Matter::Topic, reason);
+                Err(error) if error.passes() => self.health.note_away(Matter::Topic, explain(&error)),
+                Err(error) => self.health.note(Matter::Topic, Some(explain(&error))),
+            }
         }
     }
 }

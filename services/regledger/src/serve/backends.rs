@@ -18,6 +18,8 @@ use crate::config::{LedgerBackend, Settings, StateBackend};
 #[cfg_attr(not(feature = "scale-out"), path = "backends/absent.rs")]
 mod shared;
 
+pub(super) use shared::is_away;
+
 /// Reads of the state store that run at a time.
 const READERS: usize = 8;
 

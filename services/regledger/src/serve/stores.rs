@@ -16,6 +16,7 @@ use vault::{KeyStore, Vault};
 
 use super::backends::{missing_keys, open_keys, open_ledger, open_outbox, open_state};
 use super::credentials::{admin_token, open_kek};
+use super::waiting::Waiting;
 use crate::config::{LedgerBackend, Settings};
 use crate::lock::{DataDirLock, make_data_dir};
 
@@ -35,43 +36,33 @@ pub(super) struct Stores {
     _lock: Option<DataDirLock>,
 }
 
+/// What everything else follows from.
+struct Truth {
+    ledger: Arc<dyn Ledger>,
+    directory: Arc<DirectoryView>,
+    vault: Vault,
+}
+
+/// What is made of it, as far as a role of the process needs it.
+struct Views {
+    state: Option<Arc<dyn Store>>,
+    outbox: Option<Arc<dyn Outbox>>,
+}
+
 impl Stores {
-    /// Opens everything; what does not belong together is refused.
-    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+    /// Opens everything, and waits for what is away; what does not belong together is refused.
+    pub async fn open(settings: &Settings, waiting: &Waiting) -> anyhow::Result<Self> {
         let lock = hold_data_dir(settings)?;
         let egress = open_egress(settings)?;
         let (registry, clock) = (Registry::new(), Clock::system());
-        let ledger = open_ledger(settings, &registry).await?;
-        let keys = open_keys(settings, ledger.head(0).await?).await?;
-        let known_id = belonging(&*keys).await?;
-        // Another first start may have written it meanwhile, before the keys.
-        if known_id.is_some() && ledger.head(0).await? == 0 {
-            refuse_lost_ledger(settings, &*keys).await?;
-        }
-        let directory =
-            DirectoryView::open(ledger.clone(), known_id.clone(), &clock).await.context("cannot read the directory")?;
-        refuse_partial_import(&*ledger, &directory.ledger()).await?;
-        // Tokens come after the keys; another first start may have written both meanwhile.
-        let has_tokens = !directory.read().tokens().is_empty();
-        if has_tokens && known_id.is_none() && belonging(&*keys).await?.is_none() {
-            bail!(missing_keys(&keys.place()));
-        }
-        let kek = open_kek(settings, known_id.is_none())?;
-        let vault =
-            Vault::open(keys, kek, directory.ledger().sealed_for()).await.context("cannot open the key store")?;
-        let state = match settings.needs_state() {
-            true => Some(open_state(settings, &directory.ledger_id(), directory.partitions()).await?),
-            false => None,
-        };
-        if let Some(state) = &state {
-            refuse_lost_events(&*ledger, &**state, settings).await?;
-        }
-        let outbox = match settings.needs_deliveries() {
-            true => Some(open_outbox(settings, birth(&*ledger, &directory).await?).await?),
-            false => None,
-        };
-        directory.ensure_admin_token(admin_token(&settings.admin_token_file)?, &clock).await?;
+        let truth = waiting.until_there(async || Truth::open(settings, &registry, &clock).await).await?;
+        let views = waiting.until_there(async || Views::open(settings, &truth).await).await?;
+        let Truth { ledger, directory, vault } = truth;
+        let admin_token = admin_token(&settings.admin_token_file)?;
+        let ensured = async || Ok(directory.ensure_admin_token(admin_token.clone(), &clock).await?);
+        waiting.until_there(ensured).await?;
         let admission = Admission::new(ledger.clone(), vault.clone(), clock.clone(), &registry)?;
+        let Views { state, outbox } = views;
         Ok(Self { registry, clock, ledger, directory, vault, state, admission, outbox, egress, _lock: lock })
     }
 
@@ -95,6 +86,48 @@ impl Stores {
         checks.extend(self.state.as_ref().map(|state| ("state", state.health())));
         checks.extend(self.outbox.as_ref().map(|outbox| ("deliveries", outbox.health())));
         checks
+    }
+}
+
+impl Truth {
+    async fn open(settings: &Settings, registry: &Registry, clock: &Clock) -> anyhow::Result<Self> {
+        let ledger = open_ledger(settings, registry).await?;
+        let keys = open_keys(settings, ledger.head(0).await?).await?;
+        let known_id = belonging(&*keys).await?;
+        // Another first start may have written it meanwhile, before the keys.
+        if known_id.is_some() && ledger.head(0).await? == 0 {
+            refuse_lost_ledger(settings, &*keys).await?;
+        }
+        let directory =
+            DirectoryView::open(ledger.clone(), known_id.clone(), clock).await.context("cannot read the directory")?;
+        refuse_partial_import(&*ledger, &directory.ledger()).await?;
+        // Tokens come after the keys; another first start may have written both meanwhile.
+        let has_tokens = !directory.read().tokens().is_empty();
+        if has_tokens && known_id.is_none() && belonging(&*keys).await?.is_none() {
+            bail!(missing_keys(&keys.place()));
+        }
+        let kek = open_kek(settings, known_id.is_none())?;
+        let vault =
+            Vault::open(keys, kek, directory.ledger().sealed_for()).await.context("cannot open the key store")?;
+        Ok(Self { ledger, directory, vault })
+    }
+}
+
+impl Views {
+    async fn open(settings: &Settings, truth: &Truth) -> anyhow::Result<Self> {
+        let Truth { ledger, directory, .. } = truth;
+        let state = match settings.needs_state() {
+            true => Some(open_state(settings, &directory.ledger_id(), directory.partitions()).await?),
+            false => None,
+        };
+        if let Some(state) = &state {
+            refuse_lost_events(&**ledger, &**state, settings).await?;
+        }
+        let outbox = match settings.needs_deliveries() {
+            true => Some(open_outbox(settings, birth(&**ledger, directory).await?).await?),
+            false => None,
+        };
+        Ok(Self { state, outbox })
     }
 }
 

@@ -27,7 +27,7 @@ use crate::client::builder;
 
 /// An answer must be there after so long.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// How long a message is sent again and again.
+/// How long a message is sent again and again after the first attempt.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// After a message without an answer the connection waits: who is not there need not be asked thousands of times.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -161,6 +161,8 @@ impl Connection {
             let _ = tokio::time::timeout(CUT, self.send(message)).await;
             report.lock().retried += 1;
         }
+        // Not from when it was due: after an outage all are late, and each is still to be sent again.
+        let first_attempt = Instant::now();
         loop {
             let answer = self.send(message).await;
             let is_final = |(status, body): &(u16, Bytes)| match simulate.plays_isl() {
@@ -169,8 +171,10 @@ impl Connection {
             };
             let unavailable = !answer.as_ref().is_some_and(is_final);
             last_tries -= u32::from(stop.is_cancelled());
-            let again =
-                (simulate.retry || simulate.plays_isl()) && unavailable && due.elapsed() < PATIENCE && last_tries > 0;
+            let again = (simulate.retry || simulate.plays_isl())
+                && unavailable
+                && first_attempt.elapsed() < PATIENCE
+                && last_tries > 0;
             match answer {
                 _ if again => report.lock().retried += 1,
                 Some((status, body)) => return self.judge(message, status, &body, due.elapsed()),
@@ -218,4 +222,37 @@ impl Connection {
 fn is_valid_reply(body: &Bytes) -> bool {
     let answer = Answer { status: StatusCode::OK, retry_after: None, body: body.clone(), is_whole: true };
     reply::read(&answer).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canned::{Canned, json};
+    use crate::simulate::Script;
+    use crate::simulate::tests::{RECEIPT, simulation};
+
+    #[tokio::test]
+    async fn a_message_that_is_late_is_sent_again_as_long_as_one_in_time() {
+        let server = Canned::serve(vec![json(503, "{}"), json(200, RECEIPT)]).await;
+        let simulate = Simulate {
+            hookup: Some(format!("{}hookup/a/k", server.url).parse().unwrap()),
+            retry: true,
+            ..simulation("http://unused")
+        };
+        let message = Script::new(1, 0, Length::Once, false).next().unwrap();
+        let play = Arc::new(Play {
+            progress: progress(&simulate, false),
+            simulate,
+            start: Instant::now(),
+            tickets: AtomicU64::new(0),
+            stop: CancellationToken::new(),
+            receipts: None,
+            report: Mutex::new(Report::new().unwrap()),
+        });
+        let connection = Connection { http: reqwest::Client::new(), play: play.clone() };
+        let due = Instant::now().checked_sub(2 * PATIENCE).unwrap();
+        connection.deliver(&message, due).await.unwrap();
+        let report = play.report.lock();
+        assert_eq!((report.retried, report.unexpected), (1, 0));
+    }
 }

@@ -87,7 +87,7 @@ fn organisations_of_one_run_are_different_ones() {
     assert_eq!(tenants.len(), 500);
 }
 
-fn simulation(server: &str) -> Simulate {
+pub fn simulation(server: &str) -> Simulate {
     Simulate {
         hookup: Some(format!("{server}/hookup/a/k").parse().unwrap()),
         events_url: None,
@@ -110,7 +110,7 @@ fn as_many_messages_are_sent_as_were_asked_for() {
     assert_eq!(sent, 100);
 }
 
-const RECEIPT: &str = r#"{"event_id":"01890000-0000-7000-8000-000000000000","partition":0,"position":17,"leaf_hash":"x","recorded_time":"2026-11-23T10:00:00Z"}"#;
+pub const RECEIPT: &str = r#"{"event_id":"01890000-0000-7000-8000-000000000000","partition":0,"position":17,"leaf_hash":"x","recorded_time":"2026-11-23T10:00:00Z"}"#;
 
 async fn report(simulate: &Simulate) -> report::Report {
     play::play(simulate, &CancellationToken::new(), false).await.unwrap()

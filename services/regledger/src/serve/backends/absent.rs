@@ -14,6 +14,11 @@ use vault::KeyStore;
 use crate::config::{KafkaTopics, Settings};
 use crate::serve::stores::Stores;
 
+/// Nothing that it needs can be away.
+pub(in crate::serve) fn is_away(_: &anyhow::Error) -> bool {
+    false
+}
+
 const HINT: &str =
     "this executable was built for one machine; build it with the feature scale-out, which is the default";
 

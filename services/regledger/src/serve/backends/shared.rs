@@ -1,5 +1,7 @@
 //! Backends that many processes share: Kafka and PostgreSQL. And the topics in which the changes are told.
 
+mod away;
+
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -16,6 +18,8 @@ use vault::{KafkaKeys, KeyStore};
 use super::READERS;
 use crate::config::{KafkaTopics, Settings};
 use crate::serve::stores::Stores;
+
+pub(in crate::serve) use away::is_away;
 
 /// Reads of the delivery store that run at a time.
 const DELIVERY_READERS: usize = 4;

@@ -1,0 +1,98 @@
+//! A start waits for what is away, says so meanwhile, and serves as soon as it is back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acceptance::{Client, Kafka, Options, Postgres, Server, eventually, free_address, notice};
+use reqwest::Method;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::fleet::{Fleet, Process, each_is_registered_once, projected};
+
+/// How long a process may take to end that has nothing to finish.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// It is alive, is not ready and says why, and takes nothing.
+async fn waits(process: &Process, why: &str) {
+    let reason = process.is_unready("start").await;
+    let reason = if reason.contains(why) { reason } else { is_told(process, why).await };
+    assert!(!reason.contains("postgres://"), "{reason}");
+    let admin = process.admin();
+    let asked = async |method, path| admin.request(method, path).json(&notice(1)).send().await.unwrap();
+    assert_eq!(asked(Method::GET, "/healthz").await.status(), 200);
+    let refused = asked(Method::POST, "/hookup/acme-lab/key").await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"), "{refused:?}");
+}
+
+/// Waits until this is the reason: before, it was starting.
+async fn is_told(process: &Process, why: &str) -> String {
+    eventually(why, async || Some(process.is_unready("start").await).filter(|reason| reason.contains(why))).await
+}
+
+fn warnings(process: &Process) -> usize {
+    process.server.log().matches("the start waits for what is away").count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_waits_for_a_database_and_for_brokers_and_nothing_is_lost_meanwhile() {
+    let (kafka, postgres) = (Kafka::start(), Arc::new(Postgres::start()));
+    let fleet = Fleet::on(&kafka, postgres.clone());
+    let [mut intake, projector, query] = fleet.start_all(["intake", "projector", "query"]);
+    let hookup = query.admin().integration("acme-lab").await;
+    let mut receipts = intake.acknowledged(&hookup, 1..4).await;
+    postgres.kill();
+    let late = fleet.begin("query");
+    waits(&late, "Connection refused").await;
+    fleet.restart(&mut intake);
+    receipts.extend(intake.acknowledged(&hookup, 4..7).await);
+    postgres.restart();
+    late.is_ready().await;
+    projected(&late.admin(), &receipts).await;
+    assert_eq!(warnings(&late), 1, "{}", late.server.log());
+
+    kafka.kill(0);
+    intake.server.kill();
+    let intake = fleet.begin_again(intake);
+    waits(&intake, "the brokers do not answer").await;
+    kafka.restart(0);
+    intake.is_ready().await;
+    receipts.extend(intake.acknowledged(&hookup, 7..10).await);
+    projected(&late.admin(), &receipts).await;
+    each_is_registered_once(&late.admin(), &receipts).await;
+    for misleading in ["are not as they must be", "cannot find the topic"] {
+        assert!(!projector.server.log().contains(misleading), "{}", projector.server.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_waits_ends_at_once_when_it_is_told_to() {
+    for signal in ["TERM", "INT"] {
+        let (dir, listen) = (TempDir::new().unwrap(), free_address());
+        let ledger = ["--ledger", "kafka://127.0.0.1:1/none.events", "--state", "postgres://127.0.0.1:1/none"];
+        let options = Options { arguments: &ledger, listen: Some(&listen), ..Options::default() };
+        let mut server = Server::begin_in(dir.path(), &options);
+        let asks = Client::new(&server.url, "");
+        let is_up = async || asks.request(Method::GET, "/healthz").send().await.ok();
+        eventually("a process that starts", is_up).await;
+        let told = Instant::now();
+        server.signal(signal);
+        assert!(server.wait().success(), "{signal}: {}", server.log());
+        assert!(told.elapsed() < AT_ONCE, "{signal}: {:?}", told.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_waits_until_all_brokers_are_up() {
+    let kafka = Kafka::start_with(1, &["offsets.topic.replication.factor=3"]);
+    let fleet = Fleet::on(&kafka, Postgres::shared());
+    let intake = fleet.begin("intake");
+    let asks = Client::new(&intake.server.url, "");
+    let reason = eventually("a reason", async || {
+        let answer = asks.request(Method::GET, "/readyz").send().await.ok()?.text().await.ok()?;
+        answer.contains("is not made yet").then_some(answer)
+    })
+    .await;
+    assert!(reason.contains("1 of the brokers answer now, and offsets.topic.replication.factor=3 says"), "{reason}");
+}

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigEntry, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{MetadataBroker, MetadataPartition};
 use rdkafka::types::RDKafkaRespErr;
@@ -161,7 +163,7 @@ impl Inspector {
         let ids =
             move || Ok(offsets.metadata(PATIENCE)?.brokers().iter().map(MetadataBroker::id).collect::<Vec<i32>>());
         for id in blocking(ids).await.map_err(self.failed("find"))? {
-            let settings = self.settings(&ResourceSpecifier::Broker(id)).await;
+            let settings = self.settings(&ResourceSpecifier::Broker(id), is_set).await;
             // Who may not ask for the settings of brokers is told of no more than answer.
             let settings = settings.or_else(|error| if passes(&error) { Err(error) } else { Ok(BTreeMap::new()) });
             let announced = Announced::by(&settings.map_err(self.failed("find the brokers for"))?);
@@ -209,17 +211,21 @@ impl Inspector {
         let (offsets, partitions) = (self.offsets.clone(), found.replicas.len() as u32);
         let begins = blocking(move || offsets.begin(0..partitions, PATIENCE)).await;
         found.begins = begins.map_err(self.failed("find the first offsets of"))?;
-        let settings = self.settings(&ResourceSpecifier::Topic(&self.topic.name)).await;
+        let settings = self.settings(&ResourceSpecifier::Topic(&self.topic.name), |_| true).await;
         found.settings = settings.map_err(self.failed("read the settings of"))?;
         Ok(found)
     }
 
-    /// Every setting that has a value.
-    async fn settings(&self, of: &ResourceSpecifier<'_>) -> KafkaResult<BTreeMap<String, String>> {
+    /// The settings that are meant and have a value.
+    async fn settings(
+        &self,
+        of: &ResourceSpecifier<'_>,
+        are_meant: fn(&ConfigEntry) -> bool,
+    ) -> KafkaResult<BTreeMap<String, String>> {
         let mut settings = BTreeMap::new();
         for described in self.admin.describe_configs([of], &options()).await? {
             let entries = described.map_err(KafkaError::AdminOp)?.entries.into_iter();
-            settings.extend(entries.filter_map(|entry| Some((entry.name, entry.value?))));
+            settings.extend(entries.filter(are_meant).filter_map(|entry| Some((entry.name, entry.value?))));
         }
         Ok(settings)
     }
@@ -244,6 +250,11 @@ impl Inspector {
             }
         }
     }
+}
+
+/// Whether somebody has set it: what Kafka takes otherwise, three replicas, tells nothing of a cluster.
+fn is_set(entry: &ConfigEntry) -> bool {
+    entry.source != ConfigSource::Default
 }
 
 fn layout(offsets: &Offsets) -> KafkaResult<Found> {

@@ -170,6 +170,15 @@ impl Keeper {
     }
 
     async fn claim_up_to(&self, share: usize, held: &HashSet<&str>) -> Result<(), LeaseError> {
+        let mut claimed = Vec::new();
+        let outcome = self.claim_each(share, held, &mut claimed).await;
+        if !claimed.is_empty() {
+            tracing::info!("leases claimed: {}/{}", self.role, spans(&claimed));
+        }
+        outcome
+    }
+
+    async fn claim_each(&self, share: usize, held: &HashSet<&str>, claimed: &mut Vec<u32>) -> Result<(), LeaseError> {
         for (partition, number) in self.partitions.iter().zip(0u32..) {
             let name = format!("{}/{number}", self.role);
             if self.held() >= share || partition.tenure.borrow().lease().is_some() || held.contains(&*name) {
@@ -177,7 +186,7 @@ impl Keeper {
             }
             let lease = Lease { name: name.into(), epoch: (self.ids)() };
             if self.claim(lease.clone()).await? {
-                tracing::info!(lease = &*lease.name, "a partition is worked on here");
+                claimed.push(number);
                 partition.tenure.send_replace(Tenure::Held(lease));
                 (self.observe)(LeaseChange::Claimed);
             }
@@ -220,6 +229,16 @@ fn living(role: &str) -> String {
     format!("{role}/living/")
 }
 
+/// Numbers in words: `0-3,5`.
+fn spans(numbers: &[u32]) -> String {
+    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
+    let said = runs.map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        run => run.iter().map(u32::to_string).collect(),
+    });
+    said.collect::<Vec<_>>().join(",")
+}
+
 /// Waits for all tasks; when one fails, the others are stopped.
 async fn join<E: 'static>(mut tasks: JoinSet<Result<(), E>>, stop: &CancellationToken) -> Result<(), E> {
     let mut outcome = Ok(());
@@ -237,5 +256,15 @@ fn pass_panic<E>(error: JoinError) -> Result<(), E> {
     match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         Err(_cancelled) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_that_follow_one_another_are_one_span() {
+        for (numbers, said) in [(&[][..], ""), (&[7], "7"), (&[0, 1, 2], "0-2"), (&[0, 1, 4, 6, 7], "0-1,4,6-7")] {
+            assert_eq!(super::spans(numbers), said);
+        }
     }
 }

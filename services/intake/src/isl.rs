@@ -140,7 +140,10 @@ impl Intake {
                 Ok("accepted")
             }
             Err(violations) => {
-                let detail = "The body is not a form of an HTTP event of ISL.".to_owned();
+                let rules =
+                    violations.iter().map(|rule| format!("{} {}", rule.pointer.trim_start_matches('/'), rule.detail));
+                let rules = rules.collect::<Vec<_>>().join("; ");
+                let detail = format!("The body is not a form of an HTTP event of ISL: {}.", rules.trim_start());
                 let refused = Refused { kind: RefusedKind::Acknowledged, detail, violations };
                 self.admission.quarantine(delivery, &refused).await?;
                 Ok("quarantined")

@@ -1,8 +1,9 @@
 //! Pages for people: nobody keeps one, and none loads anything or leads anywhere.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, REFERRER_POLICY};
+use actix_web::{HttpResponse, ResponseError};
+use api::{Problem, ProblemType};
 
 /// A page; its title and heading are text, its body is HTML.
 pub(crate) fn page(status: StatusCode, title: &str, heading: &str, body: &str) -> HttpResponse {
@@ -18,6 +19,15 @@ pub(crate) fn page(status: StatusCode, title: &str, heading: &str, body: &str) -
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
              <h1>{heading}</h1>{body}</html>\n"
         ))
+}
+
+/// A problem as a page: a link in a mail is followed by people.
+pub(crate) fn failure(title: &str, problem: &Problem) -> HttpResponse {
+    let detail = match problem.kind() {
+        ProblemType::NotFound => "The link is not one of this hub, or its time is over: ask for another.",
+        _ => problem.detail(),
+    };
+    page(problem.status_code(), title, problem.kind().title(), &format!("<p>{}</p>", escaped(detail)))
 }
 
 /// Text as it stands in HTML.

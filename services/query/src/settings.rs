@@ -168,7 +168,13 @@ pub async fn set(
     let domain = of_domain(&access, asked.domain)?;
     refuse(scoped(definition, domain.as_deref()))?;
     let checked = check::value(definition.kind, asked.value.expose_secret(), query.egress.guard());
-    let checked = checked.map_err(|detail| Violation { pointer: "/value".to_owned(), detail });
+    let checked = checked.map_err(|mut detail| {
+        if asked.value.expose_secret().trim().is_empty() {
+            detail.push_str("; to take it back: regledger setting reset ");
+            detail.push_str(definition.key);
+        }
+        Violation { pointer: "/value".to_owned(), detail }
+    });
     let checked = match checked {
         Ok(checked) => checked,
         Err(violation) => return Err(refuse(vec![violation]).err().unwrap_or_else(Problem::not_found)),
@@ -216,7 +222,20 @@ pub async fn reset(request: HttpRequest, query: Data<Query>, key: Path<String>) 
 }
 
 fn known(key: &str) -> Result<&'static Definition, Problem> {
-    definition(key).ok_or_else(Problem::not_found)
+    definition(key).ok_or_else(|| {
+        let like = SETTINGS.iter().find(|known| is_like(known.key, key));
+        let meant = like.map(|like| format!(" Did you mean {}?", like.key)).unwrap_or_default();
+        let detail = format!("There is no such setting; `regledger setting list` has them.{meant}");
+        Problem::new(ProblemType::NotFound, detail)
+    })
+}
+
+/// Whether two names differ in their last letters at most, or in how their words are joined.
+fn is_like(known: &str, asked: &str) -> bool {
+    let letters = |text: &str| text.to_ascii_lowercase().replace(['.', '_', '-'], "");
+    let (known, asked) = (letters(known), letters(asked));
+    let longer = known.len().max(asked.len());
+    known.bytes().zip(asked.bytes()).take_while(|(one, other)| one == other).count() + 2 >= longer
 }
 
 fn intent(definition: &Definition, domain: Option<&str>, access: &Access) -> Intent {
@@ -296,6 +315,30 @@ impl Query {
                 Ok((Some(String::from_utf8_lossy(&plain).into_owned()), summary.clone()))
             }
             None => Ok((None, None)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_nearly_right_is_recognised() {
+        for (asked, meant) in [
+            ("webhook_events.user_created", Some("webhook_events.user_create")),
+            ("jwt-webhook.url", Some("jwt_webhook.url")),
+            ("JWT_WEBHOOK.URL", Some("jwt_webhook.url")),
+            ("http_events.global", None),
+            ("nonesuch", None),
+        ] {
+            let said = known(asked).unwrap_err();
+            assert_eq!(said.kind(), ProblemType::NotFound, "{asked}");
+            let due = meant.map(|meant| format!("Did you mean {meant}?")).unwrap_or_default();
+            assert!(
+                said.detail().ends_with(&due) && said.detail().contains("Did you mean") == meant.is_some(),
+                "{asked}"
+            );
         }
     }
 }

@@ -22,12 +22,13 @@ Examples:
   regledger client list --integration acme-lab            the client table
   regledger client list --as-of 2026-11-01T00:00:00Z      … as it was then
   regledger tail --from beginning                         follow every change
-  regledger subscription create acme --url https://…      have every change pushed
+  regledger subscription create acme --endpoint https://… have every change pushed
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
-/// Keeps every client registration that Provet announces: each notification goes into an immutable ledger before it
-/// is acknowledged, and the client table and the change stream are derived from it.
+/// Keeps every client registration that Provet announces, and what ISL Conference Proxy tells of users, domains and
+/// sessions: each notification goes into an immutable ledger before it is acknowledged, and the client table and the
+/// change stream are derived from it.
 #[derive(Debug, Parser)]
 #[command(name = "regledger", version, after_help = EXAMPLES, max_term_width = 120)]
 pub struct Cli {
@@ -75,7 +76,7 @@ pub enum Command {
     Demo(Demo),
     /// Run
     Serve(Serve),
-    /// Play Provet's orchestration tool against a hookup URL
+    /// Play Provet's tool, or an ISL Conference Proxy, against a URL of an integration
     Simulate(Simulate),
     /// Integrations: what a provider publishes in a source's catalogue
     #[command(subcommand)]
@@ -170,6 +171,24 @@ mod tests {
         assert!(!format!("{globals:?}").contains("\"T\""));
     }
 
+    #[test]
+    fn no_argument_of_a_command_is_taken_for_a_global_one() {
+        fn check(command: &clap::Command, path: &str, globals: &[&clap::Arg]) {
+            let path = format!("{path} {}", command.get_name());
+            let own = command.get_arguments().filter(|argument| !argument.is_global_set());
+            for (argument, global) in own.flat_map(|argument| globals.iter().map(move |global| (argument, global))) {
+                assert_ne!(argument.get_id(), global.get_id(), "{path}");
+                let names = argument.get_long_and_visible_aliases().unwrap_or_default();
+                assert!(global.get_long().is_none_or(|long| !names.contains(&long)), "{path}: {names:?}");
+            }
+            command.get_subcommands().for_each(|command| check(command, &path, globals));
+        }
+        let cli = Cli::command();
+        let globals: Vec<_> = cli.get_arguments().filter(|argument| argument.is_global_set()).collect();
+        assert_eq!(globals.len(), 5);
+        check(&cli, "", &globals);
+    }
+
     #[rstest]
     #[case("regledger serve --listen 127.0.0.1:1 --roles intake --ledger sqlite --state sqlite")]
     #[case("regledger serve --data-dir D --admin-token-file F --kek-file F")]
@@ -206,9 +225,11 @@ mod tests {
     #[case("regledger user set-password --name ann --password-file f")]
     #[case("regledger user delete --domain acme --name ann")]
     #[case("regledger user undelete 0198")]
-    #[case("regledger subscription create acme --url https://h/x --type client.* --from beginning --signature both")]
+    #[case(
+        "regledger subscription create acme --endpoint https://h/x --type client.* --from beginning --signature both"
+    )]
     #[case("regledger subscription create office --address office@h --integration acme-lab")]
-    #[case("regledger subscription update acme --url https://h/y")]
+    #[case("regledger subscription update acme --endpoint https://h/y")]
     #[case("regledger subscription resume acme --from now")]
     #[case("regledger subscription test acme")]
     #[case("regledger delivery list --state dead --subscription acme --since 2026-11-23T08:00:00Z")]
@@ -240,7 +261,7 @@ mod tests {
     #[case("regledger integration update acme")]
     #[case("regledger event import events.ndjson")]
     #[case("regledger subscription create acme")]
-    #[case("regledger subscription create acme --url https://h/x --address office@h")]
+    #[case("regledger subscription create acme --endpoint https://h/x --address office@h")]
     #[case("regledger subscription update acme")]
     #[case("regledger delivery replay")]
     #[case("regledger delivery replay d1 --subscription acme")]

@@ -22,7 +22,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How often a write is repeated, with its Idempotency-Key, when its outcome is not known.
 const REPETITIONS: u32 = 3;
 
-const UNEXPECTED: &str = "the server answered something unexpected: is it of another version?";
+/// What is said of an answer that is none to what was asked.
+pub const UNEXPECTED: &str = "the server answered something unexpected: is it of another version?";
 
 /// Items of one page of a list.
 const PAGE: usize = 500;
@@ -166,7 +167,7 @@ impl Api {
                 Ok(response) if response.status() == StatusCode::NO_CONTENT => return Ok(None),
                 Ok(response) => {
                     let body = response.bytes().await?;
-                    return if body.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_slice(&body)?)) };
+                    return serde_json::from_slice(&body).map(Some).context(UNEXPECTED);
                 }
             }
         }

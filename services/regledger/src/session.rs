@@ -2,14 +2,15 @@
 
 use std::fmt::Display;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::cli::Globals;
-use crate::client::Api;
+use crate::client::{Api, UNEXPECTED, read};
 use crate::config::{Layers, Origin, SettingError, SettingFlags, Settings, Values, Variables};
 use crate::output::{Columns, Output, say};
 
@@ -153,10 +154,44 @@ impl Ask {
         self.output.object(&self.api.get(path, query).await?)
     }
 
-    /// Asks for something to be done, and prints what came of it, if there is anything to say.
+    /// Asks for something to be done, and prints what came of it.
     pub async fn write(&mut self, method: Method, path: &str, body: &(impl Serialize + Sync)) -> anyhow::Result<()> {
-        let answer = self.api.write(method, path, body).await?;
-        answer.map_or(Ok(()), |object| self.output.object(&object))
+        self.tell(method, path, body).await.map(drop)
+    }
+
+    /// Asks for something to be done, prints what came of it, and gives it. Who says nothing but that all is well is not the hub.
+    pub async fn tell(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> anyhow::Result<Map<String, Value>> {
+        let object = self.api.write(method, path, body).await?.context(UNEXPECTED)?;
+        let members = read(&object)?;
+        self.output.object(&object)?;
+        Ok(members)
+    }
+
+    /// Asks for something to be made, and prints it. If one of `members` is in it, which is shown only this once, `keep` is said.
+    pub async fn make(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: &(impl Serialize + Sync),
+        members: &[&str],
+        keep: &str,
+    ) -> anyhow::Result<()> {
+        let made = self.tell(method, path, body).await?;
+        if members.iter().any(|member| made.get(*member).is_some_and(|value| !value.is_null())) {
+            say(keep);
+        }
+        Ok(())
+    }
+
+    /// Asks for something to be done of which nothing is left to tell.
+    pub async fn carry_out(&self, method: Method, path: &str, body: &(impl Serialize + Sync)) -> anyhow::Result<()> {
+        ensure!(self.api.write(method, path, body).await?.is_none(), UNEXPECTED);
+        Ok(())
     }
 
     /// Says what was done: to people on stderr, to programs on stdout.

@@ -25,7 +25,7 @@ use self::isl::IslScript;
 use self::script::{EVENTS, Target};
 pub use self::script::{Length, Message, Script};
 
-/// Play Provet's orchestration tool, or ISL Conference Proxy, against the URL of an integration.
+/// Play Provet's tool, or an ISL Conference Proxy, against a URL of an integration.
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("against").required(true).args(["hookup", "events_url"]))]
 #[command(after_help = "\
@@ -90,11 +90,14 @@ impl Simulate {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Usage::error("the URL must be an http or https URL"));
         }
-        if Target::UnknownIntegration.url(url).is_none() {
-            return Err(Usage::error("--hookup is not a hookup URL: it must end with the integration's name and key"));
+        let has_name_and_key = Target::UnknownIntegration.url(url).is_some();
+        let ends_with_events = url.path_segments().and_then(|mut segments| segments.next_back()) == Some(EVENTS);
+        if self.plays_isl() && !(has_name_and_key && ends_with_events) {
+            let rule = "it must end with the integration's name and key, and /events";
+            return Err(Usage::error(format!("--events-url is not a URL of HTTP events: {rule}")));
         }
-        if self.plays_isl() && url.path_segments().and_then(|mut segments| segments.next_back()) != Some(EVENTS) {
-            return Err(Usage::error("--events-url is not a URL of HTTP events: it must end with /events"));
+        if !has_name_and_key {
+            return Err(Usage::error("--hookup is not a hookup URL: it must end with the integration's name and key"));
         }
         if self.rate != 0.0 && !(1e-3..=1e9).contains(&self.rate) {
             return Err(Usage::error("--rate must be a number of messages a second, at least 0.001, or 0"));
@@ -152,6 +155,11 @@ pub async fn run(simulate: &Simulate, session: &Session) -> anyhow::Result<()> {
     }
     if report.is_flawless() {
         return Ok(());
+    }
+    if report.is_nowhere {
+        bail!(
+            "the hub knows no such URL (404): is the key the newest one? `regledger integration rotate-hookup NAME` shows another"
+        )
     }
     bail!("{} unexpected answers, {} messages without an answer", report.unexpected, report.unanswered)
 }

@@ -51,7 +51,11 @@ async fn a_mail_leads_to_the_credentials_which_are_shown_once_and_on_a_button_pr
     assert!(shown.text().await.unwrap().contains(&secret));
     assert!(events().await.contains("mailed-link"), "who saw it is an event");
     let again = http.post(&link).send().await.unwrap();
-    assert_eq!(again.status(), 410);
+    assert_eq!(
+        (again.status().as_u16(), &again.headers()["content-type"]),
+        (410, &"text/html; charset=utf-8".parse().unwrap())
+    );
+    assert!(again.text().await.unwrap().contains("shown already"));
     assert!(!http.get(&link).send().await.unwrap().text().await.unwrap().contains("<form"));
     let forged = link.replacen("/notices/", "/notices/x", 1);
     assert_eq!(http.post(&forged).send().await.unwrap().status(), 404);

@@ -37,7 +37,7 @@ pub enum Refusal {
     #[error("port {0} is not called, only 80, 443 and those from 1024 up")]
     Port(u16),
     /// The host is, or has, an address that is not called.
-    #[error("the host has {what}, which is not called unless its network is allowed")]
+    #[error("the host has {what}, which is not called unless egress.allow has its network")]
     Address {
         /// What the address is: `a private address`, for instance.
         what: &'static str,

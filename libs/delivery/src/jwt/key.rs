@@ -83,7 +83,8 @@ pub fn jwks<'k>(keys: impl IntoIterator<Item = &'k SigningKey>) -> JwkSet {
 
 /// Reads the one private key of a PEM, and tells what it signs with.
 fn read(pem: &str) -> Result<(EncodingKey, Algorithm), KeyError> {
-    if pem::private(pem)? == "OPENSSH PRIVATE KEY" {
+    let (label, pem) = pem::private(pem)?;
+    if label == "OPENSSH PRIVATE KEY" {
         return Err(KeyError::Unsupported);
     }
     let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| KeyError::NotPem)?;

@@ -25,7 +25,7 @@ pub enum KeyError {
     #[error("there is more than one key; which one is meant cannot be told")]
     Several,
     /// A key of another kind.
-    #[error("the key is of a kind that is not used: RSA, EC on P-256 or P-384, and Ed25519 are")]
+    #[error("the key is of a kind that is not used: RSA, RSA-PSS, EC on P-256 or P-384, and Ed25519 are")]
     Unsupported,
     /// An RSA key that is damaged or has not 2,048 to 8,192 bits.
     #[error("the RSA key is damaged, or has less than 2048 or more than 8192 bits")]
@@ -49,19 +49,26 @@ fn labels(text: &str) -> impl Iterator<Item = &str> {
     begins.filter(|label| label.ends_with("KEY") || *label == "CERTIFICATE")
 }
 
-/// Whether the text holds one private key, and that can be read; gives what its first line calls it.
-pub(super) fn private(text: &str) -> Result<&str, KeyError> {
+/// The section of the one private key that the text holds, from its first line to its last, and what the first line calls it.
+/// Certificates may stand around it, as in the file of an HTTPS server.
+pub(super) fn private(text: &str) -> Result<(&str, &str), KeyError> {
     let is_encrypted = |line: &str| line.starts_with("Proc-Type:") && line.trim_end().ends_with(",ENCRYPTED");
     if labels(text).any(|label| label == "ENCRYPTED PRIVATE KEY") || text.lines().any(is_encrypted) {
         return Err(KeyError::Encrypted);
     }
     let mut private = labels(text).filter(|label| label.ends_with("PRIVATE KEY"));
     match (private.next(), private.next()) {
-        (Some(label), None) => Ok(label),
+        (Some(label), None) => section(text, label).map(|section| (label, section)).ok_or(KeyError::NotPem),
         (Some(_), Some(_)) => Err(KeyError::Several),
         (None, _) if labels(text).next().is_some() => Err(KeyError::NotPrivate),
         (None, _) => Err(KeyError::NotPem),
     }
+}
+
+fn section<'t>(text: &'t str, label: &str) -> Option<&'t str> {
+    let end = format!("-----END {label}-----");
+    let section = &text[text.find(&format!("-----BEGIN {label}-----"))?..];
+    section.get(..section.find(&end)? + end.len())
 }
 
 /// Whether the text holds one public key and nothing private.
@@ -94,6 +101,9 @@ mod tests {
             (text(&["PRIVATE KEY"]), Ok("PRIVATE KEY")),
             (text(&["EC PARAMETERS", "EC PRIVATE KEY"]), Ok("EC PRIVATE KEY")),
             (text(&["CERTIFICATE", "RSA PRIVATE KEY"]), Ok("RSA PRIVATE KEY")),
+            (text(&["CERTIFICATE", "PRIVATE KEY", "CERTIFICATE"]), Ok("PRIVATE KEY")),
+            (text(&["CERTIFICATE", "PRIVATE KEY", "PRIVATE KEY"]), Err(KeyError::Several)),
+            ("-----BEGIN PRIVATE KEY-----\nMA==\n".to_owned(), Err(KeyError::NotPem)),
             (text(&["PRIVATE KEY", "EC PRIVATE KEY"]), Err(KeyError::Several)),
             (text(&["ENCRYPTED PRIVATE KEY"]), Err(KeyError::Encrypted)),
             (encrypted.to_owned(), Err(KeyError::Encrypted)),
@@ -105,7 +115,10 @@ mod tests {
             (String::new(), Err(KeyError::NotPem)),
         ];
         for (text, expected) in cases {
-            assert_eq!(private(&text), expected, "{text}");
+            let found = private(&text);
+            assert_eq!(found.map(|(label, _)| label), expected, "{text}");
+            let is_whole = |section: &str| section.starts_with("-----BEGIN ") && section.matches("-----").count() == 4;
+            assert!(found.is_ok_and(|(_, section)| is_whole(section)) == expected.is_ok(), "{text}");
         }
     }
 

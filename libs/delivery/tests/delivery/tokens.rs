@@ -50,6 +50,13 @@ fn every_key_is_recognised_or_refused_with_the_reason() {
         assert_eq!((&jwk["alg"], &jwk["use"]), (&json!(algorithm), &json!("sig")), "{name}");
         let secret = ["d", "p", "q", "dp", "dq", "qi", "k"].iter().find(|member| jwk.get(**member).is_some());
         assert_eq!(secret, None, "{name}: only what is public");
+        let certificate = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+        let as_of_a_server = format!("{certificate}{}\n{certificate}", pems.text(name));
+        assert_eq!(
+            SigningKey::from_pem(&as_of_a_server.into()).unwrap().jwk(),
+            pems.key(name).unwrap().jwk(),
+            "{name}"
+        );
     }
     let refused = [
         ("rsa 1024 pkcs8", KeyError::Rsa),

@@ -93,6 +93,10 @@ const fn of_hub(definition: Definition) -> Definition {
     Definition { of_domain: false, ..definition }
 }
 
+/// What error checking means to that server.
+const STRICT: &str =
+    "yes: each event is repeated until valid XML comes, in order; no: each is sent once, whatever comes back";
+
 /// Every setting, in the order of ISL's page.
 pub static SETTINGS: [Definition; 25] = [
     of_any(JWT_URL, SettingType::Url, "", "Where changes are posted as {\"jwt\": \"…\"}; needs a private key"),
@@ -111,16 +115,13 @@ pub static SETTINGS: [Definition; 25] = [
     switch("webhook_events.client_updated", "Whether the JWT webhook tells that a client was changed"),
     switch("webhook_events.client_departments", "Whether the JWT webhook tells which departments came and went"),
     switch("http_events.per_domain.enabled", "Whether the changes of a domain go to the domain's own server"),
-    switch("http_events.per_domain.strict", "Whether that server must answer with valid XML before the next is sent"),
-    of_any("http_events.per_domain.server", SettingType::Server, "", "The domain's own server: localhost:8080"),
-    of_any("http_events.per_domain.path", SettingType::Path, "/", "The path there: /events.aspx"),
+    switch("http_events.per_domain.strict", STRICT),
+    of_any("http_events.per_domain.server", SettingType::Server, "", "The domain's own server, as in localhost:8080"),
+    of_any("http_events.per_domain.path", SettingType::Path, "/", "The path there, as in /events.aspx"),
     of_hub(switch("http_events.global.enabled", "Whether the changes of all domains go to one server")),
-    of_hub(switch(
-        "http_events.global.strict",
-        "Whether that server must answer with valid XML before the next is sent",
-    )),
-    of_hub(of_any("http_events.global.server", SettingType::Server, "", "That one server: localhost:8080")),
-    of_hub(of_any("http_events.global.path", SettingType::Path, "/", "The path there: /events.aspx")),
+    of_hub(switch("http_events.global.strict", STRICT)),
+    of_hub(of_any("http_events.global.server", SettingType::Server, "", "That one server, as in localhost:8080")),
+    of_hub(of_any("http_events.global.path", SettingType::Path, "/", "The path there, as in /events.aspx")),
     switch(SAVE_INTO_SESSIONS, "Whether HTTP events that come in are kept with their sessions"),
     of_any(WEBAPI_TIMEOUT, SettingType::Seconds, "10", "Time for a whole call of the external WebAPI"),
     of_any(WEBAPI_URL, SettingType::Url, "", "The external WebAPI of the account service"),
@@ -130,7 +131,8 @@ pub static SETTINGS: [Definition; 25] = [
         "external_webapi.notification_parameters",
         SettingType::Template,
         "\"userName\": {{name}}, \"userDomain\": {{domain}}",
-        "What the external WebAPI is told then, the inside of a JSON object",
+        "What the external WebAPI is told then, the inside of a JSON object, with {{name}}, {{domain}}, {{email}}, {{event}} and \
+         {{link}}: add \"event\": {{event}} to tell what happened",
     ),
     switch(
         WEBAPI_FORGOT_PASSWORD,

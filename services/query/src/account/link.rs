@@ -1,9 +1,9 @@
 //! `/account/{token}`: the page that a mail to a user leads to. Mail scanners follow links, so the page has a button, and only
 //! pressing it changes anything. It is for people, so what goes wrong is a page too.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
-use actix_web::{HttpResponse, ResponseError};
 use admission::{AccountLink, Intent};
 use api::{Problem, ProblemType, read_body};
 use registration::directory::{UserConfirm, UserRow, UserSetPassword, UserState};
@@ -15,20 +15,21 @@ use uuid::Uuid;
 
 use crate::Query;
 use crate::commands::Once;
-use crate::html::{self, escaped};
+use crate::html;
 use crate::notices::ACTOR;
 use crate::users::{not_hashed, password_violation};
 
 /// The largest form in bytes: that of the longest password, each byte written as three.
 const MAX_FORM: usize = 4 * 1024;
 
-const CONFIRMED: &str = "<p>The account is yours: sign in with the name and the password that you have chosen.</p>";
+const CONFIRMED: &str =
+    "<p>The account is yours, with the name and the password that you have chosen. You can close this page.</p>";
 const TO_CONFIRM: &str = "<p>Press the button to have this account.</p>\
     <form method=\"post\"><button>Confirm</button></form>";
 const TO_SET_PASSWORD: &str = "<form method=\"post\"><p><label>New password, 8 characters at least: \
     <input type=\"password\" name=\"password\" minlength=\"8\" maxlength=\"1024\" autocomplete=\"new-password\" required>\
     </label></p><button>Set the password</button></form>";
-const PASSWORD_SET: &str = "<p>The new password is set: sign in with it from now on.</p>";
+const PASSWORD_SET: &str = "<p>The new password is set and counts from now on. You can close this page.</p>";
 
 /// Shows the page of a link in a mail to a user, with a button. Nothing is changed by it.
 ///
@@ -50,7 +51,7 @@ pub async fn show(query: Data<Query>, token: Path<String>) -> HttpResponse {
         };
         query.account_page(StatusCode::OK, row, body).await
     };
-    shown.await.unwrap_or_else(|problem| failure(&problem))
+    shown.await.unwrap_or_else(|problem| html::failure("Account", &problem))
 }
 
 /// Does what a link in a mail to a user is for: confirms that the user signed up, or sets the password that the form holds.
@@ -77,7 +78,7 @@ pub async fn follow(query: Data<Query>, token: Path<String>, payload: Payload) -
             Some(request) => query.set_forgotten(row, request, password_of(payload).await?).await,
         }
     };
-    done.await.unwrap_or_else(|problem| failure(&problem))
+    done.await.unwrap_or_else(|problem| html::failure("Account", &problem))
 }
 
 /// The field of the form.
@@ -160,13 +161,4 @@ fn source(row: &UserRow) -> String {
 fn gone() -> Problem {
     let detail = "The link was used, or a newer one was sent. If you did not use it yourself, ask for another.";
     Problem::new(ProblemType::LinkGone, detail)
-}
-
-/// A problem as a page.
-fn failure(problem: &Problem) -> HttpResponse {
-    let detail = match problem.kind() {
-        ProblemType::NotFound => "The link is not one of this hub, or its time is over: ask for another.",
-        _ => problem.detail(),
-    };
-    html::page(problem.status_code(), "Account", problem.kind().title(), &format!("<p>{}</p>", escaped(detail)))
 }

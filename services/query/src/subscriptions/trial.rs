@@ -48,7 +48,8 @@ pub async fn test(request: HttpRequest, query: Data<Query>, id: Path<String>) ->
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let row = query.subscription(&access, &id)?;
     if row.subscription.kind != SubscriptionKind::Webhook {
-        return Err(Problem::new(ProblemType::Conflict, "Only a webhook can be tested."));
+        let detail = "Only a webhook can be tested. To see a mail, have a change happen that it is for, as by `regledger simulate`.";
+        return Err(Problem::new(ProblemType::Conflict, detail));
     }
     let webhook = query.webhook(&row).await?;
     let parcel = query.trial(&row);

@@ -59,6 +59,16 @@ async fn a_write_that_is_refused_is_not_repeated() {
     assert_eq!(server.asked().len(), 1);
 }
 
+#[rstest]
+#[case::a_receiver_that_is_content("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")]
+#[case::a_page("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n<ok>")]
+#[tokio::test]
+async fn an_answer_that_is_not_the_hubs_is_an_error(#[case] answer: &str) {
+    let server = Canned::serve(vec![answer.to_owned()]).await;
+    let error = api(&server).write(Method::POST, "/v1/tokens", &()).await.unwrap_err();
+    assert_eq!(error.to_string(), UNEXPECTED);
+}
+
 #[tokio::test]
 async fn a_list_goes_on_to_the_next_page() {
     let first = json(200, r#"{"items":[1,2],"next":"/v1/clients?after=2"}"#);

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Id;
 use crate::client::path;
-use crate::output::Columns;
+use crate::output::{Columns, say};
 use crate::session::Session;
 
 /// Deliveries that did not arrive at once.
@@ -112,7 +112,15 @@ pub async fn run(command: Delivery, session: &Session) -> anyhow::Result<()> {
         Delivery::Replay(Replay { id: Some(id), .. }) => {
             ask.write(Method::POST, &path("deliveries", &id, "/replay"), &json!({})).await
         }
-        Delivery::Replay(Replay { id: None, which }) => ask.write(Method::POST, "/v1/deliveries/replay", &which).await,
+        Delivery::Replay(Replay { id: None, which }) => {
+            let told = ask.tell(Method::POST, "/v1/deliveries/replay", &which).await?;
+            if which.state.is_none() && told.get("replayed").is_some_and(|replayed| replayed == 0) {
+                let held = Which { state: Some("held".to_owned()), ..which };
+                let held = ask.api.list("/v1/deliveries", &held, None).await?.len();
+                say(format_args!("Nothing was given up; {held} wait: --state held replays them."));
+            }
+            Ok(())
+        }
         Delivery::Attempts { name } => ask.list(&path("subscriptions", &name, "/attempts"), &(), None, ATTEMPTS).await,
     }
 }

@@ -51,7 +51,7 @@ pub async fn run(command: Domain, session: &Session) -> anyhow::Result<()> {
         Domain::List => ask.list("/v1/domains", &(), None, COLUMNS).await,
         Domain::Show { name } => ask.show(&path("domains", &name, ""), &()).await,
         Domain::Delete { name } => {
-            ask.write(Method::DELETE, &path("domains", &name, ""), &json!({})).await?;
+            ask.carry_out(Method::DELETE, &path("domains", &name, ""), &json!({})).await?;
             ask.done(format_args!("deleted {name}"), &json!({"deleted": name}))
         }
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::from_file::text_or_file;
 use super::moment::span;
 use crate::client::{path, read};
-use crate::output::{Columns, say};
+use crate::output::Columns;
 use crate::session::Session;
 
 /// Integrations.
@@ -204,6 +204,9 @@ struct Present {
     allow: Allow,
 }
 
+/// What is shown only once.
+const URLS: [&str; 3] = ["hookup_url", "events_url", "jwt_url"];
+
 const KEEP: &str = "Keep what was shown: it is not shown again. Whoever has it can send notifications.";
 
 /// Does it.
@@ -213,9 +216,7 @@ pub async fn run(command: Integration, session: &Session) -> anyhow::Result<()> 
     match command {
         Integration::Create(mut create) => {
             create.notify.complete();
-            ask.write(Method::POST, "/v1/integrations", &create).await?;
-            say(KEEP);
-            Ok(())
+            ask.make(Method::POST, "/v1/integrations", &create, &URLS, KEEP).await
         }
         Integration::List => ask.list("/v1/integrations", &(), None, COLUMNS).await,
         Integration::Show { name } => ask.show(&path(&name, ""), &()).await,
@@ -226,14 +227,12 @@ pub async fn run(command: Integration, session: &Session) -> anyhow::Result<()> 
             ask.write(Method::PATCH, &own, &update).await
         }
         Integration::Delete { name } => {
-            ask.write(Method::DELETE, &path(&name, ""), &json!({})).await?;
+            ask.carry_out(Method::DELETE, &path(&name, ""), &json!({})).await?;
             ask.done(format_args!("deleted {name}"), &json!({"deleted": name}))
         }
         Integration::RotateHookup { name, grace } => {
             let body = json!({"grace_seconds": grace.as_secs()});
-            ask.write(Method::POST, &path(&name, "/rotate-hookup"), &body).await?;
-            say(KEEP);
-            Ok(())
+            ask.make(Method::POST, &path(&name, "/rotate-hookup"), &body, &URLS, KEEP).await
         }
     }
 }

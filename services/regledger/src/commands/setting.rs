@@ -1,13 +1,14 @@
 //! `regledger setting`: what ISL's administrators know from its Integration page, for the hub or for a domain.
 
 use clap::{Args, Subcommand};
+use registration::directory::{JWT_URL, WEBAPI_URL};
 use reqwest::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::from_file::text_or_file;
-use crate::client::path;
-use crate::output::Columns;
+use crate::client::{path, read};
+use crate::output::{Columns, say};
 use crate::session::Session;
 
 /// Settings of the hub and its domains.
@@ -67,6 +68,23 @@ const COLUMNS: Columns = &[
     ("MEANING", "/description"),
 ];
 
+/// What switches do nothing without, by how their names begin.
+const NEEDED: [(&str, &str); 4] = [
+    ("webhook_events.", JWT_URL),
+    ("http_events.per_domain.", "http_events.per_domain.server"),
+    ("http_events.global.", "http_events.global.server"),
+    ("external_webapi.", WEBAPI_URL),
+];
+
+fn needed(key: &str) -> Option<&'static str> {
+    NEEDED.iter().find(|(beginning, _)| key.starts_with(beginning)).map(|(_, needed)| *needed)
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    value: Option<String>,
+}
+
 /// Does it.
 pub async fn run(command: Setting, session: &Session) -> anyhow::Result<()> {
     let mut ask = session.ask()?;
@@ -76,15 +94,38 @@ pub async fn run(command: Setting, session: &Session) -> anyhow::Result<()> {
         Setting::Get { key, scope } => ask.show(&path(&key), &scope).await,
         Setting::Set { key, value, scope } => {
             let body = json!({"value": value, "domain": scope.domain});
-            ask.write(Method::PUT, &path(&key), &body).await
+            ask.write(Method::PUT, &path(&key), &body).await?;
+            let needed = needed(&key).filter(|_| value.trim().eq_ignore_ascii_case("yes"));
+            let Some(needed) = needed else { return Ok(()) };
+            let shown: Shown = read(&ask.api.get(&path(needed), &scope).await?)?;
+            if shown.value.is_none() {
+                say(format_args!("Nothing is sent yet: {needed} is not set."));
+            }
+            Ok(())
         }
         Setting::Reset { key, scope } => {
             let query = scope.domain.as_ref().map_or_else(String::new, |domain| {
                 let encoded: String = url::form_urlencoded::byte_serialize(domain.as_bytes()).collect();
                 format!("?domain={encoded}")
             });
-            ask.write(Method::DELETE, &format!("{}{query}", path(&key)), &json!({})).await?;
+            ask.carry_out(Method::DELETE, &format!("{}{query}", path(&key)), &json!({})).await?;
             ask.done(format_args!("took {key} back"), &json!({"reset": key}))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use registration::directory::{SETTINGS, SettingType, definition};
+
+    use super::*;
+
+    #[test]
+    fn every_switch_that_sends_says_what_it_needs() {
+        for switch in SETTINGS.iter().filter(|setting| setting.kind == SettingType::Switch) {
+            let needed = needed(switch.key).and_then(definition);
+            assert_eq!(needed.is_none(), switch.key == registration::directory::SAVE_INTO_SESSIONS, "{}", switch.key);
+            assert!(needed.is_none_or(|needed| needed.default.is_empty()), "{}", switch.key);
         }
     }
 }

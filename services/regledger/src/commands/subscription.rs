@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::moment::span;
 use crate::client::path;
-use crate::output::{Columns, say};
+use crate::output::Columns;
 use crate::session::Session;
 
 /// Subscriptions.
@@ -19,10 +19,10 @@ pub enum Subscription {
     /// this once
     #[command(after_help = "\
 Examples:
-  regledger subscription create acme --url https://acme.example/hooks --type 'client.*'
-  regledger subscription create acme --url https://acme.example/hooks --from beginning --signature v1a
+  regledger subscription create acme --endpoint https://acme.example/hooks --type 'client.*'
+  regledger subscription create acme --endpoint https://acme.example/hooks --from beginning --signature v1a
   regledger subscription create office --address office@acme.example --type client.registered
-  regledger subscription create acme --url https://acme.example/hooks --output json | jq -r .secret")]
+  regledger subscription create acme --endpoint https://acme.example/hooks --output json | jq -r .secret")]
     Create(Create),
     /// List subscriptions
     #[command(after_help = "Example:\n  regledger subscription list")]
@@ -33,7 +33,7 @@ Examples:
     /// Change a subscription; what is not named stays
     #[command(after_help = "\
 Examples:
-  regledger subscription update acme --url https://acme.example/hooks/2
+  regledger subscription update acme --endpoint https://acme.example/hooks/2
   regledger subscription update acme --type ''     wants every type again")]
     Update(Update),
     /// Delete a subscription: nothing more is pushed, and what waited is forgotten
@@ -85,15 +85,15 @@ pub struct Name {
 
 /// Make a subscription.
 #[derive(Debug, Args, Serialize)]
-#[command(group = ArgGroup::new("target").required(true).args(["url", "address"]))]
+#[command(group = ArgGroup::new("target").required(true).args(["endpoint", "address"]))]
 pub struct Create {
     /// Its name: a-z, 0-9 and -, unique in the hub
     name: String,
     /// Where changes are POSTed to
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[arg(long)]
-    url: Option<String>,
-    /// The mailbox that mails go to
+    #[serde(rename = "url", skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The mailbox that mails go to: who opens the link in one first is shown the credentials
     #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "MAILBOX")]
     address: Option<String>,
@@ -121,16 +121,16 @@ pub struct Create {
 /// Change a subscription.
 #[derive(Debug, Args, Serialize)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true)
-    .args(["url", "address", "types", "integrations", "tenants"]))]
+    .args(["endpoint", "address", "types", "integrations", "tenants"]))]
 pub struct Update {
     /// Its name
     #[serde(skip)]
     name: String,
     /// Where changes are POSTed to
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[arg(long)]
-    url: Option<String>,
-    /// The mailbox that mails go to
+    #[serde(rename = "url", skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The mailbox that mails go to: who opens the link in one first is shown the credentials
     #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "MAILBOX")]
     address: Option<String>,
@@ -171,18 +171,12 @@ pub async fn run(command: Subscription, session: &Session) -> anyhow::Result<()>
     let mut ask = session.ask()?;
     let path = |name: &str, verb: &str| path("subscriptions", name, verb);
     match command {
-        Subscription::Create(create) => {
-            ask.write(Method::POST, "/v1/subscriptions", &create).await?;
-            if create.url.is_some() && create.signature.as_deref() != Some("v1a") {
-                say(KEEP);
-            }
-            Ok(())
-        }
+        Subscription::Create(create) => ask.make(Method::POST, "/v1/subscriptions", &create, &["secret"], KEEP).await,
         Subscription::List => ask.list("/v1/subscriptions", &(), None, COLUMNS).await,
         Subscription::Show(Name { name }) => ask.show(&path(&name, ""), &()).await,
         Subscription::Update(update) => ask.write(Method::PATCH, &path(&update.name, ""), &update).await,
         Subscription::Delete(Name { name }) => {
-            ask.write(Method::DELETE, &path(&name, ""), &json!({})).await?;
+            ask.carry_out(Method::DELETE, &path(&name, ""), &json!({})).await?;
             ask.done(format_args!("deleted {name}"), &json!({"deleted": name}))
         }
         Subscription::Pause(Name { name }) => ask.write(Method::POST, &path(&name, "/pause"), &json!({})).await,
@@ -192,9 +186,7 @@ pub async fn run(command: Subscription, session: &Session) -> anyhow::Result<()>
         }
         Subscription::RotateSecret { name, grace, signature } => {
             let body = json!({"grace_seconds": grace.as_secs(), "signature": signature});
-            ask.write(Method::POST, &path(&name, "/rotate-secret"), &body).await?;
-            say(KEEP);
-            Ok(())
+            ask.make(Method::POST, &path(&name, "/rotate-secret"), &body, &["secret"], KEEP).await
         }
     }
 }
@@ -215,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_new_subscription_says_only_what_was_said() {
-        let line = "regledger subscription create acme --url https://acme.example/h --type client.*,user.created";
+        let line = "regledger subscription create acme --endpoint https://acme.example/h --type client.*,user.created";
         let Subscription::Create(create) = parsed(line) else { panic!("another command") };
         let expected = json!({
             "name": "acme", "url": "https://acme.example/h", "types": ["client.*", "user.created"],

@@ -12,7 +12,7 @@ use super::Id;
 use super::moment::end;
 use crate::client::path;
 use crate::clock;
-use crate::output::{Columns, say};
+use crate::output::Columns;
 use crate::session::Session;
 
 /// Access tokens.
@@ -72,13 +72,12 @@ pub async fn run(command: Token, session: &Session) -> anyhow::Result<()> {
     match command {
         Token::Create(mut create) => {
             create.name.get_or_insert_with(|| create.scopes.join(","));
-            ask.write(Method::POST, "/v1/tokens", &create).await?;
-            say("Keep the token: it is not shown again.");
-            Ok(())
+            let keep = "Keep the token: it is not shown again.";
+            ask.make(Method::POST, "/v1/tokens", &create, &["token"], keep).await
         }
         Token::List => ask.list("/v1/tokens", &(), None, COLUMNS).await,
         Token::Revoke(Id { id }) => {
-            ask.write(Method::DELETE, &path("tokens", &id, ""), &json!({})).await?;
+            ask.carry_out(Method::DELETE, &path("tokens", &id, ""), &json!({})).await?;
             ask.done(format_args!("revoked {id}"), &json!({"revoked": id}))
         }
     }

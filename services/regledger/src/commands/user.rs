@@ -161,12 +161,12 @@ pub async fn run(command: User, session: &Session) -> anyhow::Result<()> {
             let password = password(&set.password_file)?;
             let id = set.which.id(&ask.api).await?;
             let body = json!({"password": password.expose_secret()});
-            ask.write(Method::PUT, &path("users", &id, "/password"), &body).await?;
+            ask.carry_out(Method::PUT, &path("users", &id, "/password"), &body).await?;
             ask.done(format_args!("{id} has another password"), &json!({"changed": id}))
         }
         User::Delete(which) => {
             let id = which.id(&ask.api).await?;
-            ask.write(Method::DELETE, &path("users", &id, ""), &json!({})).await?;
+            ask.carry_out(Method::DELETE, &path("users", &id, ""), &json!({})).await?;
             ask.done(format_args!("deleted {id}"), &json!({"deleted": id}))
         }
         User::Undelete(which) => {

@@ -130,7 +130,8 @@ fn every_refusal_is_a_problem() {
             let problem = answer["content"].get("application/problem+json");
             let is_refusal = !status.starts_with('2') && (name.as_str(), status.as_str()) != ("get /readyz", "503");
             // people are told on a page
-            let is_page = name.ends_with(" /account/{token}") && status != "default";
+            let is_page = [" /account/{token}", " /notices/{token}"].iter().any(|path| name.ends_with(path))
+                && status != "default";
             assert_eq!(problem.is_some(), is_refusal && !is_page, "{name}: {status}");
         }
     }

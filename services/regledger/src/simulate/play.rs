@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::report::Report;
-use super::script::{Length, Message};
+use super::script::{Length, Message, Target};
 use super::{Playing, Simulate};
 use crate::client::builder;
 
@@ -166,6 +166,7 @@ impl Connection {
         loop {
             let answer = self.send(message).await;
             let is_final = |(status, body): &(u16, Bytes)| match simulate.plays_isl() {
+                true if is_nowhere(message, *status) => true,
                 true => message.expected.contains(status) && (*status != 200 || is_valid_reply(body)),
                 false => *status != 503,
             };
@@ -210,12 +211,22 @@ impl Connection {
         if !message.expected.contains(&status) || (status == 200 && !is_acknowledged) {
             report.unexpected(message, status, body);
         }
+        if is_nowhere(message, status) {
+            // all the others would be answered so, too
+            report.is_nowhere = true;
+            self.play.stop.cancel();
+        }
         drop(report);
         let Some(receipts) = self.play.receipts.as_ref().filter(|_| is_acknowledged) else { return Ok(()) };
         let mut line = serde_json::to_vec(&Kept { receipt, tenant: &message.tenant, step: message.step })?;
         line.push(b'\n');
         receipts.lock().write_all(&line)
     }
+}
+
+/// Whether the URL that was given leads nowhere.
+fn is_nowhere(message: &Message, status: u16) -> bool {
+    status == 404 && message.target == Target::Given
 }
 
 /// Whether ISL Conference Proxy would take it for a reply: valid XML.

@@ -55,6 +55,9 @@ pub struct Report {
     pub unexpected: u64,
     /// The first of them.
     pub unexpected_answers: Vec<Unexpected>,
+    /// Whether the URL that was given is not known there.
+    #[serde(skip)]
+    pub is_nowhere: bool,
 }
 
 impl Report {
@@ -70,6 +73,7 @@ impl Report {
             answers: BTreeMap::new(),
             unexpected: 0,
             unexpected_answers: Vec::new(),
+            is_nowhere: false,
         })
     }
 

@@ -132,7 +132,7 @@ async fn what_is_acknowledged_is_written_down() {
 }
 
 #[rstest]
-#[case::another_status(json(404, "no such thing"))]
+#[case::another_status(json(500, "broken"))]
 #[case::no_receipt(json(200, "{}"))]
 #[tokio::test]
 async fn an_answer_that_was_not_expected_is_listed(#[case] answer: String) {
@@ -172,6 +172,30 @@ async fn an_event_of_isl_is_sent_again_until_the_reply_is_valid() {
     let report = report(&one).await;
     assert!(report.is_flawless(), "{}", report.to_text());
     assert_eq!((report.sent, report.retried), (1, 3));
+}
+
+#[rstest]
+#[case::hookup("hookup/a/k")]
+#[case::events("isl/a/k/events")]
+#[tokio::test]
+async fn a_url_that_is_not_known_is_not_asked_again(#[case] path: &str) {
+    let server = Canned::serve(vec![json(404, "no such thing")]).await;
+    let url: Url = format!("{}{path}", server.url).parse().unwrap();
+    let is_isl = path.starts_with("isl");
+    let (hookup, events_url) = if is_isl { (None, Some(url)) } else { (Some(url), None) };
+    let one = Simulate { hookup, events_url, faults: false, retry: true, connections: 1, ..simulation("http://h") };
+    let report = report(&one).await;
+    assert!(report.is_nowhere);
+    assert_eq!((report.sent, report.retried), (1, 0));
+}
+
+#[rstest]
+#[case("http://h/sim", "--events-url")]
+#[case("http://h/sim/events", "--events-url")]
+#[case("http://h/isl/a/k", "--events-url")]
+fn what_is_no_url_of_events_is_called_by_its_flag(#[case] url: &str, #[case] flag: &str) {
+    let one = Simulate { hookup: None, events_url: Some(url.parse().unwrap()), ..simulation("http://h") };
+    assert!(one.check().unwrap_err().to_string().starts_with(flag));
 }
 
 #[test]

@@ -57,7 +57,7 @@ async fn http_events_tell_what_a_user_was_called_at_every_attempt() {
         })
         .await
     };
-    let updated = told("EVENT=USER+UPDATED").await;
+    let updated = told("EVENT=USER+UPDATE&").await;
     assert!(updated[0].contains("%5Canna&EMAIL=ann%40example.com"), "each is told with the name of then: {updated:?}");
     let created = told("EVENT=USER+CREATE&").await;
     assert!(created.len() >= 2 && created.iter().all(|body| *body == created[0]), "{created:#?}");

@@ -11,3 +11,4 @@ mod mailed;
 mod notified;
 mod pushed;
 mod repeated;
+mod unsubscribed;

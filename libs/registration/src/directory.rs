@@ -17,6 +17,7 @@ use crate::row::{Kind, Row, RowKey, Rows};
 
 mod check;
 mod domain;
+mod fixed;
 mod forgotten;
 mod integration;
 mod people;
@@ -28,6 +29,7 @@ mod user_name;
 
 pub use self::check::{MAILBOX_RULE, is_mailbox};
 pub use self::domain::{Domain, DomainCreate, DomainDelete, DomainSpec, DomainState};
+pub use self::fixed::{DOMAIN_ENABLED, DOMAIN_SERVER, FixedKind, FixedSubscription, GLOBAL_ENABLED, GLOBAL_SERVER};
 pub use self::forgotten::Forgotten;
 pub use self::integration::{
     Allow, Integration, IntegrationChange, IntegrationCreate, IntegrationRotateHookup, IntegrationRow, IntegrationSpec,
@@ -316,6 +318,14 @@ impl Directory {
         let is_set = |row: &&SettingRow| row.value.is_some();
         let own = domain.and_then(|domain| self.own_setting(key, Some(domain))).filter(is_set);
         own.or_else(|| self.own_setting(key, None).filter(is_set))
+    }
+
+    /// What was on for a domain, else for the hub, at a position of the directory: whoever was to be told then is not changed
+    /// by what is set since.
+    pub fn setting_at(&self, key: &str, domain: Option<&str>, position: u64) -> Option<&SettingRow> {
+        let own = domain.and_then(|domain| self.own_setting(key, Some(domain)));
+        let own = own.filter(|row| row.position < position && (row.value.is_some() || row.was_on(position)));
+        own.or_else(|| self.own_setting(key, None)).filter(|row| row.was_on(position))
     }
 
     /// What was set for just this domain, or just the hub, or taken back there.

@@ -3,11 +3,11 @@
 use delivery::destination::Parcel;
 use outbox::{At, Held};
 use projection::StoredChange;
-use registration::directory::{ChangeFilter, Directory};
+use registration::directory::{ChangeFilter, Directory, FixedSubscription};
 use serde::Deserialize;
 
 use crate::DispatcherError;
-use crate::fixed::Fixed;
+use crate::fixed;
 use crate::lanes::Item;
 
 /// Which changes a subscription wants.
@@ -18,13 +18,13 @@ pub struct Wanted {
     /// Which of them.
     pub filter: ChangeFilter,
     /// What is configured by settings.
-    pub(crate) fixed: Option<Fixed>,
+    pub(crate) fixed: Option<FixedSubscription>,
 }
 
 impl Wanted {
     pub(crate) fn wants(&self, change: &StoredChange, directory: &Directory) -> bool {
         if let Some(fixed) = &self.fixed {
-            return fixed.wants(change, directory);
+            return fixed::wants(fixed, change, directory);
         }
         let of_domain = |domain: &String| directory.concerns(domain, change.integration.as_deref(), &change.body);
         self.filter.wants(&change.kind, change.integration.as_deref(), change.tenant.as_deref())

@@ -1,5 +1,7 @@
 //! `/v1/deliveries`: what did not arrive at once, and having it attempted again.
 
+use std::collections::HashMap;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path, Payload};
 use api::{Access, Page, Problem, limit, read_json, read_query};
@@ -19,7 +21,8 @@ use crate::Query;
 pub struct DeliveryShown {
     /// Its id.
     pub id: String,
-    /// Name of the subscription.
+    /// Name of the subscription, or of what settings have sent: `jwt-webhook`, `http-events`, `domain-http-events@DOMAIN`,
+    /// `external-webapi`, `account-mail`, `notify@INTEGRATION`.
     pub subscription: String,
     /// Id of the change.
     pub change_id: String,
@@ -68,7 +71,7 @@ impl From<State> for DeliveryState {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DeliveryParameters {
-    /// Name or id of the subscription.
+    /// Name or id of the subscription, or of what settings have sent: `jwt-webhook`.
     subscription: Option<String>,
     /// `held` or `dead`.
     #[param(value_type = Option<String>)]
@@ -92,7 +95,7 @@ pub struct DeliveryParameters {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Replay {
-    /// Name or id of the subscription.
+    /// Name or id of the subscription, or of what settings have sent: `jwt-webhook`.
     pub subscription: Option<String>,
     /// Those that wait, or those that were given up; by default these.
     pub state: Option<State>,
@@ -159,7 +162,8 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<Json<Page<
     let filter = query.delivery_filter(&access, replay);
     let found = query.outbox.list(filter, after, limit + 1).await.map_err(unreadable)?;
     let page = Page::of(found, limit, &request, |listed| listed.number.to_string());
-    Ok(Json(page.map(|listed| query.delivery_shown(listed.delivery))))
+    let names = query.seen_subscriptions(&access).into_iter().collect();
+    Ok(Json(page.map(|listed| delivery_shown(listed.delivery, &names))))
 }
 
 /// Shows a delivery.
@@ -173,7 +177,8 @@ pub async fn show(request: HttpRequest, query: Data<Query>, id: Path<String>) ->
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let filter = query.one_delivery(&access, &id)?;
     let found = query.outbox.list(filter, 0, 1).await.map_err(unreadable)?;
-    let found = found.into_iter().next().map(|Listed { delivery, .. }| query.delivery_shown(delivery));
+    let names = query.seen_subscriptions(&access).into_iter().collect();
+    let found = found.into_iter().next().map(|Listed { delivery, .. }| delivery_shown(delivery, &names));
     found.map(Json).ok_or_else(Problem::not_found)
 }
 
@@ -221,13 +226,13 @@ pub struct AttemptParameters {
     limit: Option<usize>,
 }
 
-/// Shows the last attempts of a subscription, newest first; a hundred are kept.
+/// Shows the last attempts of a subscription, or of what settings have sent, newest first; a hundred are kept.
 ///
 /// # Errors
 /// 400, 401, 403, 404, 503.
 #[utoipa::path(get, path = "/v1/subscriptions/{id}/attempts", tag = "subscriptions", operation_id = "listAttempts",
     security(("bearer" = ["admin"])), params(
-        ("id" = String, Path, description = "Name or id of the subscription"), AttemptParameters),
+        ("id" = String, Path, description = "Name or id of the subscription, or of what settings have sent"), AttemptParameters),
     responses((status = 200, description = "The last attempts", body = ref("#/components/schemas/AttemptPage"))))]
 pub async fn attempts(
     request: HttpRequest,
@@ -237,7 +242,9 @@ pub async fn attempts(
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let asked: AttemptParameters = read_query(&request)?;
     let limit = limit(asked.limit)?;
-    let subscription = query.subscription(&access, &id)?.subscription.id;
+    let mut seen = query.seen_subscriptions(&access).into_iter();
+    let found = seen.find(|seen| is_called(seen, &id));
+    let (subscription, _) = found.ok_or_else(Problem::not_found)?;
     let attempts = query.outbox.attempts(subscription, limit).await.map_err(unreadable)?;
     Ok(Json(Page { items: attempts.into_iter().map(AttemptShown::from).collect(), next: None }))
 }
@@ -247,7 +254,7 @@ impl Query {
     fn delivery_filter(&self, access: &Access, asked: Replay) -> DeliveryFilter {
         let mut subscriptions = self.seen_subscriptions(access);
         if let Some(name) = &asked.subscription {
-            subscriptions.retain(|(id, known)| known == name || id.to_string() == *name);
+            subscriptions.retain(|seen| is_called(seen, name));
         }
         DeliveryFilter {
             subscriptions: Some(subscriptions.into_iter().map(|(id, _)| id).collect()),
@@ -267,25 +274,28 @@ impl Query {
             DeliveryFilter { subscriptions: Some(vec![subscription]), at: Some(at), ..DeliveryFilter::default() };
         seen.then_some(filter).ok_or_else(Problem::not_found)
     }
+}
 
-    fn delivery_shown(&self, delivery: Delivery) -> DeliveryShown {
-        let Delivery { subscription, held, state } = delivery;
-        let directory = self.gate.directory().read();
-        let name = directory.subscription(&subscription.to_string()).map(|row| row.subscription.name.clone());
-        DeliveryShown {
-            id: format!("{subscription}.{}", held.change),
-            subscription: name.unwrap_or_default(),
-            change_id: held.change,
-            kind: held.kind,
-            row: held.key,
-            state: if state == DeliveryState::Dead { State::Dead } else { State::Held },
-            recorded_time: held.recorded_time,
-            attempts: held.attempts,
-            first_failure_time: held.first_failure,
-            next_time: held.next_time,
-            reason: held.reason,
-        }
+fn delivery_shown(delivery: Delivery, names: &HashMap<Uuid, String>) -> DeliveryShown {
+    let Delivery { subscription, held, state } = delivery;
+    DeliveryShown {
+        id: format!("{subscription}.{}", held.change),
+        subscription: names.get(&subscription).cloned().unwrap_or_default(),
+        change_id: held.change,
+        kind: held.kind,
+        row: held.key,
+        state: if state == DeliveryState::Dead { State::Dead } else { State::Held },
+        recorded_time: held.recorded_time,
+        attempts: held.attempts,
+        first_failure_time: held.first_failure,
+        next_time: held.next_time,
+        reason: held.reason,
     }
+}
+
+/// Whether a subscription has this name, or this id.
+fn is_called((id, name): &(Uuid, String), called: &str) -> bool {
+    name == called || id.to_string() == called
 }
 
 /// The subscription and the change of a delivery's id: `<subscription>.<ledger>-<partition>-<position>-<ordinal>`.

@@ -79,7 +79,8 @@ pub async fn remove(request: HttpRequest, query: Data<Query>, name: Path<String>
 }
 
 impl Query {
-    fn domain(&self, access: &Access, name: &str) -> Result<Domain, Problem> {
+    /// A domain that the caller sees.
+    pub(crate) fn domain(&self, access: &Access, name: &str) -> Result<Domain, Problem> {
         let directory = self.gate.directory().read();
         let domain = directory.last_domain(name).filter(|domain| is_seen(access, domain));
         domain.cloned().ok_or_else(Problem::not_found)

@@ -309,12 +309,14 @@ impl Query {
         found.cloned().ok_or_else(Problem::not_found)
     }
 
-    /// The subscriptions that the caller sees, with their names.
+    /// The subscriptions that the caller sees, with their names: also those that settings and integrations make.
     pub(crate) fn seen_subscriptions(&self, access: &Access) -> Vec<(Uuid, String)> {
         let directory = self.gate.directory().read();
         let rows = directory.subscriptions().into_iter().map(|row| &row.subscription);
         let seen = rows.filter(|subscription| is_seen(access, subscription));
-        seen.map(|subscription| (subscription.id, subscription.name.clone())).collect()
+        let seen = seen.map(|subscription| (subscription.id, subscription.name.clone()));
+        let fixed = directory.fixed_subscriptions().into_iter().filter(|one| is_own(access, one.domain.as_ref()));
+        seen.chain(fixed.map(|one| (one.id(), one.name))).collect()
     }
 
     /// What its administrators see of a subscription.
@@ -409,7 +411,11 @@ fn new_keys(signature: Option<Signature>) -> Result<Vec<SecretString>, Problem> 
 }
 
 fn is_seen(access: &Access, subscription: &Subscription) -> bool {
-    let own = access.token.domain.is_none() || access.token.domain == subscription.domain;
+    is_own(access, subscription.domain.as_ref())
+}
+
+fn is_own(access: &Access, domain: Option<&String>) -> bool {
+    let own = access.token.domain.is_none() || access.token.domain.as_ref() == domain;
     own && access.token.integrations.is_empty()
 }
 

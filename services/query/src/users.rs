@@ -114,10 +114,10 @@ fn member() -> Vec<Role> {
     vec![Role::Member]
 }
 
-/// Lists users, in the order of their making.
+/// Lists users of the hub, in the order of their making; those of ISL systems are on the stream only.
 ///
 /// # Errors
-/// 400, 401, 403, 503, 504.
+/// 400, 401, 403, 404 if there is no such domain, 503, 504.
 #[utoipa::path(get, path = "/v1/users", tag = "directory", operation_id = "listUsers",
     security(("bearer" = ["admin"])), params(ListParameters),
     responses((status = 200, description = "A page of users", body = ref("#/components/schemas/UserPage"))))]
@@ -126,6 +126,9 @@ pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<HttpRespon
     let asked: ListParameters = read_query(&request)?;
     query.wait_for_directory(asked.min_position.as_deref()).await?;
     let limit = limit(asked.limit)?;
+    if let Some(domain) = &asked.domain {
+        query.domain(&access, domain)?;
+    }
     let page = PageParameters { limit: None, after: asked.after.clone(), min_position: None };
     let rows = query.users(&access, &asked, page.position()?, limit + 1);
     let page = Page::of(rows, limit, &request, |last: &UserRow| (last.position + 1).to_string());

@@ -70,8 +70,8 @@ async fn the_jwt_webhook_posts_what_is_switched_on_and_others_believe_it() {
     assert_eq!((&claims["iss"], &claims["rid"]), (&json!("some_iss"), &json!("456")));
     let event = &claims["events"]["urn:regledger:event:user.created"];
     assert_eq!(
-        (&event["user_id"], &event["email"], &event["domain_id"]),
-        (&json!("ann"), &json!("ann@acme.example"), &json!("7"))
+        [&event["user_id"], &event["email"], &event["domain_id"], &event["domain"]],
+        [&json!("ann"), &json!("ann@acme.example"), &json!("7"), &json!("default")]
     );
     assert!(!receiver.received().iter().any(|received| claims_of(received).to_string().contains("before@")));
     // another hub, or this one, believes it by the public keys, and has the user
@@ -154,7 +154,7 @@ async fn http_events_that_are_not_strict_are_tried_once_and_block_nothing() {
         assert_eq!(of_tenant.len(), 1, "one attempt each");
         assert_eq!(
             (of_tenant[0]["EVENT"].as_str(), of_tenant[0]["DOMAIN_ID"].as_str()),
-            ("CLIENT REGISTERED", "default")
+            ("CLIENT REGISTER", "default")
         );
     }
     let metrics = admin.get("/metrics").await.to_string();

@@ -12,3 +12,4 @@ mod notified;
 mod pushed;
 mod repeated;
 mod typed;
+mod unsubscribed;

@@ -211,6 +211,9 @@ pub struct SettingRow {
     /// From where on changes are sent, if it has them sent: since it was set, or switched on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
+    /// Where it was switched off, or taken back, last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
     /// Where it was set first.
     pub position: u64,
     /// Where it was changed last.
@@ -267,6 +270,12 @@ impl SettingRow {
         self.value.as_ref().is_some_and(SetValue::is_on)
     }
 
+    /// Whether it was on at a position of the directory, as far as the last time that it was on tells.
+    pub fn was_on(&self, position: u64) -> bool {
+        let had_begun = self.start.as_ref().is_none_or(|start| start.said < position);
+        had_begun && (self.is_on() || self.end.is_some_and(|end| position < end))
+    }
+
     pub(crate) fn columns(&self) -> Columns<'_> {
         Columns {
             domain: self.change.domain.as_deref(),
@@ -287,7 +296,7 @@ impl SettingRow {
     /// Forgets what a domain had that had the name before one that was made here.
     pub(crate) fn belong_since(&mut self, made: u64) {
         if self.changed_position < made {
-            (self.value, self.previous) = (None, Vec::new());
+            (self.value, self.previous, self.end) = (None, Vec::new(), None);
         }
     }
 

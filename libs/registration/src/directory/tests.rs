@@ -477,3 +477,77 @@ fn the_public_keys_of_all_settings_are_known_each_once() {
         assert_eq!(found, expected, "at {now}");
     }
 }
+
+#[test]
+fn a_setting_is_what_it_was_when_something_happened() {
+    let (key, first) = ("webhook_events.user_create", BEGINNING.len() as u64);
+    let cases: [(&[&str], &str); 7] = [
+        (&["other", "set yes", "other", "other"], "nnyy"),
+        (&["set yes", "other", "set no", "other"], "nynn"),
+        (&["set yes", "other", "unset", "other"], "nynn"),
+        (&["set yes", "other", "set no", "set no"], "nynn"),
+        (&["set yes", "set no", "set yes", "other"], "nnny"),
+        (&["set yes", "set no domain", "other", "other"], "nynn"),
+        (&["set yes domain", "other", "unset domain", "other"], "nynn"),
+    ];
+    for (said, expected) in cases {
+        let lines = said.iter().map(|said| {
+            let domain = if said.ends_with("domain") { " domain=default" } else { "" };
+            match *said {
+                "other" => "set http_events.save_into_sessions yes".to_owned(),
+                said if said.starts_with("unset") => format!("unset {key}{domain}"),
+                said => format!("set {key} {}{domain}", if said.contains("yes") { "yes" } else { "no" }),
+            }
+        });
+        let lines: Vec<_> = lines.collect();
+        let directory = directory(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        let was_on = |index| directory.setting_at(key, Some("default"), first + index).is_some();
+        let seen: String = (0..4).map(|index| if was_on(index) { 'y' } else { 'n' }).collect();
+        assert_eq!(seen, expected, "{said:?}");
+    }
+}
+
+#[test]
+fn what_has_no_row_is_known_by_its_name_also_when_nothing_is_sent() {
+    let directory = directory(&[
+        "set jwt_webhook.private_key k1",
+        "set jwt_webhook.url u1",
+        "set http_events.global.server s1",
+        "set http_events.per_domain.server s2 domain=default",
+        "set external_webapi.service_account_url u2",
+        "unset external_webapi.service_account_url",
+        "create a mail=[]",
+    ]);
+    let mut fixed = directory.fixed_subscriptions();
+    fixed.sort_by(|one, other| one.name.cmp(&other.name));
+    let told: Vec<_> =
+        fixed.iter().map(|one| (one.name.as_str(), one.domain.as_deref(), one.start.is_some())).collect();
+    let expected = [
+        ("account-mail", None, true),
+        ("domain-http-events@default", Some("default"), true),
+        ("external-webapi", None, false),
+        ("http-events", None, false),
+        ("jwt-webhook", None, true),
+        ("notify@a", Some("default"), true),
+    ];
+    assert_eq!(told, expected);
+    // deliveries in every delivery store hang on it
+    assert_eq!(fixed[4].id().to_string(), "852f25eb-bba6-9265-5de4-e98d488f7c5b");
+}
+
+#[test]
+fn the_mails_to_users_begin_with_the_ledger_and_leave_out_what_was_imported() {
+    let imported = json!({"ledger": "l0", "sealed_for": "l0", "logs": [], "heads": [7, 9]});
+    for (imported, positions) in [(json!(null), vec![]), (imported, vec![7, 9])] {
+        let genesis = json!({"specversion": "1.0", "id": Uuid::nil(), "source": "/ledger", "subject": "l1",
+            "type": "regledger.ledger.create.v1", "time": "2026-11-23T08:00:00Z",
+            "datacontenttype": "application/json", "dataschema": "/schemas/regledger.ledger.create.v1.json",
+            "data": {"ledger": "l1", "partitions": 2, "imported": imported}});
+        let event = crate::Event::parse(genesis.to_string().as_bytes()).unwrap();
+        let mut directory = Directory::default();
+        directory.apply(&Placed::after(Timestamp::MIN, 0, 0, event));
+        let all = directory.fixed_subscriptions();
+        let [mail] = &all[..] else { panic!("only the mails to users") };
+        assert_eq!(mail.start, Some(Start { said: i64::MAX.cast_unsigned(), positions }));
+    }
+}

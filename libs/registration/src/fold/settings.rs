@@ -63,8 +63,8 @@ fn changed(placed: &Placed, set: &SettingSet, before: Option<Box<SettingRow>>) -
     let position = before.as_ref().map_or(placed.position, |row| row.position);
     let mut row = before.unwrap_or_else(|| {
         let changed_position = placed.position;
-        let (value, previous, start) = (None, Vec::new(), None);
-        Box::new(SettingRow { change: change.clone(), value, previous, start, position, changed_position })
+        let (value, previous, start, end) = (None, Vec::new(), None, None);
+        Box::new(SettingRow { change: change.clone(), value, previous, start, end, position, changed_position })
     });
     let was_on = row.is_on();
     row.keep_public_key(set.overlap_until, placed.recorded_time);
@@ -74,8 +74,10 @@ fn changed(placed: &Placed, set: &SettingSet, before: Option<Box<SettingRow>>) -
             SetValue::Secret { value: SealedSecret { event: attributes.id, sealed: value }, summary, public_key }
         }
     });
-    if row.is_on() && !was_on {
-        row.start = Some(Start::new(placed.position, set.start.clone()));
+    match (was_on, row.is_on()) {
+        (false, true) => row.start = Some(Start::new(placed.position, set.start.clone())),
+        (true, false) => row.end = Some(placed.position),
+        _ => {}
     }
     row.change = change;
     row.changed_position = placed.position;

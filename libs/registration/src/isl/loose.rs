@@ -4,7 +4,7 @@
 const MAX_NAME: usize = 64;
 
 /// How known modules and events are written here; ISL's products each write them in their own way.
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 32] = [
     "ISL_LIGHT",
     "ISL_PRONTO",
     "ISL_GROOP",
@@ -13,6 +13,7 @@ const KNOWN: [&str; 29] = [
     "CODE",
     "START",
     "STOP",
+    "END",
     "INVALID",
     "RECONNECT",
     "TERMINATED",
@@ -22,6 +23,8 @@ const KNOWN: [&str; 29] = [
     "SESSION_CREATE",
     "SESSION_DELETE",
     "SESSION_START",
+    "SESSION_STOP",
+    "SESSION_END",
     "SESSION_ACTIVE",
     "USER_CREATE",
     "USER_DELETE",
@@ -61,6 +64,9 @@ mod tests {
             (&["ISL_LIGHT", "ISL_Light", "ISL Light", "isllight"], Some("ISL_LIGHT")),
             (&["GETCODE", "get code"], Some("GET_CODE")),
             (&["groop", "GROOP"], Some("GROOP")),
+            (&["SessionStart", "SESSION START", "session-start"], Some("SESSION_START")),
+            (&["SESSION STOP", "SESSION_STOP", "SessionStop"], Some("SESSION_STOP")),
+            (&["session-end", "SESSION END", "sessionend"], Some("SESSION_END")),
             (&["Something New", "something_new"], Some("SOMETHINGNEW")),
             (&["", " ", "_", "a\nb", "a\u{0}"], None),
         ] {

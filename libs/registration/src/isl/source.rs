@@ -55,7 +55,9 @@ impl SessionState {
         Some(match event {
             "NEW_SESSION" | "SESSION_CREATE" | "CODE" | "GET_CODE" => Self::Created,
             "START" | "RECONNECT" | "SESSION_START" | "SESSION_ACTIVE" => Self::Started,
-            "STOP" | "TERMINATED" | "INVALID" | "SESSION_DELETE" => Self::Ended,
+            "STOP" | "END" | "TERMINATED" | "INVALID" | "SESSION_STOP" | "SESSION_END" | "SESSION_DELETE" => {
+                Self::Ended
+            }
             _ => return None,
         })
     }
@@ -354,4 +356,25 @@ fn hashed(letter: char, integration: Uuid, parts: &[&str]) -> String {
         hash.update(part);
     }
     format!("{letter}{}", short_hash(&hash.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::loose::normal;
+    use super::*;
+
+    #[test]
+    fn a_session_begins_and_ends_however_that_is_written() {
+        let after = |event: &str| SessionState::after(&normal(event).unwrap());
+        for (state, events) in [
+            (Some(SessionState::Started), "start|START|SessionStart|SESSION START|session-start|SESSION_START"),
+            (Some(SessionState::Ended), "stop|SessionStop|SESSION STOP|session-stop|SESSION_STOP|Session_Stop"),
+            (Some(SessionState::Ended), "End|SessionEnd|SESSION END|session-end|SESSION_END|sessionend"),
+            (None, "message|starting|endless|session"),
+        ] {
+            for event in events.split('|') {
+                assert_eq!(after(event), state, "{event}");
+            }
+        }
+    }
 }

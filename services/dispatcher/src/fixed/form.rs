@@ -78,13 +78,9 @@ impl HttpEvents {
     async fn body(&self, parcel: &Parcel) -> Result<String, String> {
         let told: Told = serde_json::from_slice(&parcel.body).map_err(|error| error.to_string())?;
         let person = person::of(&self.office, &told).await?;
-        let domain = {
-            let directory = self.office.parts.directory.read();
-            let integration = told.source.strip_prefix("/integrations/");
-            integration.and_then(|name| directory.owner_of(name)).map(str::to_owned)
-        };
+        let domain = told.domain(&self.office.parts.directory.read());
         let mut form = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in fields(&parcel.kind, &told, &person, domain) {
+        for (name, value) in fields(&parcel.kind, &told, &person, domain.as_deref()) {
             form.append_pair(name, &value);
         }
         Ok(form.finish())
@@ -92,18 +88,16 @@ impl HttpEvents {
 }
 
 /// The fields of a change; the same at every attempt.
-fn fields(kind: &str, told: &Told, person: &Person, domain: Option<String>) -> Vec<(&'static str, String)> {
-    let of_source = told.text("user", "domain_id").or_else(|| told.text("domain", "domain_id"));
-    let of_hub = told.text("user", "domain").or_else(|| told.text("domain", "name")).or(domain);
+fn fields(kind: &str, told: &Told, person: &Person, domain: Option<&str>) -> Vec<(&'static str, String)> {
     let departments = told.data.get("departments").and_then(Value::as_array).map(|ids| {
         let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
         ids.join(",")
     });
     let optional = [
-        ("DOMAIN_ID", of_source.or(of_hub)),
+        ("DOMAIN_ID", told.domain_id(domain)),
         ("CPUSER_ID", told.written(person)),
         ("EMAIL", person.email.clone()),
-        ("INTEGRATION", told.source.strip_prefix("/integrations/").map(str::to_owned)),
+        ("INTEGRATION", told.integration().map(str::to_owned)),
         ("TENANT", told.text("client", "tenant")),
         ("CLIENT_ID", told.text("client", "client_id")),
         ("DEPARTMENTS", departments),
@@ -118,16 +112,11 @@ fn fields(kind: &str, told: &Told, person: &Person, domain: Option<String>) -> V
     always.into_iter().chain(optional).collect()
 }
 
-/// What ISL calls it: `USER CREATE` for `user.created`; what it has no name for is named in its way.
+/// What ISL calls it, as an order: `USER CREATE` for `user.created`; what it has no name for is named in its way.
 fn name_of(kind: &str) -> String {
-    match kind {
-        "user.created" => "USER CREATE".to_owned(),
-        "user.deleted" => "USER DELETE".to_owned(),
-        "user.undeleted" => "USER UNDELETE".to_owned(),
-        "domain.created" => "DOMAIN CREATE".to_owned(),
-        "domain.deleted" => "DOMAIN DELETE".to_owned(),
-        other => other.replace(['.', '_'], " ").to_uppercase(),
-    }
+    let is_regular = ["added", "registered"].iter().any(|verb| kind.ends_with(verb));
+    let order = kind.strip_suffix(if is_regular { "ed" } else { "d" }).unwrap_or(kind);
+    order.replace(['.', '_'], " ").to_uppercase()
 }
 
 impl Destination for HttpEvents {
@@ -146,8 +135,13 @@ impl Destination for HttpEvents {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use registration::change::ChangeType;
+    use registration::directory::Directory;
     use serde_json::json;
 
+    use super::super::account;
     use super::*;
 
     #[test]
@@ -158,18 +152,51 @@ mod tests {
             .unwrap()
         };
         let said = |kind: &str, data: Value, person: Person| {
-            let fields = fields(kind, &told(data), &person, Some("clinics".to_owned()));
+            let fields = fields(kind, &told(data), &person, Some("clinics"));
             fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
         };
-        let ann = || Person { name: Some("\\\\acme\\ann".to_owned()), email: None };
+        let ann = |name: &str| Person { name: Some(name.to_owned()), email: None };
         assert_eq!(
-            said("user.created", json!({"user": {"id": "u1", "domain_id": "7"}}), ann()),
+            said(
+                "user.created",
+                json!({"user": {"id": "u1", "integration": "acme", "domain_id": "7"}}),
+                ann("\\\\acme\\ann")
+            ),
             "EVENT=USER CREATE&MODULE=REGLEDGER&TIMESTAMP=1800000000&CHANGE_ID=l-0-1-0&DOMAIN_ID=7&CPUSER_ID=\\\\acme\\ann&INTEGRATION=acme"
         );
         let client = json!({"client": {"tenant": "p/1", "client_id": "abc"}, "departments": [3, 9]});
         assert_eq!(
             said("client.departments_added", client, Person::default()),
-            "EVENT=CLIENT DEPARTMENTS ADDED&MODULE=REGLEDGER&TIMESTAMP=1800000000&CHANGE_ID=l-0-1-0&DOMAIN_ID=clinics&INTEGRATION=acme&TENANT=p/1&CLIENT_ID=abc&DEPARTMENTS=3,9"
+            "EVENT=CLIENT DEPARTMENTS ADD&MODULE=REGLEDGER&TIMESTAMP=1800000000&CHANGE_ID=l-0-1-0&DOMAIN_ID=clinics&INTEGRATION=acme&TENANT=p/1&CLIENT_ID=abc&DEPARTMENTS=3,9"
         );
+    }
+
+    #[test]
+    fn the_domain_is_the_hubs_name_or_the_id_of_its_own_system() {
+        let uuid = "01a21812-8130-7000-8000-000000000000";
+        for (source, data, expected) in [
+            ("/domains/g1", json!({"user": {"id": "u1", "domain": "g1", "domain_id": uuid}}), Some("g1")),
+            ("/domains/g1", json!({"domain": {"id": uuid, "name": "g1"}}), Some("g1")),
+            ("/integrations/acme", json!({"user": {"id": "u1", "integration": "acme", "domain_id": "7"}}), Some("7")),
+            ("/integrations/acme", json!({"domain": {"id": "d1", "integration": "acme", "domain_id": "7"}}), Some("7")),
+            ("/integrations/acme", json!({"domain": {"id": "d1", "integration": "acme", "domain_id": null}}), None),
+        ] {
+            let told = json!({"id": "l-0-1-0", "source": source, "subject": "s", "time": "2027-01-15T08:00:00Z",
+                "sequence": "1.0", "data": data});
+            let told: Told = serde_json::from_value(told).unwrap();
+            let domain = told.domain(&Directory::default());
+            assert_eq!(told.domain_id(domain.as_deref()).as_deref(), expected, "{data}");
+        }
+    }
+
+    #[test]
+    fn every_event_is_named_as_an_order() {
+        let is_told = |kind: &&str| {
+            ["client.", "user.", "domain."].iter().any(|noun| kind.starts_with(noun)) && !account::has_link(kind)
+        };
+        let kinds = ChangeType::ALL.map(ChangeType::short).into_iter().filter(is_told);
+        let orders: BTreeSet<String> = kinds.map(|kind| name_of(kind).rsplit(' ').next().unwrap().to_owned()).collect();
+        let known = "ADD CREATE DEACTIVATE DELETE PURGE REACTIVATE REGISTER REMOVE RETIRE UNDELETE UPDATE";
+        assert_eq!(orders, known.split(' ').map(str::to_owned).collect());
     }
 }

@@ -64,10 +64,11 @@ impl JwtWebhook {
         outcome
     }
 
-    /// A later attempt has a new token with the same `jti`.
+    /// A later attempt has a new token with the same `jti`. What is said of the domain is the same in every kind of event.
     async fn body(&self, parcel: &Parcel, now: Timestamp) -> Result<String, String> {
         let told: Told = serde_json::from_slice(&parcel.body).map_err(|error| error.to_string())?;
         let person = person::of(&self.office, &told).await?;
+        let domain = told.domain(&self.office.parts.directory.read());
         let mut payload: Map<String, Value> = told.data.clone();
         payload.insert("source".to_owned(), json!(told.source));
         payload.insert("subject".to_owned(), json!(told.subject));
@@ -75,7 +76,8 @@ impl JwtWebhook {
         let said = [
             ("user_id", told.written(&person)),
             ("email", person.email),
-            ("domain_id", told.text("user", "domain_id")),
+            ("domain_id", told.domain_id(domain.as_deref())),
+            ("domain", domain),
         ];
         let said = said.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text?))));
         payload.extend(said);

@@ -1,24 +1,10 @@
 //! Notices: an integration that notifies by mail, as a subscription of its own.
 
 use delivery::destination::Mail;
-use registration::directory::Directory;
 use vault::{Context, Subject};
 
-use super::{Fixed, FixedKind, FixedRow};
 use crate::Office;
 use crate::route::{RouteError, mail_to};
-
-/// The subscriptions that integrations make.
-pub(super) fn all(directory: &Directory) -> Vec<FixedRow> {
-    let rows = directory.integrations().into_iter();
-    let made = rows.filter_map(|row| {
-        let (notified, integration) = (row.notified.as_ref()?, &row.integration);
-        let fixed = Fixed { kind: FixedKind::Notice(integration.name.clone()), domain: None };
-        let name = format!("notify@{}", integration.name);
-        Some(FixedRow { fixed, name, start: notified.start.clone(), revision: notified.revision })
-    });
-    made.collect()
-}
 
 /// The mailbox of an integration.
 ///

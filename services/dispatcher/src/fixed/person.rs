@@ -1,7 +1,7 @@
 //! Persons: who a change is about, with the name that streams do not tell: that of then, so that every attempt says the same.
 //! It is opened for this one attempt.
 
-use registration::directory::UserRow;
+use registration::directory::{Directory, UserRow};
 use registration::isl::SourceUserRow;
 use registration::{Kind, Row, RowKey};
 use serde::Deserialize;
@@ -35,6 +35,29 @@ impl Told {
         let name = person.name.as_ref()?;
         let domain = self.text("user", "domain");
         Some(domain.map_or_else(|| name.clone(), |domain| format!("\\\\{domain}\\{name}")))
+    }
+
+    /// The integration that it came through.
+    pub fn integration(&self) -> Option<&str> {
+        self.source.strip_prefix("/integrations/")
+    }
+
+    /// Name of the hub's domain that it belongs to: its own, or its integration's.
+    pub fn domain(&self, directory: &Directory) -> Option<String> {
+        let own = || self.text("user", "domain").or_else(|| self.text("domain", "name"));
+        match self.integration() {
+            Some(integration) => directory.owner_of(integration).map(str::to_owned),
+            None => own(),
+        }
+    }
+
+    /// What ISL calls the domain: in its own systems by their id, in the hub by the name.
+    pub fn domain_id(&self, domain: Option<&str>) -> Option<String> {
+        let is_of_source = ["user", "domain"].into_iter().any(|row| self.text(row, "integration").is_some());
+        match is_of_source {
+            true => self.text("user", "domain_id").or_else(|| self.text("domain", "domain_id")),
+            false => domain.map(str::to_owned),
+        }
     }
 
     /// Where the event of the change stands in its partition.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{Flight, Runner};
 use crate::error::Obstacle;
+use crate::lanes::Item;
 
 /// From so many failures in a row on the receiver counts as having been away, when it is back.
 const AWAY: u32 = 8;
@@ -37,7 +38,13 @@ impl Runner {
         self.pending_since.get_or_insert_with(Instant::now);
         self.note_attempt(&flight);
         match flight.outcome.verdict {
-            Verdict::Done | Verdict::Drop => self.arrived(&flight),
+            Verdict::Done => self.arrived(&flight),
+            Verdict::Drop => {
+                let (name, change, status) = (&self.route.name, &flight.item.parcel.id, flight.outcome.status);
+                let said = "an event did not arrive and is not sent again";
+                tracing::info!(subscription.name = name, change.id = change, status, "{said}");
+                self.arrived(&flight);
+            }
             Verdict::Retry => self.failed(flight, None),
             Verdict::Pause if flight.outcome.status.is_some() => self.failed(flight, Some(PauseReason::Gone)),
             Verdict::Pause => self.failed(flight, Some(PauseReason::Refused)),
@@ -82,6 +89,7 @@ impl Runner {
         self.streak = self.streak.saturating_add(1);
         item.attempts = item.attempts.saturating_add(1);
         let since = *item.first_failure.get_or_insert(now);
+        let is_first = self.failing_since.is_none();
         let failing_since = *self.failing_since.get_or_insert(now);
         let is_over = |since: jiff::Timestamp, bound: Duration| {
             now.duration_since(since) >= SignedDuration::try_from(bound).unwrap_or(SignedDuration::MAX)
@@ -93,11 +101,15 @@ impl Runner {
             self.halted = self.halted.or(reason);
         }
         let said = outcome.status.map_or_else(|| outcome.answer.clone(), |status| format!("HTTP {status}"));
+        if is_first {
+            self.warn(&item, outcome.status, "a delivery failed and waits");
+        }
         if !item.is_held {
             self.passed(item.at);
         }
         if is_over(since, bounds.give_up) && reason.is_none() && !self.route.destination.is_in_one_order() {
             self.office.metrics.count(&self.route.name, "dead");
+            self.warn(&item, outcome.status, "a delivery was given up");
             if item.is_held {
                 self.held_count = self.held_count.saturating_sub(1);
             }
@@ -116,6 +128,11 @@ impl Runner {
                 self.hold(&key, &behind, None, None);
             }
         }
+    }
+
+    /// What an answer says stays with the attempts: it may repeat whatever was sent.
+    fn warn(&self, item: &Item, status: Option<u16>, what: &str) {
+        tracing::warn!(subscription.name = self.route.name, change.id = item.parcel.id, status, "{what}");
     }
 
     /// A change is delivered or held: its cursor may pass it.

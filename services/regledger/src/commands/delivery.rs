@@ -38,9 +38,15 @@ Examples:
   regledger delivery replay --since 2026-11-23T08:00:00Z --until 2026-11-23T12:00:00Z")]
     Replay(Replay),
     /// Show the last attempts of a subscription, newest first
-    #[command(after_help = "Example:\n  regledger delivery attempts acme")]
+    #[command(after_help = "\
+Examples:
+  regledger delivery attempts acme
+  regledger delivery attempts jwt-webhook
+
+What settings have sent is called jwt-webhook, http-events, external-webapi or domain-http-events, followed by @DOMAIN where it
+is a domain's setting; mails are account-mail, and notify@INTEGRATION.")]
     Attempts {
-        /// Name of the subscription
+        /// Name of the subscription, or of what settings have sent
         name: String,
     },
 }
@@ -48,7 +54,7 @@ Examples:
 /// Which deliveries.
 #[derive(Debug, Args, Serialize)]
 pub struct Which {
-    /// Only those of this subscription
+    /// Only those of this subscription, or of what settings have sent: jwt-webhook, domain-http-events@acme
     #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "NAME")]
     subscription: Option<String>,

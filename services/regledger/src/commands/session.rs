@@ -1,9 +1,13 @@
 //! `regledger session`: sessions and chats of ISL systems.
 
 use clap::{Args, Subcommand};
+use indexmap::IndexMap;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 
 use crate::client::path;
+use crate::output::{Columns, Format};
 use crate::session::Session as Asking;
 
 /// Sessions of ISL systems.
@@ -42,8 +46,41 @@ struct Which {
     module: Option<String>,
 }
 
-/// Does it.
+const COLUMNS: Columns = &[("TIME", "/time"), ("EVENT", "/event"), ("FIELDS", "/fields")];
+
+/// Shows a session: to people as a table of its events.
 pub async fn run(command: Session, session: &Asking) -> anyhow::Result<()> {
     let Session::Show(Show { id, which }) = command;
-    session.ask()?.show(&path("sessions", &id, ""), &which).await
+    let mut ask = session.ask()?;
+    let found = ask.api.get(&path("sessions", &id, ""), &which).await?;
+    if ask.output.format() == Format::Json {
+        return ask.output.object(&found);
+    }
+    let mut members: IndexMap<String, Box<RawValue>> = serde_json::from_str(found.get())?;
+    let events = members.shift_remove("events").map(|events| serde_json::from_str(events.get())).transpose()?;
+    ask.output.object(&to_raw_value(&members)?)?;
+    let events: Vec<Value> = events.unwrap_or_default();
+    ask.output.list(&events.iter().map(told).collect::<Result<Vec<_>, _>>()?, COLUMNS)
+}
+
+/// An event with its form in one text.
+fn told(event: &Value) -> serde_json::Result<Box<RawValue>> {
+    let text = |field: &Value, name: &str| field[name].as_str().unwrap_or_default().to_owned();
+    let fields = event["fields"].as_array().map(Vec::as_slice).unwrap_or_default().iter();
+    let fields: Vec<_> = fields.map(|field| format!("{}={}", text(field, "name"), text(field, "value"))).collect();
+    to_raw_value(&json!({"time": event["time"], "event": event["event"], "fields": fields.join(" ")}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_a_line_with_its_fields() {
+        let event = json!({"event": "CODE", "time": "2026-11-23T08:00:00Z", "sent_time": null,
+            "fields": [{"name": "EVENT", "value": "CODE"}, {"name": "USER_NICK", "value": "Ann Lee"}]});
+        let expected = r#"{"event":"CODE","fields":"EVENT=CODE USER_NICK=Ann Lee","time":"2026-11-23T08:00:00Z"}"#;
+        let told: Value = serde_json::from_str(told(&event).unwrap().get()).unwrap();
+        assert_eq!(told, serde_json::from_str::<Value>(expected).unwrap());
+    }
 }

@@ -41,7 +41,8 @@ const NOTHING_TO_DO: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<nomess
         ("integration" = String, Path, description = "Name of the integration"),
         ("key" = String, Path, description = "The secret part of the URL"),
     ),
-    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded",
+        description = "The fields as the proxy posts them; EVENT and MODULE must be there once, else it is kept in quarantine"),
     responses(
         (status = 200, description = "Durable: `<nomessage/>`", body = String, content_type = "text/xml; charset=utf-8"),
         (status = 400, description = "The body ended early"),

@@ -235,6 +235,10 @@ async fn events_are_kept_with_their_session_if_and_only_if_the_setting_says_so()
     assert!(events[0]["fields"].as_array().unwrap().contains(&json!({"name": "USER_NICK", "value": "Jürg"})));
     assert_eq!((&session["state"], &session["module"]), (&json!("started"), &json!("ISL_LIGHT")));
     assert_eq!(admin.try_get("/v1/sessions/s2").await.0, 404);
+    let printed = server.command(&["session", "show", "s1"]).output().unwrap();
+    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+    let line = printed.lines().find(|line| line.contains("  START  ")).unwrap_or_else(|| panic!("{printed}"));
+    assert!(line.contains("EVENT=START DOMAIN_ID=7") && printed.contains("started"), "{printed}");
 }
 
 #[tokio::test]

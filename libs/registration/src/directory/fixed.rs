@@ -25,6 +25,17 @@ pub const DOMAIN_SERVER: &str = "http_events.per_domain.server";
 /// Where what begins with the ledger was said to begin: it is known from where on, whenever the delivery store was made.
 const ALWAYS: u64 = i64::MAX.cast_unsigned();
 
+const JWT_NAME: &str = "jwt-webhook";
+const GLOBAL_NAME: &str = "http-events";
+const DOMAIN_NAME: &str = "domain-http-events";
+const WEBAPI_NAME: &str = "external-webapi";
+const MAIL_NAME: &str = "account-mail";
+
+/// Whether no subscription that is made may have a name.
+pub(super) fn is_reserved(name: &str) -> bool {
+    [JWT_NAME, GLOBAL_NAME, DOMAIN_NAME, WEBAPI_NAME, MAIL_NAME].contains(&name)
+}
+
 /// What a fixed subscription sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FixedKind {
@@ -83,10 +94,10 @@ impl Directory {
     fn of_setting(&self, row: &SettingRow, revision: u64) -> Option<FixedSubscription> {
         let domain = row.change.domain.clone();
         let (kind, name) = match row.change.key.as_str() {
-            JWT_URL => (FixedKind::Jwt, "jwt-webhook"),
-            GLOBAL_SERVER => (FixedKind::GlobalEvents, "http-events"),
-            WEBAPI_URL => (FixedKind::Notification, "external-webapi"),
-            DOMAIN_SERVER => (FixedKind::DomainEvents, "domain-http-events"),
+            JWT_URL => (FixedKind::Jwt, JWT_NAME),
+            GLOBAL_SERVER => (FixedKind::GlobalEvents, GLOBAL_NAME),
+            WEBAPI_URL => (FixedKind::Notification, WEBAPI_NAME),
+            DOMAIN_SERVER => (FixedKind::DomainEvents, DOMAIN_NAME),
             _ => return None,
         };
         let name = domain.as_ref().map_or_else(|| name.to_owned(), |domain| format!("{name}@{domain}"));
@@ -113,7 +124,7 @@ impl Directory {
         FixedSubscription {
             kind: FixedKind::AccountMail,
             domain: None,
-            name: "account-mail".to_owned(),
+            name: MAIL_NAME.to_owned(),
             start: Some(Start { said: ALWAYS, positions }),
             revision: 0,
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::check::{MAX_ITEMS, check_name, check_text, violation};
+use super::fixed::is_reserved;
 use crate::change::{ChangeType, matches_type};
 use crate::client::SealedSecret;
 use crate::envelope::Sealed;
@@ -397,6 +398,9 @@ impl SubscriptionSpec {
     pub fn violations(&self) -> Vec<Violation> {
         let mut found = Vec::new();
         check_name(&mut found, "/name", &self.name);
+        if is_reserved(&self.name) {
+            found.push(violation("/name", "is that of what settings have sent"));
+        }
         if let Some(domain) = &self.domain {
             check_name(&mut found, "/domain", domain);
         }

@@ -531,6 +531,13 @@ fn what_has_no_row_is_known_by_its_name_also_when_nothing_is_sent() {
         ("notify@a", Some("default"), true),
     ];
     assert_eq!(told, expected);
+    for name in ["jwt-webhook", "http-events", "account-mail"] {
+        let spec: SubscriptionSpec = serde_json::from_value(
+            json!({"name": name, "kind": "webhook", "integrations": [], "tenants": [], "types": []}),
+        )
+        .unwrap();
+        assert!(!spec.violations().is_empty(), "{name} is taken");
+    }
     // deliveries in every delivery store hang on it
     assert_eq!(fixed[4].id().to_string(), "852f25eb-bba6-9265-5de4-e98d488f7c5b");
 }

@@ -120,7 +120,8 @@ fn member() -> Vec<Role> {
 /// 400, 401, 403, 404 if there is no such domain, 503, 504.
 #[utoipa::path(get, path = "/v1/users", tag = "directory", operation_id = "listUsers",
     security(("bearer" = ["admin"])), params(ListParameters),
-    responses((status = 200, description = "A page of users", body = ref("#/components/schemas/UserPage"))))]
+    responses((status = 200, description = "A page of users", body = ref("#/components/schemas/UserPage")),
+        (status = 404, description = "There is no such domain")))]
 pub async fn list(request: HttpRequest, query: Data<Query>) -> Result<HttpResponse, Problem> {
     let access = query.gate.admit(&request, Scope::Admin).await?;
     let asked: ListParameters = read_query(&request)?;

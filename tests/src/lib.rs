@@ -17,7 +17,7 @@ mod tools;
 
 pub use client::Client;
 pub use kafka::{Credentials, Kafka};
-pub use mailbox::Mailbox;
+pub use mailbox::{Mailbox, mail_server};
 pub use postgres::Postgres;
 pub use process::{Options, Server, executable, free_address, regledger};
 pub use proxy::{Mishap, Proxy};

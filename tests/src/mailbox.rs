@@ -15,6 +15,11 @@ pub struct Mailbox {
     task: JoinHandle<()>,
 }
 
+/// What tells a hub to hand its mails in here, at this port and in clear.
+pub fn mail_server(port: &str) -> [&str; 6] {
+    ["--smtp-host", "127.0.0.1", "--smtp-port", port, "--smtp-encryption", "none"]
+}
+
 impl Mailbox {
     /// A server that takes everything.
     pub async fn start() -> Self {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use acceptance::search::Search;
-use acceptance::{Client, Mailbox, Options, Received, Receiver, Reply, Server};
+use acceptance::{Client, Mailbox, Options, Received, Receiver, Reply, Server, mail_server};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
@@ -165,11 +165,8 @@ async fn an_account_service_that_hangs_is_given_up_wherever_it_does() {
 async fn notices_go_to_the_account_service_instead_of_by_mail_where_that_is_switched_on() {
     let (mailbox, receiver) = (Mailbox::start().await, Receiver::answering(|_| ok(r#"{"result": 0}"#)).await);
     let port = mailbox.port.to_string();
-    let arguments = [
-        &["--egress-allow", "127.0.0.0/8", "--smtp-host", "127.0.0.1", "--smtp-port", &port][..],
-        &["--smtp-encryption", "none", "--smtp-from", "hub@example.com"],
-    ]
-    .concat();
+    let arguments =
+        [&mail_server(&port)[..], &["--egress-allow", "127.0.0.0/8", "--smtp-from", "hub@example.com"]].concat();
     let server = Server::start_with(&Options { arguments: &arguments, ..Options::default() });
     let admin = server.admin();
     admin.post("/v1/domains", &json!({"name": "own"})).await;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use acceptance::search::Search;
-use acceptance::{Client, Mailbox, Options, Server, eventually, free_address};
+use acceptance::{Client, Mailbox, Options, Server, eventually, free_address, mail_server};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -106,7 +106,7 @@ impl Hub {
 fn serve(data: &std::path::Path, address: &str, port: u16, more: &[&str]) -> Server {
     let (port, url) = (port.to_string(), format!("http://{address}"));
     let arguments = [
-        &["--smtp-host", "127.0.0.1", "--smtp-port", &port, "--smtp-encryption", "none"][..],
+        &mail_server(&port)[..],
         &["--smtp-from", "hub@example.com", "--http-public-url", &url, "--log-level", "trace"],
         &["--http-account-requests-per-minute", "100"],
         more,

@@ -1,6 +1,6 @@
 //! A hub that may call this machine, and what is asked of it.
 
-use acceptance::{Client, Mailbox, Options, Received, Receiver, Server, free_address, notice};
+use acceptance::{Client, Mailbox, Options, Received, Receiver, Server, free_address, mail_server, notice};
 use serde_json::{Value, json};
 
 /// The loopback network is allowed, and failures are borne for a short time.
@@ -20,18 +20,7 @@ pub async fn mailing() -> (Server, Mailbox) {
     let mailbox = Mailbox::start().await;
     let (address, port) = (free_address(), mailbox.port.to_string());
     let url = format!("http://{address}");
-    let arguments = [
-        "--smtp-host",
-        "127.0.0.1",
-        "--smtp-port",
-        &port,
-        "--smtp-encryption",
-        "none",
-        "--smtp-from",
-        "hub@example.com",
-        "--http-public-url",
-        &url,
-    ];
+    let arguments = [&mail_server(&port)[..], &["--smtp-from", "hub@example.com", "--http-public-url", &url]].concat();
     let server = Server::start_with(&Options { arguments: &arguments, listen: Some(&address), ..Options::default() });
     (server, mailbox)
 }

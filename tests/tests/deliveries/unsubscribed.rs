@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use acceptance::{Client, Mailbox, Options, Receiver, Reply, Server, eventually, free_address};
+use acceptance::{Client, Mailbox, Options, Receiver, Reply, Server, eventually, free_address, mail_server};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -122,8 +122,8 @@ async fn a_user_is_told_once_by_whoever_was_to_tell_when_it_happened() {
     user(&admin, "bob").await;
     server.kill();
     let (url, port) = (format!("http://{address}"), mailbox.port.to_string());
-    let mail = ["--smtp-host", "127.0.0.1", "--smtp-port", &port, "--smtp-encryption", "none"];
-    let mail = [&mail[..], &["--smtp-from", "hub@example.com", "--http-public-url", &url], ARGUMENTS].concat();
+    let mail =
+        [&mail_server(&port)[..], &["--smtp-from", "hub@example.com", "--http-public-url", &url], ARGUMENTS].concat();
     let server = Server::start_in(data_dir.path(), &options(&mail));
     let admin = server.admin();
     user(&admin, "cyd").await;

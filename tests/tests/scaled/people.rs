@@ -1,6 +1,6 @@
 //! The directory of a fleet: what is made at one query server is there at every other, and one of them purges.
 
-use acceptance::{Client, Kafka, Mailbox, Postgres, eventually};
+use acceptance::{Client, Kafka, Mailbox, Postgres, eventually, mail_server};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -71,14 +71,7 @@ async fn a_user_made_at_one_query_server_is_there_at_another_and_is_purged_by_wh
 async fn who_signs_up_at_one_query_server_is_written_to_by_a_dispatcher_and_confirms_at_another() {
     let mailbox = Mailbox::start().await;
     let port = mailbox.port.to_string();
-    let fleet = Fleet::on(Kafka::shared(), Postgres::shared()).allowing(&[
-        "--smtp-host",
-        "127.0.0.1",
-        "--smtp-port",
-        &port,
-        "--smtp-encryption",
-        "none",
-    ]);
+    let fleet = Fleet::on(Kafka::shared(), Postgres::shared()).allowing(&mail_server(&port));
     let mut servers = ["projector,query", "query", "dispatcher", "dispatcher"].map(|role| fleet.start(role));
     let [one, other] = [&servers[0], &servers[1]].map(|process| process.server.admin());
     let anybody = reqwest::Client::new();

@@ -14,6 +14,8 @@ pub struct StoredChange {
     pub ordinal: u16,
     /// What happened, in the short form: `client.registered`.
     pub kind: String,
+    /// Id of the row that it happened to.
+    pub row: String,
     /// Name of the integration that the change belongs to.
     pub integration: Option<String>,
     /// Tenant that the change belongs to.

@@ -259,7 +259,7 @@ impl Change {
         let (partition, position) = (placed.partition, placed.position);
         CloudEvent {
             specversion: "1.0",
-            id: format!("{ledger}-{partition}-{position}-{ordinal}"),
+            id: change_id(ledger, (partition, position), ordinal),
             source: self.source(),
             kind: self.kind.cloud_event_type(),
             subject: self.tenant().unwrap_or(&self.row.id),
@@ -317,6 +317,12 @@ impl Change {
             data: Data::Subscription { subscription: Box::new(subscription.clone()) },
         }
     }
+}
+
+/// The id of a change: where it stands, so that a rebuild gives the same ids again. `ordinal` counts the changes of one event
+/// from 0.
+pub fn change_id(ledger: &str, (partition, position): (u32, u64), ordinal: u16) -> String {
+    format!("{ledger}-{partition}-{position}-{ordinal}")
 }
 
 /// Whether a short type is the one that was asked for, or of that family (`client.*`).

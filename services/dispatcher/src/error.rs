@@ -13,16 +13,6 @@ pub enum DispatcherError {
     /// The delivery store is damaged or closed.
     #[error("cannot go on with the delivery store")]
     Outbox(#[source] OutboxError),
-    /// A change in the store is none.
-    #[error("the change at {partition}:{position} cannot be read")]
-    Change {
-        /// Its partition.
-        partition: u32,
-        /// Its position.
-        position: u64,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
     /// The store will not take any more.
     #[error("cannot go on keeping leases in the state store")]
     Leases(#[from] LeaseError),

@@ -97,7 +97,7 @@ async fn webhook(row: &SubscriptionRow, parts: &Dispatcher) -> Result<Webhook, R
     for key in &row.keys {
         keys.push((SigningKey::parse(&open(row, key.field(), &key.key, vault).await?)?, key.until));
     }
-    Ok(Webhook::new(parts.egress.clone(), url, keys, parts.bounds.attempt))
+    Ok(Webhook::new(parts.egress.clone(), &url, keys, parts.bounds.attempt))
 }
 
 /// The mailbox of a subscription.

@@ -50,6 +50,8 @@ pub(crate) enum End {
 pub(crate) struct Runner {
     office: Arc<Office>,
     route: Route,
+    /// Id of the ledger.
+    ledger: String,
     epoch: Uuid,
     vouched: Vouched,
     tracks: Vec<Track>,
@@ -159,6 +161,7 @@ impl Runner {
     fn with(office: Arc<Office>, route: Route, epoch: Uuid, vouched: Vouched, taken: Taken, held_count: u64) -> Self {
         let Taken { next, keys, failing_since } = taken;
         Self {
+            ledger: office.parts.directory.ledger_id(),
             office,
             epoch,
             vouched,

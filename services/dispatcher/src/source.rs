@@ -3,10 +3,9 @@
 use delivery::destination::Parcel;
 use outbox::{At, Held};
 use projection::StoredChange;
+use registration::change::change_id;
 use registration::directory::{ChangeFilter, Directory, FixedSubscription};
-use serde::Deserialize;
 
-use crate::DispatcherError;
 use crate::fixed;
 use crate::lanes::Item;
 
@@ -32,33 +31,14 @@ impl Wanted {
     }
 }
 
-/// What of a change says in which order it is sent.
-#[derive(Deserialize)]
-struct Head<'a> {
-    id: String,
-    #[serde(borrow)]
-    subject: std::borrow::Cow<'a, str>,
-    data: Data,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    client: Option<Row>,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    id: String,
-}
-
-/// A change as it is sent, and the key of its row.
-pub(crate) fn item(change: StoredChange) -> Result<(String, Item), DispatcherError> {
-    let StoredChange { partition, position, ordinal, kind, recorded_time, body, .. } = change;
-    let head: Head<'_> =
-        serde_json::from_slice(&body).map_err(|source| DispatcherError::Change { partition, position, source })?;
-    let noun = kind.split('.').next().unwrap_or_default();
-    let key = head.data.client.map_or_else(|| format!("{noun}:{}", head.subject), |client| client.id);
-    let id = head.id;
+/// A change of this ledger as it is sent, and the key of its row.
+pub(crate) fn item(change: StoredChange, ledger: &str) -> (String, Item) {
+    let StoredChange { partition, position, ordinal, kind, row, recorded_time, body, .. } = change;
+    let key = match kind.split_once('.') {
+        Some(("client", _)) | None => row,
+        Some((noun, _)) => format!("{noun}:{row}"),
+    };
+    let id = change_id(ledger, (partition, position), ordinal);
     let item = Item {
         at: At { partition, position, ordinal },
         parcel: Parcel { id, kind, body },
@@ -67,7 +47,7 @@ pub(crate) fn item(change: StoredChange) -> Result<(String, Item), DispatcherErr
         first_failure: None,
         is_held: false,
     };
-    Ok((key, item))
+    (key, item)
 }
 
 /// A change that is held, as it is sent again.

@@ -10,7 +10,7 @@ use crate::changes::{nanoseconds, time};
 use crate::place::{integer, pack, pack_place, unpack};
 use crate::{Place, StoreError, StoredChange};
 
-const SELECT: &str = "SELECT c.place, c.type, d.integration, d.tenant, c.recorded_time, c.body
+const SELECT: &str = "SELECT c.place, c.type, d.id, d.integration, d.tenant, c.recorded_time, c.body
     FROM change c JOIN document d ON d.number = c.document";
 
 /// Recorded times grow with positions. Halves the positions before `$2` until one is left: the first at and after which
@@ -78,9 +78,10 @@ fn stored(row: &Row) -> Result<StoredChange, StoreError> {
         position,
         ordinal,
         kind: get(row, 1)?,
-        integration: get(row, 2)?,
-        tenant: get(row, 3)?,
-        recorded_time: time(get(row, 4)?),
-        body: Bytes::from(get::<String>(row, 5)?),
+        row: get(row, 2)?,
+        integration: get(row, 3)?,
+        tenant: get(row, 4)?,
+        recorded_time: time(get(row, 5)?),
+        body: Bytes::from(get::<String>(row, 6)?),
     })
 }

@@ -10,7 +10,7 @@ use crate::changes::{nanoseconds, time};
 use crate::place::{integer, pack, pack_place, unpack};
 use crate::{Place, StoreError, StoredChange};
 
-const SELECT: &str = "SELECT c.place, c.type, d.integration, d.tenant, c.recorded_time, c.body
+const SELECT: &str = "SELECT c.place, c.type, d.id, d.integration, d.tenant, c.recorded_time, c.body
     FROM change c JOIN document d ON d.number = c.document";
 
 impl SqliteStore {
@@ -83,12 +83,26 @@ fn first_recorded(connection: &Connection, partition: u32, from: u64, until: u64
     connection.prepare_cached(sql)?.query_row(range, |row| row.get(0)).optional()
 }
 
+/// The bodies of a page lie behind one another in one piece of memory: to have each in its own cost as much as to read it.
 fn select(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<StoredChange>, Fault> {
     let mut statement = connection.prepare_cached(sql)?;
-    let changes = statement.query_map(params, stored)?.collect::<Result<_, _>>()?;
+    let mut rows = statement.query(params)?;
+    let (mut changes, mut ends, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        bodies.extend_from_slice(row.get_ref(6)?.as_bytes().map_err(rusqlite::Error::from)?);
+        ends.push(bodies.len());
+        changes.push(stored(row)?);
+    }
+    let mut bodies = Bytes::from(bodies);
+    let mut begin = 0;
+    for (change, end) in changes.iter_mut().zip(ends) {
+        change.body = bodies.split_to(end - begin);
+        begin = end;
+    }
     Ok(changes)
 }
 
+/// A change without its body.
 fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredChange> {
     let (partition, position, ordinal) = unpack(row.get(0)?);
     Ok(StoredChange {
@@ -96,9 +110,10 @@ fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredChange> {
         position,
         ordinal,
         kind: row.get(1)?,
-        integration: row.get(2)?,
-        tenant: row.get(3)?,
-        recorded_time: time(row.get(4)?),
-        body: Bytes::from(row.get::<_, String>(5)?),
+        row: row.get(2)?,
+        integration: row.get(3)?,
+        tenant: row.get(4)?,
+        recorded_time: time(row.get(5)?),
+        body: Bytes::new(),
     })
 }

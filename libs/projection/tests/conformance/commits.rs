@@ -95,6 +95,7 @@ pub async fn a_commit_is_visible_as_a_whole(store: &dyn Store) {
         position: 3,
         ordinal: 0,
         kind: "client.registered".to_owned(),
+        row: key.id,
         integration: Some("acme-lab".to_owned()),
         tenant: Some("provetcloud.com/0".to_owned()),
         recorded_time: story.ledger_time(),

@@ -226,6 +226,7 @@ mod tests {
             position: 1,
             ordinal: 0,
             kind: kind.to_owned(),
+            row: String::new(),
             integration: integration.map(str::to_owned),
             tenant: None,
             recorded_time: Timestamp::UNIX_EPOCH,

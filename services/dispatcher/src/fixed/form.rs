@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::destination::{Destination, Outcome, Parcel, host_of};
-use delivery::egress::Call;
+use delivery::destination::{Destination, Outcome, Parcel};
+use delivery::egress::{Call, Target};
 use delivery::reply::judge_strictly;
 use delivery::retry::Verdict;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::form_urlencoded;
 
@@ -25,8 +25,7 @@ const MODULE: &str = "REGLEDGER";
 /// Posts changes as forms to a server.
 pub(super) struct HttpEvents {
     office: Arc<Office>,
-    url: SecretString,
-    host: String,
+    target: Target,
     is_strict: bool,
     deadline: Duration,
 }
@@ -51,10 +50,10 @@ impl HttpEvents {
         let path = text(office, path, domain).await?;
         let scheme = if host.expose_secret().contains("://") { "" } else { "http://" };
         let url = format!("{scheme}{}{}", host.expose_secret(), path.as_ref().map_or("/", |path| path.expose_secret()));
-        let host = host_of(&url);
+        let target = office.parts.egress.guard().target(&url);
         let is_strict = office.parts.directory.read().is_on(strict, domain);
         let deadline = office.parts.bounds.attempt;
-        Ok(Self { office: office.clone(), url: url.into(), host, is_strict, deadline })
+        Ok(Self { office: office.clone(), target, is_strict, deadline })
     }
 
     async fn send(&self, parcel: &Parcel, now: Timestamp) -> Outcome {
@@ -62,7 +61,7 @@ impl HttpEvents {
             Ok(body) => body,
             Err(reason) => return Outcome::unsent(reason),
         };
-        let call = Call::post(self.url.expose_secret(), "application/x-www-form-urlencoded", body, self.deadline);
+        let call = Call::post(&self.target, "application/x-www-form-urlencoded", body, self.deadline);
         let called = self.office.parts.egress.send(call).await;
         let mut outcome = Outcome::of_call(&called, now);
         outcome.verdict = match (self.is_strict, outcome.verdict) {
@@ -125,7 +124,7 @@ impl Destination for HttpEvents {
     }
 
     fn host(&self) -> &str {
-        &self.host
+        self.target.host()
     }
 
     fn is_in_one_order(&self) -> bool {

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::destination::{Destination, Outcome, Parcel, host_of};
-use delivery::egress::Call;
+use delivery::destination::{Destination, Outcome, Parcel};
+use delivery::egress::{Call, Target};
 use delivery::jwt::{Claims, SecurityEvent, SigningKey};
 use delivery::retry::Verdict;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use registration::directory::{JWT_URL, PRIVATE_KEY};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::person::{self, Told};
@@ -22,8 +22,7 @@ use crate::route::RouteError;
 /// Posts signed changes to a URL.
 pub(super) struct JwtWebhook {
     office: Arc<Office>,
-    url: SecretString,
-    host: String,
+    target: Target,
     key: SigningKey,
     claims: Claims,
     issuer: String,
@@ -41,12 +40,11 @@ impl JwtWebhook {
         let claims = text(office, "jwt_webhook.claims", domain).await?;
         let claims = claims.map_or_else(|| Ok(Claims::default()), |text| Claims::parse(text.expose_secret()))?;
         Ok(Self {
-            host: host_of(url.expose_secret()),
+            target: office.parts.egress.guard().target(url.expose_secret()),
             key: SigningKey::from_pem(&key)?,
             issuer: format!("urn:regledger:{}", office.parts.directory.ledger_id()),
             deadline: office.parts.bounds.attempt,
             office: office.clone(),
-            url,
             claims,
         })
     }
@@ -56,7 +54,7 @@ impl JwtWebhook {
             Ok(body) => body,
             Err(reason) => return Outcome::unsent(reason),
         };
-        let call = Call::post(self.url.expose_secret(), "application/json", body, self.deadline);
+        let call = Call::post(&self.target, "application/json", body, self.deadline);
         let mut outcome = Outcome::of_call(&self.office.parts.egress.send(call).await, now);
         if outcome.verdict == Verdict::Pause {
             outcome.verdict = Verdict::Retry;
@@ -94,6 +92,6 @@ impl Destination for JwtWebhook {
     }
 
     fn host(&self) -> &str {
-        &self.host
+        self.target.host()
     }
 }

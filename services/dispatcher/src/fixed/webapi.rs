@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::destination::{Destination, Outcome, Parcel, host_of};
+use delivery::destination::{Destination, Outcome, Parcel};
+use delivery::egress::Target;
 use delivery::retry::Verdict;
 use delivery::template::Template;
 use delivery::webapi::{self, has_result};
@@ -11,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use registration::directory::{PLACEHOLDERS, WEBAPI_TIMEOUT, WEBAPI_URL};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::person::{self, Person, Told};
@@ -24,8 +25,7 @@ const PARAMETERS: &str = "external_webapi.notification_parameters";
 /// Calls the account service.
 pub(super) struct Notification {
     office: Arc<Office>,
-    url: SecretString,
-    host: String,
+    target: Target,
     parameters: Template,
     /// For looking up, connecting, sending, and the answer with its body.
     deadline: Duration,
@@ -42,10 +42,9 @@ impl Notification {
         let parameters = Template::parse(set(PARAMETERS).await?.expose_secret(), &PLACEHOLDERS)?;
         let deadline = set(WEBAPI_TIMEOUT).await?.expose_secret().parse().map(Duration::from_secs);
         Ok(Self {
-            host: host_of(url.expose_secret()),
+            target: office.parts.egress.guard().target(url.expose_secret()),
             deadline: deadline.map_err(|_| RouteError::Unset(WEBAPI_TIMEOUT))?,
             office: office.clone(),
-            url,
             parameters,
         })
     }
@@ -55,7 +54,7 @@ impl Notification {
             Ok(parameters) => parameters,
             Err(reason) => return Outcome::unsent(reason),
         };
-        let call = webapi::call(self.url.expose_secret(), webapi::NOTIFICATION, &parameters, self.deadline);
+        let call = webapi::call(&self.target, webapi::NOTIFICATION, &parameters, self.deadline);
         let called = self.office.parts.egress.send(call).await;
         let mut outcome = Outcome::of_call(&called, now);
         outcome.verdict = match (&called, outcome.verdict) {
@@ -89,6 +88,6 @@ impl Destination for Notification {
     }
 
     fn host(&self) -> &str {
-        &self.host
+        self.target.host()
     }
 }

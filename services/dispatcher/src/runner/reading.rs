@@ -59,7 +59,7 @@ impl Runner {
         let changes = self.office.parts.store.changes(partition, from, head, room).await?;
         let is_all = changes.len() < room;
         for change in changes {
-            self.accept(index, change).map_err(Obstacle::Lasting)?;
+            self.accept(index, change);
         }
         if let Some(track) = self.tracks.get_mut(index) {
             if is_all {
@@ -74,9 +74,9 @@ impl Runner {
     }
 
     /// Puts a change into the lane of its key, or behind what is held of it.
-    fn accept(&mut self, index: usize, change: StoredChange) -> Result<(), crate::DispatcherError> {
+    fn accept(&mut self, index: usize, change: StoredChange) {
         let is_wanted = self.route.wanted.wants(&change, &self.office.parts.directory.read());
-        let (key, item) = item(change)?;
+        let (key, item) = item(change, &self.ledger);
         let key = if self.route.destination.is_in_one_order() { String::new() } else { key };
         let waits = is_wanted && (self.held.contains(&*key) || self.lanes.waiting(&key).is_some_and(|n| n >= LANE));
         if let Some(track) = self.tracks.get_mut(index) {
@@ -88,7 +88,6 @@ impl Runner {
         } else if is_wanted {
             self.lanes.push(&key, item);
         }
-        Ok(())
     }
 
     /// Has an item held.

@@ -56,6 +56,7 @@ mod tests {
             position: 0,
             ordinal: 0,
             kind: "client.updated".to_owned(),
+            row: String::new(),
             integration: None,
             tenant: None,
             recorded_time: Timestamp::UNIX_EPOCH,

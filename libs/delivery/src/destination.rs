@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use url::Url;
 
 use crate::egress::{Answer, Call, CallError, Egress};
 use crate::retry::{Verdict, judge};
@@ -91,12 +90,6 @@ pub trait Destination: Send + Sync {
     fn is_in_one_order(&self) -> bool {
         false
     }
-}
-
-/// The host that a URL names; empty for what is no URL, which is refused when it is called.
-pub fn host_of(url: &str) -> String {
-    let parsed = Url::parse(url).ok();
-    parsed.and_then(|url| Some(url.host_str()?.to_owned())).unwrap_or_default()
 }
 
 /// Makes a call and says what became of it.

@@ -17,12 +17,12 @@ use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Method, Response, StatusCode};
+use reqwest::{Certificate, Client, Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 use tower::util::MapFutureLayer;
 
 pub use self::error::{CallError, ClientError};
-pub use self::guard::{Guard, Refusal};
+pub use self::guard::{Guard, Refusal, Target};
 pub use self::names::Names;
 pub use self::part::Part;
 use crate::retry::RetryAfter;
@@ -47,13 +47,13 @@ pub struct Settings {
     pub names: Names,
 }
 
-/// A request. It cannot be printed: URL, headers and body may be secret.
+/// A request. It cannot be printed: headers and body may be secret.
 #[derive(Clone)]
 pub struct Call<'a> {
     /// GET or POST.
     pub method: Method,
-    /// Where to; checked at every call.
-    pub url: &'a str,
+    /// Where to.
+    pub target: &'a Target,
     /// Headers besides those of the connection. Mark secret ones as sensitive.
     pub headers: HeaderMap,
     /// The body.
@@ -64,14 +64,14 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A GET without more.
-    pub fn get(url: &'a str, deadline: Duration) -> Self {
-        Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), deadline }
+    pub fn get(target: &'a Target, deadline: Duration) -> Self {
+        Self { method: Method::GET, target, headers: HeaderMap::new(), body: Bytes::new(), deadline }
     }
 
     /// A POST of a body of this media type, without more.
-    pub fn post(url: &'a str, media_type: &'static str, body: impl Into<Bytes>, deadline: Duration) -> Self {
+    pub fn post(target: &'a Target, media_type: &'static str, body: impl Into<Bytes>, deadline: Duration) -> Self {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media_type))]);
-        Self { method: Method::POST, url, headers, body: body.into(), deadline }
+        Self { method: Method::POST, target, headers, body: body.into(), deadline }
     }
 }
 
@@ -146,9 +146,11 @@ impl Egress {
     }
 
     async fn exchange(&self, call: Call<'_>) -> Result<Answer, CallError> {
-        let url = self.guard.check(call.url).map_err(CallError::Url)?;
-        let request = self.client.request(call.method, url).headers(call.headers).body(call.body);
-        let mut response = request.send().await.map_err(CallError::before_answer)?;
+        let url = call.target.url().map_err(CallError::Url)?;
+        let mut request = Request::new(call.method, url);
+        *request.headers_mut() = call.headers;
+        *request.body_mut() = Some(call.body.into());
+        let mut response = self.client.execute(request).await.map_err(CallError::before_answer)?;
         part::begin(Part::Body);
         let (body, is_whole) = first_bytes(&mut response).await?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());

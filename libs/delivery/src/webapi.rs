@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::egress::{Answer, Call};
+use crate::egress::{Answer, Call, Target};
 use crate::reply;
 
 /// Somebody wants to be a user.
@@ -17,10 +17,10 @@ pub const NOTIFICATION: &str = "account/notification/1";
 pub const FORGOT_PASSWORD: &str = "account/password/forgot/1";
 
 /// The call of a method with its parameters, a JSON object.
-pub fn call<'a>(url: &'a str, method: &str, parameters: &str, deadline: Duration) -> Call<'a> {
+pub fn call<'a>(target: &'a Target, method: &str, parameters: &str, deadline: Duration) -> Call<'a> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("method", method).append_pair("parameters", parameters);
-    Call::post(url, "application/x-www-form-urlencoded", form.finish(), deadline)
+    Call::post(target, "application/x-www-form-urlencoded", form.finish(), deadline)
 }
 
 /// Whether an answer, in JSON or XML, has a `result`: the method was carried out, whatever came of it.
@@ -38,6 +38,7 @@ mod tests {
     use reqwest::StatusCode;
 
     use super::*;
+    use crate::egress::Guard;
 
     #[test]
     fn an_answer_has_a_result_or_none() {
@@ -64,7 +65,8 @@ mod tests {
 
     #[test]
     fn a_call_is_a_form() {
-        let call = call("https://x.example/", SIGN_UP, r#"{"name":"a&b"}"#, Duration::from_secs(1));
+        let target = Guard::new(Vec::new()).target("https://x.example/");
+        let call = call(&target, SIGN_UP, r#"{"name":"a&b"}"#, Duration::from_secs(1));
         assert_eq!(call.body, "method=account%2Fsignup%2F1&parameters=%7B%22name%22%3A%22a%26b%22%7D");
     }
 }

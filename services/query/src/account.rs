@@ -239,9 +239,9 @@ impl Query {
                     .retry_after(LATER)
             })
         };
-        let url = set(WEBAPI_URL).await?;
+        let target = self.egress.guard().target(set(WEBAPI_URL).await?.expose_secret());
         let seconds = set(WEBAPI_TIMEOUT).await?.expose_secret().parse().map_or(Duration::ZERO, Duration::from_secs);
-        let call = webapi::call(url.expose_secret(), method, &parameters.to_string(), seconds);
+        let call = webapi::call(&target, method, &parameters.to_string(), seconds);
         let failure = match self.egress.send(call).await {
             Ok(answer) if has_result(&answer) => None,
             Ok(answer) => Some(format!("no result, status {}", answer.status.as_u16())),

@@ -9,8 +9,8 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Destination, Outcome, Parcel, call, host_of};
-use crate::egress::{Call, Egress};
+use super::{Destination, Outcome, Parcel, call};
+use crate::egress::{Call, Egress, Target};
 use crate::webhook::{Signer, SigningKey};
 
 /// CloudEvents, HTTP protocol binding 1.0.2, section 3.2: structured content mode.
@@ -19,8 +19,7 @@ const STRUCTURED: HeaderValue = HeaderValue::from_static("application/cloudevent
 /// Sends parcels to a URL.
 pub struct Webhook {
     egress: Egress,
-    url: SecretString,
-    host: String,
+    target: Target,
     signer: Signer,
     deadline: Duration,
 }
@@ -29,12 +28,11 @@ impl Webhook {
     /// Sends to this URL, signing with these keys, the newest first, each until its time. Each attempt has one deadline.
     pub fn new(
         egress: Egress,
-        url: SecretString,
+        url: &SecretString,
         keys: Vec<(SigningKey, Option<Timestamp>)>,
         deadline: Duration,
     ) -> Self {
-        let host = host_of(url.expose_secret());
-        Self { egress, url, host, signer: Signer::until(keys), deadline }
+        Self { target: egress.guard().target(url.expose_secret()), egress, signer: Signer::until(keys), deadline }
     }
 
     async fn send(&self, parcel: &Parcel, now: Timestamp) -> Outcome {
@@ -44,9 +42,8 @@ impl Webhook {
             Err(error) => return Outcome::unsent(error.to_string()),
         };
         headers.insert(CONTENT_TYPE, STRUCTURED);
-        let url = self.url.expose_secret();
-        let (method, body) = (Method::POST, parcel.body.clone());
-        call(&self.egress, Call { method, url, headers, body, deadline: self.deadline }, now).await
+        let (target, body, deadline) = (&self.target, parcel.body.clone(), self.deadline);
+        call(&self.egress, Call { method: Method::POST, target, headers, body, deadline }, now).await
     }
 }
 
@@ -56,6 +53,6 @@ impl Destination for Webhook {
     }
 
     fn host(&self) -> &str {
-        &self.host
+        self.target.host()
     }
 }

@@ -1,4 +1,4 @@
-//! The guard: which URLs may be called, told when one is configured and again at every call.
+//! The guard: which URLs may be called, told when one is configured and again when it is opened for calls.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,6 +44,21 @@ pub enum Refusal {
     },
 }
 
+/// Where calls go: a URL that the guard has let through, or why it has not. It cannot be printed: a URL may be secret.
+#[derive(Clone)]
+pub struct Target(Result<Url, Refusal>);
+
+impl Target {
+    /// The host that the URL names; empty if it is not called.
+    pub fn host(&self) -> &str {
+        self.0.as_ref().ok().and_then(Url::host_str).unwrap_or_default()
+    }
+
+    pub(super) fn url(&self) -> Result<Url, Refusal> {
+        self.0.clone()
+    }
+}
+
 impl Guard {
     /// A guard that also allows what is in these networks, ports and schemes as everywhere.
     pub fn new(allow: Vec<IpNet>) -> Self {
@@ -76,6 +91,11 @@ impl Guard {
             Host::Ipv6(address) => self.check_address(address.into())?,
         }
         Ok(url)
+    }
+
+    /// Where a URL leads: what may not be called is refused at each call.
+    pub fn target(&self, url: &str) -> Target {
+        Target(self.check(url))
     }
 
     /// Says whether an address may be called.

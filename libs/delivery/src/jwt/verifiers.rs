@@ -119,7 +119,8 @@ impl Verifiers {
 
     /// Fetches a JWK set; if that fails, why, without the URL.
     async fn fetch(&self, url: &str) -> Result<Verifier, String> {
-        let answer = self.egress.send(Call::get(url, DEADLINE)).await.map_err(|error| error.to_string())?;
+        let target = self.egress.guard().target(url);
+        let answer = self.egress.send(Call::get(&target, DEADLINE)).await.map_err(|error| error.to_string())?;
         if !answer.status.is_success() {
             return Err(format!("it is answered with {}", answer.status.as_u16()));
         }

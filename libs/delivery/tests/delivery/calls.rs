@@ -24,9 +24,11 @@ async fn what_is_sent_is_what_was_asked_for() {
     })
     .await;
     let url = format!("{}hooks?a=b#fragment", receiver.url());
-    let mut call = post(&url, PATIENCE);
+    let egress = local();
+    let target = egress.guard().target(&url);
+    let mut call = post(&target, PATIENCE);
     call.headers = HeaderMap::from_iter([("content-type".parse().unwrap(), HeaderValue::from_static("text/x-test"))]);
-    let answer = local().send(call).await.unwrap();
+    let answer = egress.send(call).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.body.len(), answer.is_whole), (204, 0, true));
     let head = hear.recv().await.unwrap();
     assert!(head.starts_with("POST /hooks?a=b HTTP/1.1\r\n"), "{head}");

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use delivery::egress::{CallError, MAX_BODY_BYTES, Names, Part};
+use delivery::egress::{Call, CallError, MAX_BODY_BYTES, Names, Part};
 use delivery::retry::{Verdict, judge};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::receiver::{Receiver, hold, read_request};
-use super::{egress, local, post, send};
+use super::{egress, local, post, send, send_within};
 
 /// Short enough to wait for, long enough for what precedes the part that a case is about.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ async fn trickle(stream: &mut TcpStream, piece: &[u8]) {
 }
 
 async fn part_at_deadline(receiver: &Receiver) -> Part {
-    match local().send(post(&receiver.url(), DEADLINE)).await {
+    match send_within(&local(), &receiver.url(), DEADLINE).await {
         Err(error @ CallError::Deadline(part)) => {
             assert!(error.can_pass());
             assert_eq!(judge(&Err(error)), Verdict::Retry);
@@ -43,10 +43,10 @@ async fn a_receiver_that_accepts_and_says_nothing_is_given_up() {
 #[tokio::test]
 async fn a_receiver_that_does_not_read_is_given_up() {
     let receiver = Receiver::start(hold).await;
-    let mut call = post("", DEADLINE);
-    let url = receiver.url();
-    (call.url, call.body) = (&url, vec![0; 64 << 20].into());
-    let outcome = local().send(call).await;
+    let egress = local();
+    let target = egress.guard().target(&receiver.url());
+    let call = Call { body: vec![0; 64 << 20].into(), ..post(&target, DEADLINE) };
+    let outcome = egress.send(call).await;
     assert!(matches!(outcome, Err(CallError::Deadline(Part::Answer))), "{outcome:?}");
 }
 
@@ -120,7 +120,7 @@ async fn a_host_that_does_not_accept_is_given_up() {
     for host in ["127.0.0.1", "full.example"] {
         let names = Names::new(|_| async { Ok(vec!["127.0.0.1".parse().unwrap()]) });
         let url = format!("http://{host}:{}/", address.port());
-        let outcome = egress(&["127.0.0.0/8"], names).send(post(&url, DEADLINE)).await;
+        let outcome = send_within(&egress(&["127.0.0.0/8"], names), &url, DEADLINE).await;
         assert!(matches!(outcome, Err(CallError::Deadline(Part::Connect))), "{host}: {outcome:?}");
     }
 }
@@ -132,7 +132,7 @@ async fn a_receiver_that_does_not_finish_tls_is_given_up() {
         hold(stream).await;
     })
     .await;
-    let outcome = local().send(post(&format!("https://{}/", receiver.address), DEADLINE)).await;
+    let outcome = send_within(&local(), &format!("https://{}/", receiver.address), DEADLINE).await;
     assert!(matches!(outcome, Err(CallError::Deadline(Part::Connect))), "{outcome:?}");
 }
 

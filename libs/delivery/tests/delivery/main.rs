@@ -15,7 +15,7 @@ mod webhooks;
 use std::time::Duration;
 
 use bytes::Bytes;
-use delivery::egress::{Answer, Call, CallError, Egress, Names, Settings};
+use delivery::egress::{Answer, Call, CallError, Egress, Names, Settings, Target};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
@@ -33,10 +33,14 @@ fn local() -> Egress {
     egress(&["127.0.0.0/8"], Names::system())
 }
 
-fn post(url: &str, deadline: Duration) -> Call<'_> {
-    Call { method: Method::POST, url, headers: HeaderMap::new(), body: Bytes::from_static(b"{}"), deadline }
+fn post(target: &Target, deadline: Duration) -> Call<'_> {
+    Call { method: Method::POST, target, headers: HeaderMap::new(), body: Bytes::from_static(b"{}"), deadline }
 }
 
 async fn send(egress: &Egress, url: &str) -> Result<Answer, CallError> {
-    egress.send(post(url, PATIENCE)).await
+    send_within(egress, url, PATIENCE).await
+}
+
+async fn send_within(egress: &Egress, url: &str, deadline: Duration) -> Result<Answer, CallError> {
+    egress.send(post(&egress.guard().target(url), deadline)).await
 }

@@ -9,7 +9,7 @@ use delivery::egress::{CallError, Names, Part, Refusal};
 use tokio::io::AsyncWriteExt;
 
 use super::receiver::{Receiver, read_request};
-use super::{PATIENCE, egress, post, send};
+use super::{PATIENCE, egress, send, send_within};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -90,7 +90,7 @@ async fn a_name_without_an_address_is_a_failure_that_can_pass() {
 #[tokio::test]
 async fn a_lookup_that_does_not_end_ends_at_the_deadline() {
     let silent = Names::new(|_| std::future::pending());
-    let outcome = egress(&[], silent).send(post("http://example.com/", PATIENCE / 300)).await;
+    let outcome = send_within(&egress(&[], silent), "http://example.com/", PATIENCE / 300).await;
     assert!(matches!(outcome, Err(CallError::Deadline(Part::Resolve))), "{outcome:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use delivery::egress::{Call, CallError, ClientError, Egress, Names, Part, Settings};
+use delivery::egress::{CallError, ClientError, Egress, Names, Part, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::receiver::Receiver;
-use super::{PATIENCE, post};
+use super::send;
 
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
@@ -50,12 +50,11 @@ async fn an_own_authority_is_trusted_when_it_is_given_and_for_its_names_alone() 
     let url = |host: &str| format!("https://{host}:{}/canary?canary", receiver.address.port());
     let trusting = egress(Some(authority.pem().into_bytes())).unwrap();
     let hook = url("hook.example");
-    assert_eq!(trusting.send(post(&hook, PATIENCE)).await.unwrap().status, 200);
+    assert_eq!(send(&trusting, &hook).await.unwrap().status, 200);
 
     let strange = egress(None).unwrap();
     for (egress, url) in [(&strange, hook), (&trusting, url("other.example")), (&trusting, url("127.0.0.1"))] {
-        let call: Call<'_> = post(&url, PATIENCE);
-        let error = egress.send(call).await.unwrap_err();
+        let error = send(egress, &url).await.unwrap_err();
         assert!(matches!(error, CallError::Connect(_)), "{url}: {error:?}");
         assert_eq!((error.part(), error.can_pass()), (Part::Connect, true));
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");

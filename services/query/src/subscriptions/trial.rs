@@ -75,7 +75,7 @@ impl Query {
             let key_of = SigningKey::parse(&text).map_err(|_| Problem::new(ProblemType::Internal, "A key is none."))?;
             keys.push((key_of, key.until));
         }
-        Ok(Webhook::new(self.egress.clone(), self.target(row).await?, keys, DEADLINE))
+        Ok(Webhook::new(self.egress.clone(), &self.target(row).await?, keys, DEADLINE))
     }
 
     /// A CloudEvent that says that it is a test.

@@ -6,7 +6,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use reply::Reply;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connection::{note, told};
 
@@ -24,7 +25,7 @@ pub(crate) struct Failed {
 
 /// Who waits for a record.
 pub(crate) struct Ticket {
-    pub(crate) reply: oneshot::Sender<Outcome>,
+    pub(crate) reply: Reply<Outcome>,
     /// Its place among those in flight.
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -48,8 +49,7 @@ impl ProducerContext for Answers {
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
         let Ticket { reply, permit } = *ticket;
         drop(permit);
-        // Who has stopped waiting is not told.
-        let _ = reply.send(outcome(result));
+        reply.send(outcome(result));
     }
 }
 

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer};
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::Connection;
@@ -100,7 +100,7 @@ struct Current {
 type Native = ThreadedProducer<Answers>;
 
 /// A record's answer, when it comes.
-type Answer = oneshot::Receiver<Outcome>;
+type Answer = reply::Answer<Outcome>;
 
 impl Producer {
     /// A producer for `topic`. Connects in the background.
@@ -184,7 +184,7 @@ impl Shared {
         let Current { native, generation } = current.as_ref().ok_or(WriteError::Closed)?;
         let mut answers = Vec::with_capacity(records.len());
         for (record, permit) in records.iter().zip(self.permits(records.len())?) {
-            let (reply, answer) = oneshot::channel();
+            let (reply, answer) = reply::channel();
             answers.push(answer);
             send(native, &self.topic, record, Ticket { reply, permit });
         }
@@ -233,7 +233,7 @@ fn send(native: &Native, topic: &str, record: &Record, ticket: Ticket) {
     sent.payload = record.value.as_deref();
     if let Err((source, sent)) = native.send::<[u8], [u8]>(sent) {
         let spent = source.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal);
-        let _ = sent.delivery_opaque.reply.send(Err(Failed { absent: true, spent, source }));
+        sent.delivery_opaque.reply.send(Err(Failed { absent: true, spent, source }));
     }
 }
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use rusqlite::{Connection, Transaction};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::transaction::transact;
 use crate::{Database, Failure, Options, Work, WriteError};
@@ -16,7 +16,7 @@ pub(crate) struct Request<Op, Out> {
     pub(crate) reply: Reply<Out>,
 }
 
-type Reply<Out> = oneshot::Sender<Result<Out, WriteError>>;
+type Reply<Out> = reply::Reply<Result<Out, WriteError>>;
 
 pub(crate) struct Worker<Op, Out, W> {
     database: Database,
@@ -204,7 +204,7 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
         // Tells those who watch the health that this is final.
         drop(self.report);
         for request in self.requests {
-            let _ = request.reply.send(Err(damage.clone()));
+            request.reply.send(Err(damage.clone()));
         }
     }
 }
@@ -226,11 +226,10 @@ fn restart_log(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn answer<Out>(replies: Vec<Reply<Out>>, result: Result<Vec<Out>, WriteError>) {
-    // Who has stopped waiting is not told.
+fn answer<Out: Send + 'static>(replies: Vec<Reply<Out>>, result: Result<Vec<Out>, WriteError>) {
     match result {
-        Ok(outs) => replies.into_iter().zip(outs).for_each(|(reply, out)| drop(reply.send(Ok(out)))),
-        Err(error) => replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone())))),
+        Ok(outs) => replies.into_iter().zip(outs).for_each(|(reply, out)| reply.send(Ok(out))),
+        Err(error) => replies.into_iter().for_each(|reply| reply.send(Err(error.clone()))),
     }
 }
 

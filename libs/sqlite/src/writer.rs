@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, Transaction};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::transaction::commit;
 use crate::worker::{Request, Worker};
@@ -107,7 +107,7 @@ impl<Op: Send + 'static, Out: Send + 'static> Writer<Op, Out> {
     /// # Errors
     /// [`WriteError`] says what is known about it.
     pub async fn write(&self, op: Op) -> Result<Out, WriteError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::channel();
         self.enqueue(Request { op, reply })?;
         answer.await.unwrap_or_else(|_| Err(WriteError::Unknown { source: Arc::new(Failure::Died) }))
     }

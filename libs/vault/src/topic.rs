@@ -23,7 +23,7 @@ use futures_util::future::BoxFuture;
 use kafka::{Cleanup, Connection, Inspector, Options, Producer, Topic};
 use parking_lot::Mutex;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::contract::{Doomed, KeyStore};
@@ -102,7 +102,7 @@ impl KafkaKeys {
         if let Some(earlier) = self.follower.look(|view| view.sealing(&row).cloned()) {
             return Ok(earlier);
         }
-        let (reply, made) = oneshot::channel();
+        let (reply, made) = reply::channel();
         self.enqueue(Request { row, reply })?;
         made.await.unwrap_or(Err(KeyStoreError::Closed))
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka::{Producer, Record};
-use tokio::sync::{mpsc, oneshot};
+use reply::Reply;
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::error::Gone;
@@ -25,7 +26,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// A key to be made, and who waits for it.
 pub(super) struct Request {
     pub(super) row: KeyRow,
-    pub(super) reply: oneshot::Sender<Result<KeyRow, KeyStoreError>>,
+    pub(super) reply: Reply<Result<KeyRow, KeyStoreError>>,
 }
 
 pub(super) struct Maker {
@@ -55,7 +56,7 @@ impl Maker {
     pub(super) async fn refuse(mut self, damage: KeyStoreError) {
         drop(self.health);
         while let Some(request) = self.requests.recv().await {
-            let _ = request.reply.send(Err(damage.clone()));
+            request.reply.send(Err(damage.clone()));
         }
     }
 }
@@ -68,8 +69,7 @@ async fn make(producer: &Producer, follower: &Follower, health: &Health, group: 
         // Whatever is in the view is durable, so also the key of a write that failed and yet persisted.
         let made = follower.look(|view| view.sealing(&row).cloned());
         let failure = || written.clone().err().unwrap_or(KeyStoreError::Rejected { source: Arc::new(Gone) });
-        // Who has stopped waiting is not told.
-        let _ = reply.send(made.ok_or_else(failure));
+        reply.send(made.ok_or_else(failure));
     }
 }
 

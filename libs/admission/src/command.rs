@@ -6,7 +6,7 @@ use ledger::{Entry, Place};
 use registration::RowKey;
 use registration::command::row_key;
 use registration::directory::Token;
-use registration::event::{Attributes, EventType, encode_data};
+use registration::event::{Attributes, EventType, encode};
 use registration::row::short_hash;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -122,7 +122,7 @@ impl Admission {
             actor: Some(intent.actor),
             ..Attributes::default()
         };
-        let bytes = encode_data(&attributes, intent.kind, data)?;
+        let bytes = encode(&attributes, intent.kind, data)?;
         let place = self.append(Entry::new(intent.partition, intent.kind.is_directory(), bytes)).await?;
         Ok(Submitted { event: id, place, outcome: row_key(&attributes), time })
     }

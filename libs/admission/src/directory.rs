@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use ledger::{AppendError, Entry, Ledger, Limit, ReadError};
 use parking_lot::{RwLock, RwLockReadGuard};
 use registration::directory::{Directory, LedgerCreate, LedgerRow, Scope, TokenCreate, TokenSpec};
-use registration::event::{Attributes, EventError, EventType, encode_data};
+use registration::event::{Attributes, EventError, EventType, encode};
 use registration::{Event, Placed};
 use tokio::sync::{Mutex, watch};
 
@@ -253,7 +253,7 @@ async fn append(
     kind: EventType,
     data: &impl serde::Serialize,
 ) -> Result<(), DirectoryError> {
-    let bytes = encode_data(attributes, kind, data)?;
+    let bytes = encode(attributes, kind, data)?;
     ledger.append(vec![Entry::new(0, true, bytes)]).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! From an ISL message to a sealed event.
 
 use jiff::{SignedDuration, Timestamp};
-use registration::event::{EventType, encode_data};
+use registration::event::{EventType, encode};
 use registration::isl::{Claim, Fact, IslEvent, IslToken, Message, MessageFact, NamedUser, User, tenant};
 use registration::quarantine::Violation;
 use registration::{Sealed, isl, json as strict};
@@ -142,7 +142,7 @@ impl Sealing<'_> {
         let integration = delivery.integration.integration.id;
         let partition = partition_of_tenant(self.admission.ledger.partitions(), integration, &self.tenant);
         let attributes = delivery.attributes(self.event, self.tenant);
-        let bytes = encode_data(&attributes, kind, data)?;
+        let bytes = encode(&attributes, kind, data)?;
         self.admission.receipt(&attributes, kind, partition, bytes).await
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use ledger::Entry;
 use registration::directory::IntegrationRow;
-use registration::event::{Attributes, EventType, encode, encode_data};
+use registration::event::{Attributes, EventType, encode};
 use registration::notice::{Notice, Rejection};
 use registration::quarantine::{QuarantineReceive, RETENTION_HOURS, Violation, message_id};
 use registration::{Sealed, notice};
@@ -172,7 +172,7 @@ impl Admission {
             sealed.sealed.fp = self.vault.fingerprint(&tenant, plain.expose_secret().as_bytes());
         }
         let unknown = notice.unknown.as_ref().map(|fields| seal("unknown", fields)).transpose()?;
-        let data = notice.data(secret.as_ref(), unknown.as_ref())?;
+        let data = notice.data(secret.as_ref(), unknown.as_ref());
         let partition = partition_of_tenant(self.ledger.partitions(), delivery.integration.integration.id, &tenant);
         let attributes = delivery.attributes(id, tenant);
         let bytes = encode(&attributes, EventType::ProvetRegistration, &data)?;
@@ -216,7 +216,7 @@ impl Admission {
         };
         let attributes = delivery.attributes(id, message.clone());
         let partition = partition_of_message(self.ledger.partitions(), &message);
-        let bytes = encode_data(&attributes, EventType::QuarantineReceive, &data)?;
+        let bytes = encode(&attributes, EventType::QuarantineReceive, &data)?;
         self.receipt(&attributes, EventType::QuarantineReceive, partition, bytes).await?;
         Ok(message)
     }

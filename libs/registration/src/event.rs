@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::client::{Registration, Reveal};
@@ -425,12 +425,16 @@ impl Body {
     }
 }
 
-/// Writes a ledger entry whose data is already JSON: a notification keeps its own lexemes.
+/// What most entries have room in, in bytes.
+const USUAL_BYTES: usize = 2048;
+
+/// Writes a ledger entry.
 ///
 /// # Errors
-/// If an attribute cannot be written as JSON, which only a failing allocation could cause.
-pub fn encode(attributes: &Attributes, kind: EventType, data: &RawValue) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(&Wire {
+/// If an attribute or the data cannot be written as JSON, which only a failing allocation could cause.
+pub fn encode(attributes: &Attributes, kind: EventType, data: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    let wire = Wire {
         specversion: "1.0".into(),
         id: attributes.id,
         source: attributes.source.as_str().into(),
@@ -445,19 +449,9 @@ pub fn encode(attributes: &Attributes, kind: EventType, data: &RawValue) -> Resu
         datacontenttype: "application/json".into(),
         dataschema: format!("/schemas/{}.json", kind.as_str()).into(),
         data,
-    })
-}
-
-/// Writes a ledger entry from typed data.
-///
-/// # Errors
-/// As [`encode`].
-pub fn encode_data(
-    attributes: &Attributes,
-    kind: EventType,
-    data: &impl Serialize,
-) -> Result<Vec<u8>, serde_json::Error> {
-    encode(attributes, kind, &to_raw_value(data)?)
+    };
+    serde_json::to_writer(&mut bytes, &wire)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -79,12 +79,15 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Malformed> {
 /// As [`parse`].
 pub fn parse_with_members(bytes: &[u8]) -> Result<(Value, Members<'_>), Malformed> {
     let document = Document::new(bytes)?;
-    let outermost = document.outermost()?.get();
-    if !outermost.starts_with('{') {
-        return Ok((document.value(outermost, 0)?, Vec::new()));
+    // Of what is an object this holds the whole text against the grammar, too.
+    if let Ok(Object(members)) = serde_json::from_str(document.text) {
+        return Ok((document.object(&members, 1)?, members));
     }
-    let members = document.members(outermost)?;
-    Ok((document.object(&members, 1)?, members))
+    let outermost = document.outermost()?.get();
+    if outermost.starts_with('{') {
+        return Err(document.refuse(Problem::LoneSurrogate, outermost));
+    }
+    Ok((document.value(outermost, 0)?, Vec::new()))
 }
 
 /// The items of a JSON array as they were written.

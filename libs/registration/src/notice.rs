@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use crate::Sealed;
 use crate::json::{self, Members};
@@ -94,13 +94,10 @@ pub fn parse(body: &[u8]) -> Result<Notice<'_>, Rejection> {
 }
 
 impl Notice<'_> {
-    /// Writes the data of the ledger event: the known fields with their own lexemes, the secret and
-    /// the unknown fields as the envelopes that hold them. It has no line breaks.
-    ///
-    /// # Errors
-    /// If it cannot be written, which only a failing allocation could cause.
-    pub fn data(&self, secret: Option<&Sealed>, unknown: Option<&Sealed>) -> Result<Box<RawValue>, serde_json::Error> {
-        to_raw_value(&Data { known: &self.known, secret, unknown })
+    /// The data of the ledger event: the known fields with their own lexemes, the secret and the
+    /// unknown fields as the envelopes that hold them. It has no line breaks.
+    pub fn data<'b>(&'b self, secret: Option<&'b Sealed>, unknown: Option<&'b Sealed>) -> impl Serialize + 'b {
+        Data { known: &self.known, secret, unknown }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::change::{Change, Data};
 use crate::client::{Client, ClientRow, client_id};
 use crate::command::{Outcome, row_key};
 use crate::directory::{PRIVATE_KEY, definition};
-use crate::event::{Attributes, Event, EventType, encode, encode_data};
+use crate::event::{Attributes, Event, EventType, encode};
 use crate::isl;
 use crate::{Envelope, Kind, Placed, Row, RowKey, Rows, Sealed, fold, notice};
 
@@ -151,7 +151,7 @@ pub(crate) fn entry(position: u64, line: &str) -> Vec<u8> {
         _ => words.name().to_owned(),
     };
     let attributes = words.attributes(position, subject);
-    encode_data(&attributes, kind, &data).unwrap()
+    encode(&attributes, kind, &data).unwrap()
 }
 
 /// The id of an integration or an era: fixed by its name, so that nobody needs to know where it was made.
@@ -433,7 +433,7 @@ impl<'a> Words<'a> {
         let notice = notice::parse(body.as_bytes()).unwrap_or_else(|e| panic!("{body}: {e:?}"));
         let secret = notice.client_secret.as_ref();
         let secret = secret.map(|_| sealed(self.value("secret").unwrap_or("s1")));
-        let data = notice.data(secret.as_ref(), None).unwrap();
+        let data = notice.data(secret.as_ref(), None);
         let attributes = self.attributes(position, notice.tenant.to_string());
         encode(&attributes, EventType::ProvetRegistration, &data).unwrap()
     }

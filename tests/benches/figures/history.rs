@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use ledger::{Entry, Ledger, SqliteLedger};
 use registration::client::Registration;
-use registration::event::{Attributes, EventType, encode_data};
+use registration::event::{Attributes, EventType, encode};
 use registration::{Envelope, Sealed};
 use uuid::Uuid;
 
@@ -117,7 +117,7 @@ fn event(number: u64, integration: Uuid, tenant: u64, notice: u64) -> Vec<u8> {
         integration_id: Some(integration),
         ..Attributes::default()
     };
-    encode_data(&attributes, EventType::ProvetRegistration, &notice_of(tenant, notice)).unwrap()
+    encode(&attributes, EventType::ProvetRegistration, &notice_of(tenant, notice)).unwrap()
 }
 
 /// The first notice of a tenant, or one of a department more.

@@ -84,7 +84,7 @@ fn attributes() -> impl Strategy<Value = Attributes> {
 proptest! {
     #[test]
     fn attributes_are_read_as_they_were_written(attributes in attributes()) {
-        let entry = encode_data(&attributes, EventType::TokenRevoke, &Nothing {}).unwrap();
+        let entry = encode(&attributes, EventType::TokenRevoke, &Nothing {}).unwrap();
         prop_assert!(!entry.contains(&b'\n'));
         prop_assert_eq!(Event::parse(&entry).unwrap().attributes, attributes);
     }
@@ -139,7 +139,7 @@ fn an_entry_holds_the_attributes_of_cloudevents_in_lower_case() {
 
 #[test]
 fn attributes_that_are_none_are_not_written() {
-    let entry = encode_data(&Attributes::default(), EventType::TokenRevoke, &Nothing {}).unwrap();
+    let entry = encode(&Attributes::default(), EventType::TokenRevoke, &Nothing {}).unwrap();
     let json: Value = serde_json::from_slice(&entry).unwrap();
     let required = ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"];
     let mut names: Vec<_> = json.as_object().unwrap().keys().collect();

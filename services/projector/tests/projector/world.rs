@@ -15,7 +15,7 @@ use prometheus::proto::Metric;
 use proptest::prelude::*;
 use registration::client::Registration;
 use registration::directory::{IntegrationCreate, LedgerCreate};
-use registration::event::{Attributes, EventType, encode_data};
+use registration::event::{Attributes, EventType, encode};
 use registration::{Envelope, Sealed};
 use serde::Serialize;
 use sqlite::Options;
@@ -91,7 +91,7 @@ fn bytes(number: u64, source: &str, subject: &str, kind: EventType, data: &impl 
         integration_id: Some(Uuid::from_u128(1)),
         ..Attributes::default()
     };
-    encode_data(&attributes, kind, data).unwrap()
+    encode(&attributes, kind, data).unwrap()
 }
 
 fn registration(notice: Notice) -> Registration {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ledger::{Entry, Ledger, SqliteLedger};
 use registration::directory::LedgerRestore;
-use registration::event::{Attributes, EventType, encode_data};
+use registration::event::{Attributes, EventType, encode};
 
 use crate::clock;
 use crate::config::LEDGER_FILE;
@@ -33,7 +33,7 @@ async fn append(ledger: &SqliteLedger, id: &str) -> anyhow::Result<()> {
         ..Attributes::default()
     };
     let data = LedgerRestore { era: clock::fresh_id(), heads };
-    let bytes = encode_data(&attributes, EventType::LedgerRestore, &data)?;
+    let bytes = encode(&attributes, EventType::LedgerRestore, &data)?;
     ledger.append(vec![Entry::new(0, true, bytes)]).await?;
     Ok(())
 }

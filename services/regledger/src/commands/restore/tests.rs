@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ledger::{Entry, Ledger, SqliteLedger};
 use registration::Sealed;
 use registration::directory::LedgerCreate;
-use registration::event::{Attributes, EventType, encode_data};
+use registration::event::{Attributes, EventType, encode};
 use registration::quarantine::QuarantineReceive;
 use rstest::rstest;
 use rusqlite::Connection;
@@ -45,7 +45,7 @@ impl Hub {
     async fn append(&self, kind: EventType, subject: &str, id: Uuid, data: &impl Serialize) {
         let attributes =
             Attributes { id, source: "/x".to_owned(), subject: subject.to_owned(), ..Attributes::default() };
-        let bytes = encode_data(&attributes, kind, data).unwrap();
+        let bytes = encode(&attributes, kind, data).unwrap();
         self.ledger.append(vec![Entry::new(0, false, bytes)]).await.unwrap();
     }
 

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use ledger::{Entry, Ledger, Limit, Place};
 use registration::Event;
 use registration::directory::LedgerCreate;
-use registration::event::{Attributes, Body, EventType, encode_data};
+use registration::event::{Attributes, Body, EventType, encode};
 use vault::KeyStore;
 
 use super::plan::{Plan, Planned};
@@ -65,7 +65,7 @@ impl Target<'_> {
             time: self.plan.begun,
             ..Attributes::default()
         };
-        let bytes: Bytes = encode_data(&attributes, EventType::LedgerCreate, &genesis)?.into();
+        let bytes: Bytes = encode(&attributes, EventType::LedgerCreate, &genesis)?.into();
         self.append(vec![(Place { partition: 0, position: 0 }, Entry::new(0, true, bytes))]).await
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ledger::{AppendError, Entry, Limit, MemoryLedger, Place, ReadError, Recorded};
 use registration::client::client_id;
 use registration::directory::LedgerCreate;
-use registration::event::{Attributes, Body, EventType, Nothing, encode_data};
+use registration::event::{Attributes, Body, EventType, Nothing, encode};
 use registration::quarantine::QuarantineReceive;
 use registration::{Event, Sealed};
 use rstest::rstest;
@@ -65,7 +65,7 @@ impl Export {
             integration_id: Some(INTEGRATION),
             ..Attributes::default()
         };
-        self.lines.push(encode_data(&attributes, kind, data).unwrap());
+        self.lines.push(encode(&attributes, kind, data).unwrap());
     }
 
     async fn seal(&self, subject: &Subject, id: Uuid, field: &str) -> Sealed {

@@ -124,7 +124,7 @@ impl Egress {
         Ok(Self { client, guard })
     }
 
-    /// The guard, to check a URL when it is configured.
+    /// The guard, to check a URL when it is configured, and to open it for calls.
     pub fn guard(&self) -> &Guard {
         &self.guard
     }

@@ -33,7 +33,7 @@ pub struct Reply<T> {
     post: Option<UnboundedSender<Letter>>,
 }
 
-/// A reply to the task that calls this.
+/// A reply to the task that calls this. Its runtime is to run until the answer comes: it hands it out.
 pub fn channel<T>() -> (Reply<T>, Answer<T>) {
     let (sender, answer) = oneshot::channel();
     (Reply { sender, post: post() }, answer)
@@ -46,7 +46,7 @@ impl<T: Send + 'static> Reply<T> {
         let letter: Letter = Box::new(move || drop(sender.send(value)));
         match post {
             None => letter(),
-            // The runtime has ended, and whoever waits somewhere else is told all the same.
+            // The runtime has ended; who waits may be somewhere else.
             Some(post) => drop(post.send(letter).map_err(|returned| returned.0())),
         }
     }
@@ -62,42 +62,67 @@ fn post() -> Option<UnboundedSender<Letter>> {
         Some((id, post)) if *id == runtime.id() => Some(post.clone()),
         _ => {
             let (sender, letters) = unbounded_channel();
-            runtime.spawn(hand_out(letters));
+            runtime.spawn(hand_out(Letters(letters)));
             *post = Some((runtime.id(), sender.clone()));
             Some(sender)
         }
     })
 }
 
-async fn hand_out(mut letters: UnboundedReceiver<Letter>) {
+async fn hand_out(mut letters: Letters) {
     let mut round = Vec::with_capacity(ROUND);
-    while letters.recv_many(&mut round, ROUND).await > 0 {
+    while letters.0.recv_many(&mut round, ROUND).await > 0 {
         round.drain(..).for_each(|letter| letter());
+    }
+}
+
+/// What has come. When the runtime ends, it is handed out all the same: who waits may be somewhere else.
+struct Letters(UnboundedReceiver<Letter>);
+
+impl Drop for Letters {
+    fn drop(&mut self) {
+        self.0.close();
+        while let Ok(letter) = self.0.try_recv() {
+            letter();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll, Wake, Waker};
     use std::thread;
     use std::time::Duration;
 
+    use tokio::runtime::{Builder, Runtime};
+    use tokio::time::timeout;
+
     use super::*;
 
-    fn worker() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().build().unwrap()
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn worker() -> Runtime {
+        Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    /// What comes, in this runtime.
+    fn received<T>(runtime: &Runtime, answer: Answer<T>) -> Option<T> {
+        runtime.block_on(async { timeout(PATIENCE, answer).await }).unwrap().ok()
     }
 
     #[test]
     fn each_value_comes_to_who_waits_for_it_whatever_runtime_that_is() {
-        for runtime in [worker(), tokio::runtime::Runtime::new().unwrap()] {
-            runtime.block_on(async {
-                let (replies, answers): (Vec<_>, Vec<_>) = (0..1_000).map(|_| channel::<usize>()).unzip();
-                let sending = thread::spawn(|| (0..).zip(replies).for_each(|(number, reply)| reply.send(number)));
-                for (number, answer) in (0..).zip(answers) {
-                    assert_eq!(answer.await, Ok(number));
-                }
-                sending.join().unwrap();
-            });
+        for runtime in [worker(), Runtime::new().unwrap()] {
+            let (replies, answers): (Vec<_>, Vec<_>) =
+                runtime.block_on(async { (0..1_000).map(|_| channel::<usize>()).unzip() });
+            let sending = thread::spawn(|| (0..).zip(replies).for_each(|(number, reply)| reply.send(number)));
+            for (number, answer) in (0..).zip(answers) {
+                assert_eq!(received(&runtime, answer), Some(number));
+            }
+            sending.join().unwrap();
         }
     }
 
@@ -110,36 +135,65 @@ mod tests {
 
     #[test]
     fn a_reply_that_is_dropped_tells_that_nothing_will_come() {
-        worker().block_on(async {
-            let (reply, answer) = channel::<()>();
-            drop(reply);
-            assert!(answer.await.is_err());
-        });
+        let runtime = worker();
+        let (reply, answer) = runtime.block_on(async { channel::<()>() });
+        drop(reply);
+        assert_eq!(received(&runtime, answer), None);
     }
 
     #[test]
     fn runtimes_of_one_thread_have_a_post_each() {
         let (first, second) = (worker(), worker());
-        let (reply, mut early) = first.block_on(async { channel() });
+        let (reply, early) = first.block_on(async { channel() });
         let (other, answer) = second.block_on(async { channel() });
-        thread::spawn(move || {
-            reply.send(1);
-            other.send(2);
-        });
-        assert_eq!(second.block_on(answer), Ok(2));
-        assert_eq!(first.block_on(async { (&mut early).await }), Ok(1));
+        reply.send(1);
+        other.send(2);
+        assert_eq!(received(&second, answer), Some(2));
+        assert_eq!(received(&first, early), Some(1));
     }
 
     #[test]
-    fn a_reply_to_a_runtime_that_has_ended_reaches_who_waits_elsewhere() {
-        let ended = worker();
-        let (reply, answer) = ended.block_on(async { channel() });
-        drop(ended);
-        reply.send(3);
-        let waiting = async { tokio::time::timeout(Duration::from_secs(10), answer).await };
-        assert_eq!(
-            tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(waiting),
-            Ok(Ok(3))
-        );
+    fn who_waits_elsewhere_is_answered_although_the_runtime_ends() {
+        for is_sent_first in [true, false] {
+            let ended = worker();
+            let (reply, answer) = ended.block_on(async { channel() });
+            if is_sent_first {
+                reply.send(3);
+                drop(ended);
+            } else {
+                drop(ended);
+                reply.send(3);
+            }
+            assert_eq!(received(&worker(), answer), Some(3), "sent first: {is_sent_first}");
+        }
+    }
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn many_replies_are_one_wake() {
+        let (post, letters) = unbounded_channel();
+        let mut task = pin!(hand_out(Letters(letters)));
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(wakes.clone());
+        assert_eq!(task.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        let answers: Vec<Answer<usize>> = (0..100)
+            .map(|number| {
+                let (sender, answer) = oneshot::channel();
+                Reply { sender, post: Some(post.clone()) }.send(number);
+                answer
+            })
+            .collect();
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(task.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        let got: Vec<_> = answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
+        assert_eq!(got, (0..100).collect::<Vec<_>>());
     }
 }

@@ -31,12 +31,12 @@ impl Wanted {
     }
 }
 
-/// A change of this ledger as it is sent, and the key of its row.
+/// A change of this ledger as it is sent, and the key of its order: its client, or kind and subject.
 pub(crate) fn item(change: StoredChange, ledger: &str) -> (String, Item) {
-    let StoredChange { partition, position, ordinal, kind, row, recorded_time, body, .. } = change;
+    let StoredChange { partition, position, ordinal, kind, row, tenant, recorded_time, body, .. } = change;
     let key = match kind.split_once('.') {
         Some(("client", _)) | None => row,
-        Some((noun, _)) => format!("{noun}:{row}"),
+        Some((noun, _)) => format!("{noun}:{}", tenant.unwrap_or(row)),
     };
     let id = change_id(ledger, (partition, position), ordinal);
     let item = Item {
@@ -59,5 +59,38 @@ pub(crate) fn again(held: Held, change: StoredChange) -> Item {
         attempts: held.attempts,
         first_failure: held.first_failure,
         is_held: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn changes_are_in_the_order_of_their_client_or_of_their_subject() {
+        for (kind, row, tenant, key) in [
+            ("client.updated", "c1", Some("provetcloud.com/7"), "c1"),
+            ("integration.created", "acme-lab", None, "integration:acme-lab"),
+            ("user.created", "01a21812-8130-7000-8000-000000000000", None, "user:01a21812-8130-7000-8000-000000000000"),
+            ("user.created", "u4fq", Some("isl/7"), "user:isl/7"),
+            ("domain.deleted", "d4fq", Some("isl/7"), "domain:isl/7"),
+        ] {
+            let change = StoredChange {
+                partition: 3,
+                position: 41,
+                ordinal: 2,
+                kind: kind.to_owned(),
+                row: row.to_owned(),
+                integration: None,
+                tenant: tenant.map(str::to_owned),
+                recorded_time: Timestamp::UNIX_EPOCH,
+                body: Bytes::new(),
+            };
+            let (found, item) = item(change, "l");
+            assert_eq!((found.as_str(), item.parcel.id.as_str()), (key, "l-3-41-2"));
+        }
     }
 }

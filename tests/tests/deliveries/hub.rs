@@ -54,6 +54,7 @@ pub fn in_order(received: &[Received]) -> usize {
     let mut last = std::collections::BTreeMap::new();
     for one in received.iter().filter(|one| seen.insert(one.id().to_owned())) {
         let (change, subject) = (one.json(), one.subject());
+        assert_eq!(change["id"], one.id());
         let sequence = (change["partition"].as_u64().unwrap(), change["sequence"].as_str().unwrap().to_owned());
         if let Some(before) = last.insert(subject.clone(), sequence.clone()) {
             assert!(before < sequence, "{subject}: {sequence:?} after {before:?}");

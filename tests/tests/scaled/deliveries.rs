@@ -16,6 +16,7 @@ fn in_order(receiver: &Receiver) -> usize {
     let mut seen = std::collections::BTreeSet::new();
     let mut last = std::collections::BTreeMap::new();
     for one in receiver.received().iter().filter(|one| seen.insert(one.id().to_owned())) {
+        assert_eq!(one.json()["id"], one.id());
         let sequence = one.json()["sequence"].as_str().unwrap().to_owned();
         if let Some(before) = last.insert(one.subject(), sequence.clone()) {
             assert!(before < sequence, "{}: {sequence} after {before}", one.subject());

@@ -89,10 +89,12 @@ fn select(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> 
     let mut rows = statement.query(params)?;
     let (mut changes, mut ends, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        bodies.extend_from_slice(row.get_ref(6)?.as_bytes().map_err(rusqlite::Error::from)?);
+        bodies.extend_from_slice(row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?.as_bytes());
         ends.push(bodies.len());
         changes.push(stored(row)?);
     }
+    // Some are kept for long.
+    bodies.shrink_to_fit();
     let mut bodies = Bytes::from(bodies);
     let mut begin = 0;
     for (change, end) in changes.iter_mut().zip(ends) {

@@ -174,6 +174,12 @@ pub async fn changes_are_read_in_order_and_within_limits(store: &dyn Store) {
     let all: Vec<(u64, u16)> =
         story.commits().iter().flat_map(|c| &c.changes).map(|c| (c.position, c.ordinal)).collect();
     assert!(all.contains(&(15, 1)), "an event with two changes: {all:?}");
+    let told: Vec<_> = story.commits().iter().flat_map(|commit| &commit.changes).collect();
+    let found = changes(store, 0).await;
+    assert_eq!(found.len(), told.len());
+    for (found, told) in found.iter().zip(told) {
+        assert_eq!((&found.row, &found.body), (&told.row.id, &told.body));
+    }
     let cases = [((0, 0), u64::MAX), ((3, 0), 9), ((15, 1), 16), ((15, 2), u64::MAX), ((99, 0), 100), ((5, 0), 5)];
     for (from, until) in cases {
         for limit in [1, 2, ALL] {

@@ -58,6 +58,11 @@ const MALFORMED: &[(&[u8], Problem, usize, usize)] = &[
     (br#"[0, "\udc00"]"#, Problem::LoneSurrogate, 1, 5),
     (b"{\"a\":\n[\"\\ud800\\u0041\"]}", Problem::LoneSurrogate, 2, 2),
     (br#"[{"\udfff": 1}]"#, Problem::LoneSurrogate, 1, 2),
+    (br#"{"\ud800":1}"#, Problem::LoneSurrogate, 1, 1),
+    (b" \n{\"\\ud800\":1}", Problem::LoneSurrogate, 2, 1),
+    (br#"{"\ud800":1,}"#, Problem::Syntax, 1, 13),
+    (br#"{"\ud800":1"#, Problem::Truncated, 1, 11),
+    (br#"{"a":1,"a":2} x"#, Problem::Syntax, 1, 15),
     (br#"{"a":1,"a":2}"#, Problem::DuplicateName, 1, 12),
     (br#"{"a":1,"\u0061":2}"#, Problem::DuplicateName, 1, 17),
     (br#"{"\u00e9":1,"\u00E9":2}"#, Problem::DuplicateName, 1, 22),
@@ -270,6 +275,7 @@ proptest! {
     #[test]
     fn nothing_is_read_that_another_reader_refuses(text in almost_json()) {
         let ours = parse(text.as_bytes());
+        prop_assert_eq!(&ours, &parse_with_members(text.as_bytes()).map(|(value, _)| value));
         let theirs = serde_json::from_str::<Value>(&text);
         match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),

@@ -32,7 +32,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// What it takes in memory, but for a few words.
+    /// What it takes in memory, but for a few words; the page that it was read with is there until the last of it is gone.
     pub(crate) fn bytes(&self) -> usize {
         self.change.body.len() + self.frame.len()
     }

@@ -230,7 +230,8 @@ impl Runner {
     fn is_to_settle(&self) -> bool {
         let waited = self.pending_since.is_some_and(|since| since.elapsed() >= PACE);
         let full = self.pending.attempts.len() + self.pending.held.len() >= OUTCOMES;
-        waited || full || !self.drained.is_empty()
+        let idle = self.flights.is_empty() && !self.lanes.is_ready() && self.pending_since.is_some();
+        waited || full || idle || !self.drained.is_empty()
     }
 
     /// Writes what attempts have come to, and where cursors are; it is written when this returns.

@@ -211,9 +211,21 @@ impl Inspector {
         let (offsets, partitions) = (self.offsets.clone(), found.replicas.len() as u32);
         let begins = blocking(move || offsets.begin(0..partitions, PATIENCE)).await;
         found.begins = begins.map_err(self.failed("find the first offsets of"))?;
-        let settings = self.settings(&ResourceSpecifier::Topic(&self.topic.name), |_| true).await;
-        found.settings = settings.map_err(self.failed("read the settings of"))?;
+        found.settings = self.settled_settings().await?;
         Ok(found)
+    }
+
+    /// The topic's settings: a broker that has just heard of it may not have them yet, and no topic is without any.
+    async fn settled_settings(&self) -> Result<BTreeMap<String, String>, TopicError> {
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            let settings = self.settings(&ResourceSpecifier::Topic(&self.topic.name), |_| true).await;
+            let settings = settings.map_err(self.failed("read the settings of"))?;
+            if !settings.is_empty() || Instant::now() > deadline {
+                return Ok(settings);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The settings that are meant and have a value.

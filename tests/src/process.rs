@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Client, PATIENCE, repository};
+use crate::{Client, PATIENCE, eventually, repository};
 
 /// The executable, built once for each run of the tests, so that none runs an old one.
 pub fn executable() -> &'static Path {
@@ -127,6 +127,11 @@ impl Server {
     /// them are there once it has [ended](Self::wait).
     pub fn log(&self) -> String {
         self.lines.lock().unwrap().join("\n")
+    }
+
+    /// Waits until it has logged something.
+    pub async fn has_logged(&self, what: &str) {
+        eventually(what, async || self.log().contains(what).then_some(())).await;
     }
 
     /// Its process id.

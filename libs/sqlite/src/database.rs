@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use thiserror::Error;
 
 /// How long a statement waits for a lock that another process holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What [`Writer`](crate::Writer) writes to while writes fail, to see whether they work again.
 const PROBE_TABLE: &str = "CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), room BLOB NOT NULL) STRICT;";
@@ -164,7 +164,7 @@ impl Database {
         Ok(connection)
     }
 
-    fn connect(&self, access: OpenFlags) -> Result<Connection, OpenError> {
+    pub(crate) fn connect(&self, access: OpenFlags) -> Result<Connection, OpenError> {
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connect = || {
             let connection = Connection::open_with_flags(&self.path, flags)?;
@@ -238,7 +238,7 @@ impl Database {
         u32::try_from(self.migrations.len()).unwrap_or(u32::MAX)
     }
 
-    fn sqlite(&self, operation: &'static str, source: rusqlite::Error) -> OpenError {
+    pub(crate) fn sqlite(&self, operation: &'static str, source: rusqlite::Error) -> OpenError {
         let path = self.path.clone();
         if is_damage(&source) {
             OpenError::Damaged { path, source }

@@ -12,12 +12,14 @@
 //! This crate knows nothing of what is stored.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod checkpoint;
 mod database;
 mod readers;
 mod transaction;
 mod worker;
 mod writer;
 
+pub use checkpoint::empty_log;
 pub use database::{Database, OpenError, Synchronous, is_damage};
 pub use readers::Readers;
 pub use transaction::{Commit, Failure, WriteError};

@@ -7,6 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use rusqlite::{Connection, Transaction};
 use tokio::sync::watch;
 
+use crate::checkpoint::{Checkpoints, empty_log};
+use crate::database::BUSY_TIMEOUT;
 use crate::transaction::transact;
 use crate::{Database, Failure, Options, Work, WriteError};
 
@@ -22,6 +24,7 @@ pub(crate) struct Worker<Op, Out, W> {
     database: Database,
     /// None after a write of unknown outcome, until the file has been opened again.
     connection: Option<Connection>,
+    checkpoints: Checkpoints,
     options: Options,
     requests: Receiver<Request<Op, Out>>,
     report: watch::Sender<Option<String>>,
@@ -41,12 +44,14 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
     pub(crate) fn new(
         database: Database,
         connection: Connection,
+        checkpoints: Checkpoints,
         options: Options,
         requests: Receiver<Request<Op, Out>>,
         report: watch::Sender<Option<String>>,
         work: W,
     ) -> Self {
-        Self { database, connection: Some(connection), options, requests, report, work, crowded: false }
+        let connection = Some(connection);
+        Self { database, connection, checkpoints, options, requests, report, work, crowded: false }
     }
 
     pub(crate) fn run(mut self) {
@@ -95,6 +100,9 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
         }
         let verdict = self.note(&result);
         answer(replies, result);
+        if let Some(connection) = &self.connection {
+            self.checkpoints.advance(connection);
+        }
         verdict
     }
 
@@ -169,8 +177,10 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
     }
 
     fn reopen(&mut self) -> Result<Connection, WriteError> {
-        let connection = self.database.reopen().map_err(|error| WriteError::rejected(Failure::Reopen(error)))?;
-        restart_log(&connection)
+        let mut connection = self.database.reopen().map_err(|error| WriteError::rejected(Failure::Reopen(error)))?;
+        self.checkpoints
+            .follow(&mut connection)
+            .and_then(|()| restart_log(&connection))
             .and_then(|()| self.work.reopened(&connection))
             .map_err(|error| WriteError::rejected(Failure::Recover(error)))?;
         Ok(connection)
@@ -192,6 +202,7 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
 
     /// Leaves the file complete without its write-ahead log.
     fn settle(self) {
+        drop(self.checkpoints);
         let settled = self.connection.as_ref().map(restart_log);
         if let Some(Err(error)) = settled {
             let path = self.database.path.display();
@@ -209,21 +220,18 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
     }
 }
 
-/// Moves the write-ahead log into the database file and empties it.
+/// [Empties the log](empty_log).
 ///
 /// After a failed sync this is more than housekeeping: the kernel reports lost pages once, so a
 /// later commit behind them would sync well and yet be cut off by recovery, which stops at the
 /// first damaged frame.
 fn restart_log(connection: &Connection) -> rusqlite::Result<()> {
-    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if busy {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-        return Err(rusqlite::Error::SqliteFailure(
-            code,
-            Some("readers keep the write-ahead log from being emptied".to_owned()),
-        ));
+    if empty_log(connection, BUSY_TIMEOUT)? {
+        return Ok(());
     }
-    Ok(())
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+    let said = "readers keep the write-ahead log from being emptied";
+    Err(rusqlite::Error::SqliteFailure(code, Some(said.to_owned())))
 }
 
 fn answer<Out: Send + 'static>(replies: Vec<Reply<Out>>, result: Result<Vec<Out>, WriteError>) {
@@ -234,7 +242,7 @@ fn answer<Out: Send + 'static>(replies: Vec<Reply<Out>>, result: Result<Vec<Out>
 }
 
 /// The error and its causes, in one line.
-fn explain(error: &WriteError) -> String {
+pub(crate) fn explain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

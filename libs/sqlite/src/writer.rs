@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, Transaction};
 use tokio::sync::watch;
 
+use crate::checkpoint::Checkpoints;
 use crate::transaction::commit;
 use crate::worker::{Request, Worker};
 use crate::{Commit, Database, Failure, OpenError, WriteError};
@@ -89,11 +90,14 @@ impl<Op: Send + 'static, Out: Send + 'static> Writer<Op, Out> {
         options: Options,
         work: impl Work<Op, Out>,
     ) -> Result<Self, OpenError> {
-        let connection = database.open()?;
+        let mut connection = database.open()?;
+        let checkpoints = Checkpoints::start(name, &database)?;
+        let followed = checkpoints.follow(&mut connection);
+        followed.map_err(|source| database.sqlite("set up a connection", source))?;
         let path = database.path.clone();
         let (queue, requests) = sync_channel(options.queue.max(1));
         let (report, health) = watch::channel(None);
-        let worker = Worker::new(database, connection, options, requests, report, work);
+        let worker = Worker::new(database, connection, checkpoints, options, requests, report, work);
         let thread = Builder::new()
             .name(name.to_owned())
             .spawn(move || worker.run())

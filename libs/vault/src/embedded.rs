@@ -100,7 +100,11 @@ impl KeyStore for SqliteKeys {
     fn destroy(&self, doomed: Doomed) -> BoxFuture<'_, Result<u64, KeyStoreError>> {
         let destroy = move |connection: &mut Connection| {
             let destroyed = rows::destroy(connection, &doomed)?;
-            if rows::empty_log(connection)? { Ok(destroyed) } else { Err(KeyStoreError::Lingering) }
+            if sqlite::empty_log(connection, rows::LOG_PATIENCE)? {
+                Ok(destroyed)
+            } else {
+                Err(KeyStoreError::Lingering)
+            }
         };
         self.apart(destroy).boxed()
     }

@@ -20,9 +20,9 @@ const INSERT: &str = "INSERT INTO document (kind, id, place, domain, integration
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const CHANGE: &str = "INSERT INTO change (place, document, type, recorded_time, body) VALUES (?1, ?2, ?3, ?4, ?5)";
 
-/// A rebuild writes rows all over the table. With SQLite's own 2 MB of cache and 16 MB of log, most of their pages would be
-/// written several times in one transaction, and once more after each. These are a connection's own, and cost nothing to repeat.
-const ROOM: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4096";
+/// A rebuild writes rows all over the table. With SQLite's own 2 MB of cache most of their pages would be written several times
+/// in one transaction. It is the connection's own, and costs nothing to repeat.
+const ROOM: &str = "PRAGMA cache_size = -65536";
 
 /// Where a commit moved the cursor of its partition; none if it was fenced.
 pub(crate) type Moved = Option<(u32, u64)>;

@@ -1,6 +1,6 @@
 //! Which rows there are and how they are read and written.
 //!
-//! Deleting a row destroys the key: SQLite overwrites what it deletes with zeros (`secure_delete`), and [`empty_log`] takes away
+//! Deleting a row destroys the key: SQLite overwrites what it deletes with zeros (`secure_delete`), and [`empty_log`](sqlite::empty_log) takes away
 //! the pages as they were before.
 
 use std::path::Path;
@@ -46,7 +46,7 @@ const DESTROYED_AT_A_TIME: u32 = 1000;
 
 /// How long the emptying of the write-ahead log waits for readers: nobody can make a key meanwhile. A look-up takes
 /// microseconds; what takes longer, a backup, is better waited for without a lock.
-const LOG_PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const LOG_PATIENCE: Duration = Duration::from_millis(250);
 
 /// The database of a key store.
 pub(super) fn database(path: &Path) -> Database {
@@ -172,11 +172,4 @@ fn destroy_some(connection: &Connection, doomed: &Doomed) -> rusqlite::Result<u6
         Doomed::Of { kind, name } => delete("kind = ?1 AND name = ?2", &[kind, name]),
     };
     Ok(deleted? as u64)
-}
-
-/// Moves the write-ahead log into the database and empties it. False if a reader was in the way for [`LOG_PATIENCE`].
-pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.busy_timeout(LOG_PATIENCE)?;
-    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    Ok(!busy)
 }

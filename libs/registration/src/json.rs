@@ -83,11 +83,7 @@ pub fn parse_with_members(bytes: &[u8]) -> Result<(Value, Members<'_>), Malforme
     if let Ok(Object(members)) = serde_json::from_str(document.text) {
         return Ok((document.object(&members, 1)?, members));
     }
-    let outermost = document.outermost()?.get();
-    if outermost.starts_with('{') {
-        return Err(document.refuse(Problem::LoneSurrogate, outermost));
-    }
-    Ok((document.value(outermost, 0)?, Vec::new()))
+    Ok((document.value(document.outermost()?.get(), 0)?, Vec::new()))
 }
 
 /// The items of a JSON array as they were written.

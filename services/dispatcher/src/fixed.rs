@@ -169,7 +169,8 @@ fn domain_of(change: &StoredChange, directory: &Directory) -> Option<String> {
     change.source.strip_prefix("/domains/").map(str::to_owned)
 }
 
-/// What is set for a domain, opened.
-async fn text(office: &Office, key: &'static str, domain: Option<&str>) -> Result<Option<SecretString>, RouteError> {
-    Ok(office.parts.admission.setting(&office.parts.directory, key, domain).await?)
+/// What is set for a domain, or is so by default, opened.
+async fn set(office: &Office, key: &'static str, domain: Option<&str>) -> Result<SecretString, RouteError> {
+    let found = office.parts.admission.setting(&office.parts.directory, key, domain).await?;
+    found.ok_or(RouteError::Unset(key))
 }

@@ -108,7 +108,7 @@ async fn mail(row: &SubscriptionRow, parts: &Dispatcher) -> Result<Mail, RouteEr
 /// A mailbox, with links to where credentials are seen.
 pub(crate) fn mail_to(address: &SecretString, parts: &Dispatcher) -> Result<Mail, RouteError> {
     let office = parts.mail.as_ref().ok_or(RouteError::NoMail)?;
-    let (admission, url) = (parts.admission.clone(), office.public_url.trim_end_matches('/').to_owned());
+    let (admission, url) = (parts.admission.clone(), office.public_url.clone());
     let links: Links = Arc::new(move |client: &str, change: &str, recorded: Timestamp| {
         let until = recorded.saturating_add(LINK).unwrap_or(Timestamp::MAX);
         let link = Link { client: client.to_owned(), change: change.to_owned(), until };

@@ -308,7 +308,7 @@ impl Query {
             let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
             format!("http://{}", host.unwrap_or_default())
         });
-        let (base, key) = (base.trim_end_matches('/'), key.expose_secret());
+        let key = key.expose_secret();
         match integration.source {
             Source::Provet => urls.hookup_url = Some(format!("{base}/hookup/{name}/{key}")),
             Source::Isl => {

@@ -69,8 +69,9 @@ pub struct Settings {
 /// The HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
-    /// Where the outside reaches this server: hookup URLs begin with it. None: scheme and host of the request.
-    pub public_url: Option<Url>,
+    /// Where the outside reaches this server, without a slash at the end: hookup URLs begin with it. None: scheme and host of
+    /// the request.
+    pub public_url: Option<String>,
     /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Connections served at a time; more wait in the listen queue.
@@ -288,7 +289,7 @@ impl Values {
         }
     }
 
-    fn public_url(&self) -> Result<Option<Url>, SettingError> {
+    fn public_url(&self) -> Result<Option<String>, SettingError> {
         let url: Option<Url> = self.maybe("http.public_url")?;
         let fits =
             |url: &Url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
@@ -297,7 +298,7 @@ impl Values {
                 Err(self
                     .wrong("http.public_url", "must be an http or https URL without query, as https://hub.example.com"))
             }
-            url => Ok(url),
+            url => Ok(url.map(|url| url.as_str().trim_end_matches('/').to_owned())),
         }
     }
 

@@ -18,7 +18,6 @@ use delivery::destination::{MailSettings, Mailer};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::config::{Role, Settings};
 use crate::logging;
@@ -213,8 +212,7 @@ fn mail_office(settings: &Settings) -> anyhow::Result<Option<dispatcher::MailOff
         roots: settings.egress.ca_file.as_ref().map(read).transpose()?,
         deadline: settings.delivery.attempt,
     });
-    let public_url =
-        settings.http.public_url.as_ref().map_or_else(|| format!("http://{}", settings.listen), Url::to_string);
+    let public_url = settings.http.public_url.clone().unwrap_or_else(|| format!("http://{}", settings.listen));
     Ok(Some(dispatcher::MailOffice { mailer: mailer.context("smtp: mail cannot be sent")?, public_url }))
 }
 

@@ -83,23 +83,22 @@ fn first_recorded(connection: &Connection, partition: u32, from: u64, until: u64
     connection.prepare_cached(sql)?.query_row(range, |row| row.get(0)).optional()
 }
 
-/// The bodies of a page lie behind one another in one piece of memory: to have each in its own cost as much as to read it.
+/// The bodies of a page lie behind one another in one piece of memory.
 fn select(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<StoredChange>, Fault> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
-    let (mut changes, mut ends, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut changes, mut lengths, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        bodies.extend_from_slice(row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?.as_bytes());
-        ends.push(bodies.len());
+        let body = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
+        bodies.extend_from_slice(body.as_bytes());
+        lengths.push(body.len());
         changes.push(stored(row)?);
     }
     // Some are kept for long.
     bodies.shrink_to_fit();
     let mut bodies = Bytes::from(bodies);
-    let mut begin = 0;
-    for (change, end) in changes.iter_mut().zip(ends) {
-        change.body = bodies.split_to(end - begin);
-        begin = end;
+    for (change, length) in changes.iter_mut().zip(lengths) {
+        change.body = bodies.split_to(length);
     }
     Ok(changes)
 }

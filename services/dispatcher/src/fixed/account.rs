@@ -199,7 +199,7 @@ impl AccountMail {
     }
 
     fn hub(&self) -> &str {
-        self.mail.public_url.trim_end_matches('/')
+        &self.mail.public_url
     }
 }
 

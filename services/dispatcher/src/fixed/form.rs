@@ -15,7 +15,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::person::{self, Person, Told};
-use super::text;
+use super::set;
 use crate::Office;
 use crate::route::RouteError;
 
@@ -46,10 +46,9 @@ impl HttpEvents {
             }
             _ => ["http_events.per_domain.server", "http_events.per_domain.path", "http_events.per_domain.strict"],
         };
-        let host = text(office, server, domain).await?.ok_or(RouteError::Unset(server))?;
-        let path = text(office, path, domain).await?;
+        let (host, path) = (set(office, server, domain).await?, set(office, path, domain).await?);
         let scheme = if host.expose_secret().contains("://") { "" } else { "http://" };
-        let url = format!("{scheme}{}{}", host.expose_secret(), path.as_ref().map_or("/", |path| path.expose_secret()));
+        let url = format!("{scheme}{}{}", host.expose_secret(), path.expose_secret());
         let target = office.parts.egress.guard().target(&url);
         let is_strict = office.parts.directory.read().is_on(strict, domain);
         let deadline = office.parts.bounds.attempt;

@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::person::{self, Told};
-use super::text;
+use super::set;
 use crate::Office;
 use crate::route::RouteError;
 
@@ -35,10 +35,8 @@ impl JwtWebhook {
     /// # Errors
     /// [`RouteError`].
     pub(super) async fn open(office: &Arc<Office>, domain: Option<&str>) -> Result<Self, RouteError> {
-        let url = text(office, JWT_URL, domain).await?.ok_or(RouteError::Unset(JWT_URL))?;
-        let key = text(office, PRIVATE_KEY, domain).await?.ok_or(RouteError::Unset(PRIVATE_KEY))?;
-        let claims = text(office, "jwt_webhook.claims", domain).await?;
-        let claims = claims.map_or_else(|| Ok(Claims::default()), |text| Claims::parse(text.expose_secret()))?;
+        let (url, key) = (set(office, JWT_URL, domain).await?, set(office, PRIVATE_KEY, domain).await?);
+        let claims = Claims::parse(set(office, "jwt_webhook.claims", domain).await?.expose_secret())?;
         Ok(Self {
             target: office.parts.egress.guard().target(url.expose_secret()),
             key: SigningKey::from_pem(&key)?,

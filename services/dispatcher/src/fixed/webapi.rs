@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::person::{self, Person, Told};
-use super::text;
+use super::set;
 use crate::Office;
 use crate::route::RouteError;
 
@@ -37,10 +37,10 @@ impl Notification {
     /// # Errors
     /// [`RouteError`].
     pub(super) async fn open(office: &Arc<Office>, domain: Option<&str>) -> Result<Self, RouteError> {
-        let set = async |key: &'static str| text(office, key, domain).await?.ok_or(RouteError::Unset(key));
-        let url = set(WEBAPI_URL).await?;
-        let parameters = Template::parse(set(PARAMETERS).await?.expose_secret(), &PLACEHOLDERS)?;
-        let deadline = set(WEBAPI_TIMEOUT).await?.expose_secret().parse().map(Duration::from_secs);
+        let url = set(office, WEBAPI_URL, domain).await?;
+        let parameters = Template::parse(set(office, PARAMETERS, domain).await?.expose_secret(), &PLACEHOLDERS)?;
+        let timeout = set(office, WEBAPI_TIMEOUT, domain).await?;
+        let deadline = timeout.expose_secret().parse().map(Duration::from_secs);
         Ok(Self {
             target: office.parts.egress.guard().target(url.expose_secret()),
             deadline: deadline.map_err(|_| RouteError::Unset(WEBAPI_TIMEOUT))?,

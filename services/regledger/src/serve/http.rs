@@ -203,7 +203,7 @@ fn query(
         outbox: stores.outbox()?.clone(),
         egress: stores.egress.clone(),
         verifiers: Verifiers::new(stores.egress.clone()),
-        public_url: settings.http.public_url.as_ref().map(ToString::to_string),
+        public_url: settings.http.public_url.clone(),
         in_progress: Mutex::new(HashSet::new()),
     })
 }

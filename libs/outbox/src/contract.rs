@@ -65,8 +65,8 @@ pub trait Outbox: Send + Sync {
     /// each key is due. `None` if nothing is known of it.
     fn take(&self, subscription: Uuid, epoch: Uuid, run: u64, now: Timestamp) -> Answer<'_, Option<Taken>>;
 
-    /// Begins a subscription anew, as the event at `run` says, and takes it over. What was held is forgotten; what was given up
-    /// stays.
+    /// Begins a subscription anew, as the event at `run` says, and takes it over. What was held is given up if it lies before
+    /// `next`, and forgotten where it will be read again; what was given up stays.
     fn begin(&self, subscription: Uuid, epoch: Uuid, run: u64, next: Vec<u64>) -> Answer<'_, Taken>;
 
     /// Writes what attempts have come to: all of it is kept when this returns `Ok`. The same settlement again changes nothing,

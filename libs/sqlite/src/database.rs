@@ -164,7 +164,7 @@ impl Database {
         Ok(connection)
     }
 
-    pub(crate) fn connect(&self, access: OpenFlags) -> Result<Connection, OpenError> {
+    fn connect(&self, access: OpenFlags) -> Result<Connection, OpenError> {
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connect = || {
             let connection = Connection::open_with_flags(&self.path, flags)?;

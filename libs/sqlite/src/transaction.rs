@@ -30,7 +30,11 @@ pub enum Failure {
     /// It could not be committed.
     #[error("cannot commit the transaction")]
     Commit(#[source] rusqlite::Error),
-    /// The writer's thread panicked.
+    /// What was committed could not be copied from the write-ahead log and synced. It is all in the log, which whoever opens
+    /// the file next copies anew.
+    #[error("cannot copy the write-ahead log into the database")]
+    Copy(#[source] rusqlite::Error),
+    /// The writer's thread, or that which copies its log, panicked.
     #[error("the writer's thread has ended in a panic")]
     Died,
 }
@@ -72,9 +76,11 @@ impl WriteError {
     pub(crate) fn rejected(failure: Failure) -> Self {
         let damage = match &failure {
             Failure::Reopen(error) => error.is_damage(),
-            Failure::Recover(error) | Failure::Begin(error) | Failure::Apply(error) | Failure::Commit(error) => {
-                is_damage(error)
-            }
+            Failure::Recover(error)
+            | Failure::Begin(error)
+            | Failure::Apply(error)
+            | Failure::Commit(error)
+            | Failure::Copy(error) => is_damage(error),
             Failure::Died => false,
         };
         let source = Arc::new(failure);

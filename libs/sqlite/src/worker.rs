@@ -61,7 +61,7 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
                 Next::Probe => self.probe(),
                 Next::End => break Ok(()),
             };
-            if let Err(damage) = step {
+            if let Err(damage) = step.and_then(|()| self.advance()) {
                 break Err(damage);
             }
         };
@@ -100,9 +100,6 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
         }
         let verdict = self.note(&result);
         answer(replies, result);
-        if let Some(connection) = &self.connection {
-            self.checkpoints.advance(connection);
-        }
         verdict
     }
 
@@ -123,6 +120,15 @@ impl<Op: Send + 'static, Out: Send + 'static, W: Work<Op, Out>> Worker<Op, Out, 
     fn take_queued(&self, batch: &mut Vec<Request<Op, Out>>) {
         let room = self.options.batch.saturating_sub(batch.len());
         batch.extend(self.requests.try_iter().take(room));
+    }
+
+    fn advance(&mut self) -> Result<(), WriteError> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let advanced = self.checkpoints.advance(connection);
+        if let Err(damage) = &advanced {
+            self.failing(damage);
+        }
+        advanced
     }
 
     /// Tries whether writing works again: with as much as the largest entry of a ledger, so that a
@@ -242,7 +248,7 @@ fn answer<Out: Send + 'static>(replies: Vec<Reply<Out>>, result: Result<Vec<Out>
 }
 
 /// The error and its causes, in one line.
-pub(crate) fn explain(error: &dyn Error) -> String {
+fn explain(error: &WriteError) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

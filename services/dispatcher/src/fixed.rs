@@ -170,7 +170,7 @@ fn domain_of(change: &StoredChange, directory: &Directory) -> Option<String> {
 }
 
 /// What is set for a domain, or is so by default, opened.
-async fn set(office: &Office, key: &'static str, domain: Option<&str>) -> Result<SecretString, RouteError> {
+async fn setting(office: &Office, key: &'static str, domain: Option<&str>) -> Result<SecretString, RouteError> {
     let found = office.parts.admission.setting(&office.parts.directory, key, domain).await?;
     found.ok_or(RouteError::Unset(key))
 }

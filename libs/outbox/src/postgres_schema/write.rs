@@ -71,11 +71,15 @@ pub(super) async fn begin(
     let sql = "INSERT INTO subscription (id, epoch, run) VALUES ($1, $2, $3)
         ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, run = excluded.run, failing_since = NULL";
     answer(transaction.execute(sql, &[&subscription, &epoch, &run.cast_signed()])).await?;
-    let sql = "DELETE FROM delivery WHERE subscription = $1 AND state = 'held'";
-    answer(transaction.execute(sql, &[&subscription])).await?;
     answer(transaction.execute("DELETE FROM cursor WHERE subscription = $1", &[&subscription])).await?;
     let cursors: Vec<_> = (0..).zip(&next).map(|(partition, position)| (partition, *position, 0)).collect();
     move_cursors(transaction, subscription, &cursors).await?;
+    let sql = "UPDATE delivery SET state = 'dead', next_time = NULL FROM cursor c
+        WHERE delivery.subscription = $1 AND state = 'held'
+            AND c.subscription = $1 AND c.partition = delivery.place >> 54 AND c.place > delivery.place";
+    answer(transaction.execute(sql, &[&subscription])).await?;
+    let sql = "DELETE FROM delivery WHERE subscription = $1 AND state = 'held'";
+    answer(transaction.execute(sql, &[&subscription])).await?;
     let next = next.into_iter().map(|position| (position, 0)).collect();
     Ok(Some(Taken { next, ..Taken::default() }))
 }

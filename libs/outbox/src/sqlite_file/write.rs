@@ -102,12 +102,14 @@ fn begin(
     let sql = "INSERT INTO subscription (id, epoch, run) VALUES (?1, ?2, ?3)
         ON CONFLICT DO UPDATE SET epoch = excluded.epoch, run = excluded.run, failing_since = NULL";
     transaction.execute(sql, params![id, epoch.to_string(), run.cast_signed()])?;
-    transaction.execute("DELETE FROM delivery WHERE subscription = ?1 AND state = 'held'", [&id])?;
     delete(transaction, "cursor", subscription)?;
     for (partition, position) in (0..).zip(next) {
         move_cursor(transaction, &id, (partition, *position, 0))?;
     }
-    Ok(())
+    let sql = "UPDATE delivery SET state = 'dead', next_time = NULL WHERE subscription = ?1 AND state = 'held' AND EXISTS (
+        SELECT 1 FROM cursor c WHERE c.subscription = ?1 AND c.partition = delivery.place >> 54 AND c.place > delivery.place)";
+    transaction.execute(sql, [&id])?;
+    transaction.execute("DELETE FROM delivery WHERE subscription = ?1 AND state = 'held'", [&id]).map(drop)
 }
 
 fn move_cursor(

@@ -93,9 +93,18 @@ async fn an_unknown_subscription_is_not_taken_and_one_that_began_is(store: &dyn 
     settled.next = vec![(0, 9, 1)];
     settled.held = vec![held(0, 8, "a", Some(1))];
     store.settle(settled).await.unwrap();
-    let again = store.begin(id(1), id(12), 5, vec![0, 0]).await.unwrap();
-    assert_eq!(again, Taken { next: vec![(0, 0), (0, 0)], ..Taken::default() });
+    let again = store.begin(id(1), id(12), 5, vec![8, 9]).await.unwrap();
+    assert_eq!(again, Taken { next: vec![(8, 0), (9, 0)], ..Taken::default() });
     assert_eq!(places(store, 1, "a").await, [0; 0]);
+    assert!(store.list(to(1), 0, 9).await.unwrap().is_empty(), "it is read again");
+    let mut settled = settlement(1, 12);
+    settled.next = vec![(0, 9, 0), (1, 9, 0)];
+    settled.held = vec![held(0, 8, "a", Some(1)), held(1, 8, "b", None)];
+    store.settle(settled).await.unwrap();
+    store.begin(id(1), id(13), 6, vec![9, 8]).await.unwrap();
+    let given_up = store.list(to(1), 0, 9).await.unwrap().into_iter();
+    let given_up: Vec<_> = given_up.map(|one| (one.delivery.held.at, one.delivery.state)).collect();
+    assert_eq!(given_up, [(at(0, 8), DeliveryState::Dead)], "nobody reads it again, but it can be replayed");
     assert_eq!(store.known().await.unwrap(), [id(1)]);
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::person::{self, Person, Told};
-use super::set;
+use super::setting;
 use crate::Office;
 use crate::route::RouteError;
 
@@ -46,7 +46,7 @@ impl HttpEvents {
             }
             _ => ["http_events.per_domain.server", "http_events.per_domain.path", "http_events.per_domain.strict"],
         };
-        let (host, path) = (set(office, server, domain).await?, set(office, path, domain).await?);
+        let (host, path) = (setting(office, server, domain).await?, setting(office, path, domain).await?);
         let scheme = if host.expose_secret().contains("://") { "" } else { "http://" };
         let url = format!("{scheme}{}{}", host.expose_secret(), path.expose_secret());
         let target = office.parts.egress.guard().target(&url);

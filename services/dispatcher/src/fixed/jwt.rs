@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::person::{self, Told};
-use super::set;
+use super::setting;
 use crate::Office;
 use crate::route::RouteError;
 
@@ -35,8 +35,8 @@ impl JwtWebhook {
     /// # Errors
     /// [`RouteError`].
     pub(super) async fn open(office: &Arc<Office>, domain: Option<&str>) -> Result<Self, RouteError> {
-        let (url, key) = (set(office, JWT_URL, domain).await?, set(office, PRIVATE_KEY, domain).await?);
-        let claims = Claims::parse(set(office, "jwt_webhook.claims", domain).await?.expose_secret())?;
+        let (url, key) = (setting(office, JWT_URL, domain).await?, setting(office, PRIVATE_KEY, domain).await?);
+        let claims = Claims::parse(setting(office, "jwt_webhook.claims", domain).await?.expose_secret())?;
         Ok(Self {
             target: office.parts.egress.guard().target(url.expose_secret()),
             key: SigningKey::from_pem(&key)?,

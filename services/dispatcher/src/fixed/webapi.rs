@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::person::{self, Person, Told};
-use super::set;
+use super::setting;
 use crate::Office;
 use crate::route::RouteError;
 
@@ -37,9 +37,9 @@ impl Notification {
     /// # Errors
     /// [`RouteError`].
     pub(super) async fn open(office: &Arc<Office>, domain: Option<&str>) -> Result<Self, RouteError> {
-        let url = set(office, WEBAPI_URL, domain).await?;
-        let parameters = Template::parse(set(office, PARAMETERS, domain).await?.expose_secret(), &PLACEHOLDERS)?;
-        let timeout = set(office, WEBAPI_TIMEOUT, domain).await?;
+        let url = setting(office, WEBAPI_URL, domain).await?;
+        let parameters = Template::parse(setting(office, PARAMETERS, domain).await?.expose_secret(), &PLACEHOLDERS)?;
+        let timeout = setting(office, WEBAPI_TIMEOUT, domain).await?;
         let deadline = timeout.expose_secret().parse().map(Duration::from_secs);
         Ok(Self {
             target: office.parts.egress.guard().target(url.expose_secret()),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use acceptance::{Client, Mailbox, Options, Receiver, Reply, Server, eventually, free_address, mail_server};
+use acceptance::{Client, Mailbox, Options, Received, Receiver, Reply, Server, eventually, free_address, mail_server};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -104,6 +104,36 @@ async fn what_was_given_up_is_there_when_its_url_was_taken_back() {
     let replayed = admin.post("/v1/deliveries/replay", &json!({"subscription": "jwt-webhook"})).await;
     assert_eq!(replayed, json!({"replayed": 1}));
     receiver.wait(before + 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_when_it_is_switched_off_can_be_replayed_when_it_is_on_again() {
+    let server = start_with(&[]);
+    let oops = |_: &Received| Reply { body: "<oops".to_owned(), ..Reply::status(200) };
+    let receiver = Receiver::answering(oops).await;
+    let admin = server.admin();
+    let address = receiver.url.trim_start_matches("http://").trim_end_matches("/hooks");
+    for (key, value) in [("server", address), ("strict", "yes"), ("enabled", "yes")] {
+        set(&admin, &format!("http_events.global.{key}"), value, None).await;
+    }
+    user(&admin, "ann").await;
+    user(&admin, "bob").await;
+    let why = eventually("both wait", async || {
+        let page = admin.get("/v1/deliveries?subscription=http-events&state=held").await;
+        (page["items"].as_array()?.len() == 2).then(|| page["items"][0]["reason"].clone())
+    })
+    .await;
+    assert_eq!(why, "HTTP 200, but not the answer that is asked for");
+    set(&admin, "http_events.global.enabled", "no", None).await;
+    receiver.answer(|_| Reply { body: "<nomessage/>".to_owned(), ..Reply::status(200) });
+    set(&admin, "http_events.global.enabled", "yes", None).await;
+    let dead = "?subscription=http-events&state=dead";
+    eventually("both are given up", async || (names(&admin, dead).await.len() == 2).then_some(())).await;
+    let replay = |name| server.command(&["delivery", "replay", "--subscription", name]).output().unwrap();
+    let misspelt = replay("global-http-events");
+    assert!(!misspelt.status.success() && String::from_utf8_lossy(&misspelt.stderr).contains("no deliveries of"));
+    assert!(replay("http-events").status.success());
+    eventually("both arrive", async || names(&admin, "?subscription=http-events").await.is_empty().then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

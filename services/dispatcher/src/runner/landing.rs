@@ -100,7 +100,11 @@ impl Runner {
         if reason.is_some() {
             self.halted = self.halted.or(reason);
         }
-        let said = outcome.status.map_or_else(|| outcome.answer.clone(), |status| format!("HTTP {status}"));
+        let said = match outcome.status {
+            None => outcome.answer.clone(),
+            Some(status @ 200..300) => format!("HTTP {status}, but not the answer that is asked for"),
+            Some(status) => format!("HTTP {status}"),
+        };
         if is_first {
             self.warn(&item, outcome.status, "a delivery failed and waits");
         }

@@ -1,5 +1,6 @@
 //! `regledger delivery`: what did not arrive at once, and having it attempted again.
 
+use anyhow::Context;
 use clap::{ArgGroup, Args, Subcommand};
 use jiff::Timestamp;
 use reqwest::Method;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Id;
-use crate::client::path;
+use crate::client::{Api, path};
 use crate::output::{Columns, say};
 use crate::session::Session;
 
@@ -76,6 +77,17 @@ pub struct Which {
     until: Option<Timestamp>,
 }
 
+impl Which {
+    /// A name that is misspelt is told, instead of that nothing waits.
+    async fn are_there(&self, api: &Api) -> anyhow::Result<()> {
+        let Some(name) = &self.subscription else { return Ok(()) };
+        let attempts = api.get(&path("subscriptions", name, "/attempts"), &json!({"limit": 1})).await;
+        attempts.map(drop).with_context(|| {
+            format!("no deliveries of `{name}`: see `regledger subscription list`, and `regledger delivery attempts --help` for what settings send")
+        })
+    }
+}
+
 /// Have deliveries attempted again.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true)
@@ -112,6 +124,9 @@ const ATTEMPTS: Columns = &[
 /// Does it.
 pub async fn run(command: Delivery, session: &Session) -> anyhow::Result<()> {
     let mut ask = session.ask()?;
+    if let Delivery::List { which, .. } | Delivery::Replay(Replay { which, .. }) = &command {
+        which.are_there(&ask.api).await?;
+    }
     match command {
         Delivery::List { which, limit } => ask.list("/v1/deliveries", &which, limit, COLUMNS).await,
         Delivery::Show(Id { id }) => ask.show(&path("deliveries", &id, ""), &()).await,

@@ -123,10 +123,20 @@ impl Drop for Checkpoints {
     }
 }
 
-/// Each time over a connection of its own, so that it is the present file's.
+/// Over one connection as long as nothing fails: to open one costs as much as to copy.
 fn copy_when_asked(database: &Database, asked: &Receiver<()>, done: &SyncSender<rusqlite::Result<()>>) {
+    let mut idle = None;
     while asked.recv().is_ok() {
-        let copied = connect(database).and_then(|connection| copy(&connection));
+        let connection = idle.take().map_or_else(|| connect(database), Ok);
+        // SQLite syncs the file once all of the log is copied. The second time little was committed meanwhile, so that it is
+        // nearly always here that who syncs waits for the disk.
+        let copied = connection.and_then(|connection| {
+            let connection = idle.insert(connection);
+            copy(connection).and_then(|()| copy(connection))
+        });
+        if copied.is_err() {
+            idle = None;
+        }
         if done.send(copied).is_err() {
             return;
         }

@@ -123,7 +123,7 @@ impl Drop for Checkpoints {
     }
 }
 
-/// Over one connection as long as nothing fails: to open one costs as much as to copy.
+/// Over one connection as long as nothing fails.
 fn copy_when_asked(database: &Database, asked: &Receiver<()>, done: &SyncSender<rusqlite::Result<()>>) {
     let mut idle = None;
     while asked.recv().is_ok() {

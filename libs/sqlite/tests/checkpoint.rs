@@ -28,28 +28,31 @@ async fn much_is_written_and_the_log_stays_short() {
 /// SQLite's own checkpoints lengthen the file within the commit of much.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_commit_copies_the_log_also_after_the_file_was_opened_again() {
-    let file = File::new();
-    let path = file.database().path;
-    let length = move || std::fs::metadata(&path).unwrap().len();
-    let fail = Arc::new(AtomicBool::new(false));
-    let (failing, seen) = (fail.clone(), length.clone());
-    let commit = move |connection: &Connection| {
-        let before = seen();
-        connection.execute_batch("COMMIT")?;
-        assert_eq!(seen(), before, "copied within a commit");
-        match failing.swap(false, Ordering::SeqCst) {
-            true => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None)),
-            false => Ok(()),
+    for is_reopened in [false, true] {
+        let file = File::new();
+        let path = file.database().path;
+        let length = move || std::fs::metadata(&path).unwrap().len();
+        let fail = Arc::new(AtomicBool::new(is_reopened));
+        let seen = length.clone();
+        let commit = move |connection: &Connection| {
+            let before = seen();
+            connection.execute_batch("COMMIT")?;
+            assert_eq!(seen(), before, "copied within a commit");
+            match fail.swap(false, Ordering::SeqCst) {
+                true => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None)),
+                false => Ok(()),
+            }
+        };
+        let writer = file.writer(Options { commit: Arc::new(commit), ..Options::default() });
+        if is_reopened {
+            // Too little to be copied beside what follows.
+            assert!(matches!(writer.write(PIECE).await, Err(WriteError::Unknown { .. })));
         }
-    };
-    let writer = file.writer(Options { commit: Arc::new(commit), ..Options::default() });
-    let much = 16 << 20;
-    writer.write(much).await.unwrap();
-    fail.store(true, Ordering::SeqCst);
-    assert!(matches!(writer.write(PIECE).await, Err(WriteError::Unknown { .. })));
-    writer.write(much).await.unwrap();
-    writer.close().await;
-    assert!(length() > 2 * u64::from(much), "and yet all of it is copied");
+        let much = 16 << 20;
+        writer.write(much).await.unwrap();
+        writer.close().await;
+        assert!(length() > u64::from(much), "and yet all of it is copied");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,11 +69,11 @@ impl Observer {
         self.duration.with_label_values(&[route, method, status.as_str()]).observe(seconds);
         let id = self.clock.new_id().to_string();
         tracing::info!(
-            http.method = method,
-            http.route = route,
+            http.method = %method,
+            http.route = %route,
             http.status = status.as_u16(),
             http.seconds = seconds,
-            request.id = id,
+            request.id = %id,
             "request"
         );
         HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))

@@ -18,10 +18,6 @@ use crate::delivery::{Answers, Failed, Outcome, Ticket};
 /// How long a producer that was given up may take to answer those who wait.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// How long a record waits for others when no request is under way. Each request costs brokers and us as much as ten records of
-/// 1 KB; with 1.2 ms, 64 writers that wait for their acknowledgements did little else.
-const LINGER: Duration = Duration::from_micros(800);
-
 /// A record to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -39,11 +35,16 @@ pub struct Options {
     /// How many records may be in flight, at least 1; more are refused with [`WriteError::Full`],
     /// also if they come in one write.
     pub in_flight: u32,
+    /// How long a record waits for others when no request is under way, unless an operator has set another time. librdkafka
+    /// waits for whole milliseconds.
+    pub linger: Duration,
 }
 
 impl Default for Options {
+    /// Each request costs brokers and us as much as ten records of 1 KB; with a linger of 1.2 ms, 64 writers that wait for
+    /// their acknowledgements did little else.
     fn default() -> Self {
-        Self { in_flight: 4096 }
+        Self { in_flight: 4096, linger: Duration::from_micros(600) }
     }
 }
 
@@ -87,7 +88,7 @@ struct Shared {
     /// None once closed.
     current: RwLock<Option<Current>>,
     room: Arc<Semaphore>,
-    in_flight: u32,
+    options: Options,
 }
 
 /// The producer of librdkafka that is in use.
@@ -108,13 +109,13 @@ impl Producer {
     /// # Errors
     /// What librdkafka says of the connection's settings.
     pub fn start(connection: &Connection, topic: &str, options: Options) -> KafkaResult<Self> {
-        let in_flight = options.in_flight.max(1);
+        let options = Options { in_flight: options.in_flight.max(1), ..options };
         let shared = Shared {
             connection: connection.clone(),
             topic: topic.to_owned(),
-            current: RwLock::new(Some(Current { native: native(connection)?, generation: 0 })),
-            room: Arc::new(Semaphore::new(in_flight as usize)),
-            in_flight,
+            current: RwLock::new(Some(Current { native: native(connection, options)?, generation: 0 })),
+            room: Arc::new(Semaphore::new(options.in_flight as usize)),
+            options,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -135,7 +136,7 @@ impl Producer {
     /// Waits until everything in flight is answered, refuses everything else, and ends the threads.
     pub async fn close(&self) {
         let current = self.shared.current.write().take();
-        drop(self.shared.room.acquire_many(self.shared.in_flight).await);
+        drop(self.shared.room.acquire_many(self.shared.options.in_flight).await);
         if let Some(Current { native, .. }) = current {
             retire(native).await;
         }
@@ -208,7 +209,7 @@ impl Shared {
     fn renew(&self, failed: u64) -> Option<Native> {
         let mut current = self.current.write();
         let current = current.as_mut().filter(|current| current.generation == failed)?;
-        match native(&self.connection) {
+        match native(&self.connection, self.options) {
             Ok(native) => {
                 current.generation += 1;
                 Some(std::mem::replace(&mut current.native, native))
@@ -222,8 +223,8 @@ impl Shared {
     }
 }
 
-fn native(connection: &Connection) -> KafkaResult<Native> {
-    connection.producer(LINGER).create_with_context(Answers)
+fn native(connection: &Connection, options: Options) -> KafkaResult<Native> {
+    connection.producer(options.linger).create_with_context(Answers)
 }
 
 /// Hands a record over. One that librdkafka does not take has failed for certain.

@@ -80,7 +80,7 @@ async fn what_never_left_is_known_not_to_be_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_fit_in_flight_are_refused_at_once() {
-    let (brokers, producer) = start(Options { in_flight: 2 });
+    let (brokers, producer) = start(Options { in_flight: 2, ..Options::default() });
     producer.write(&[record(0)]).await.unwrap();
     brokers.broker_round_trip_time(1, Duration::from_millis(200)).unwrap();
     let (two, one, three) = ([1, 2].map(record), [record(3)], [4, 5, 6].map(record));

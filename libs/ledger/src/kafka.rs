@@ -79,7 +79,7 @@ impl KafkaLedger {
         let inspector = Inspector::open(connection, topic).await?;
         let heads = Heads::new(Offsets::of(connection, &name)?, partitions);
         heads.ask_all().await?;
-        let producer = Producer::start(connection, &name, Options { in_flight })?;
+        let producer = Producer::start(connection, &name, Options { in_flight, ..Options::default() })?;
         let readers = Readers::new(connection, &name, partitions);
         let health = Arc::new(Health::new());
         let (stop, stopped) = watch::channel(());

@@ -65,7 +65,9 @@ impl KafkaKeys {
     /// [`KafkaKeysError::Topic`] if the topic could lose keys; else what is in the way.
     pub async fn open(connection: &Connection, topic: &str, risk_accepted: bool) -> Result<Self, KafkaKeysError> {
         let inspector = Inspector::open(connection, layout(topic, risk_accepted)).await?;
-        let producer = Arc::new(Producer::start(connection, topic, Options::default())?);
+        // Keys are written in groups: none waits once it is handed over.
+        let options = Options { linger: Duration::ZERO, ..Options::default() };
+        let producer = Arc::new(Producer::start(connection, topic, options)?);
         let follower = Arc::new(Follower::start(connection, topic)?);
         // What has been read when this has been read is everything; and keys can be made.
         write(&producer, &follower, &[record::probe()]).await?;

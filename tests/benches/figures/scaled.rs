@@ -13,7 +13,7 @@ use crate::bench::Bench;
 use crate::load::hookup;
 use crate::serving::Serving;
 
-/// Partitions of each ledger: the directory's, and one for each core.
+/// The partitions of a ledger: the directory's, and one for each core.
 const PARTITIONS: u32 = 3;
 
 /// What the processes of a deployment share.
@@ -24,22 +24,24 @@ pub struct Deployment {
     database: String,
     ledger: String,
     data_dir: PathBuf,
+    partitions: u32,
 }
 
 impl Deployment {
     /// One without processes, with new topics and a new database.
-    fn new(bench: &Bench, name: &'static str, kafka: &Kafka, postgres: &Postgres) -> Self {
+    fn new(bench: &Bench, name: &'static str, partitions: u32, kafka: &Kafka, postgres: &Postgres) -> Self {
         Self {
             name,
             database: postgres.database(),
             ledger: format!("kafka://{}/{name}.events", kafka.bootstrap_servers()),
             data_dir: bench.path(name),
+            partitions,
         }
     }
 
     /// Starts a process with some roles.
     fn start(&self, roles: &str, more: &[&str]) -> Serving {
-        let partitions = PARTITIONS.to_string();
+        let partitions = self.partitions.to_string();
         let shared = ["--ledger", &self.ledger, "--state", &self.database, "--partitions", &partitions];
         Serving::start(&self.data_dir, &[&shared[..], &["--roles", roles], more].concat())
     }

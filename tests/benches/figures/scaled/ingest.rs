@@ -13,38 +13,52 @@ use crate::report::{Line, median, median_ratio, rate};
 
 const CONNECTIONS: usize = 64;
 
-/// How a topic is kept: what is in its name, the setting, and how many records Kafka's benchmark writes in a round.
-const WAYS: [(&str, &str, usize); 2] = [("flushed", "1", 60_000), ("cached", "9223372036854775807", 200_000)];
+/// How a topic is kept.
+struct Way {
+    /// What is in its name.
+    name: &'static str,
+    /// Whether each record is on disk before it is acknowledged.
+    is_flushed: bool,
+    partitions: u32,
+    /// How many records Kafka's benchmark writes in a round.
+    records: usize,
+}
+
+/// One partition is the directory's. The more others there are, the smaller are the writes: librdkafka makes a request of each
+/// partition, where Kafka's benchmark puts them together.
+const WAYS: [Way; 4] = [
+    Way { name: "flushed", is_flushed: true, partitions: PARTITIONS, records: 60_000 },
+    Way { name: "fewest", is_flushed: false, partitions: 2, records: 200_000 },
+    Way { name: "cached", is_flushed: false, partitions: PARTITIONS, records: 200_000 },
+    Way { name: "default", is_flushed: false, partitions: 8, records: 200_000 },
+];
 
 /// Measures it.
 pub async fn measure(bench: &Bench) -> Vec<Line> {
     let (kafka, postgres) = (Kafka::start(), Postgres::start());
     let mut lines = Vec::new();
-    for (name, flush, records) in WAYS {
-        lines.push(way(bench, &kafka, &postgres, (name, flush, bench.size(records, 2_000))).await);
+    for way in WAYS {
+        lines.push(line(bench, &kafka, &postgres, way).await);
     }
     lines
 }
 
-async fn way(
-    bench: &Bench,
-    kafka: &Kafka,
-    postgres: &Postgres,
-    (name, flush, records): (&'static str, &str, usize),
-) -> Line {
-    let deployment = Deployment::new(bench, name, kafka, postgres);
+async fn line(bench: &Bench, kafka: &Kafka, postgres: &Postgres, way: Way) -> Line {
+    let Way { name, is_flushed, partitions, records } = way;
+    let flush = if is_flushed { "1" } else { "9223372036854775807" };
+    let deployment = Deployment::new(bench, name, partitions, kafka, postgres);
     let config = bench.path("accepted.toml");
     std::fs::write(&config, "accept_unsafe_topics = true").unwrap();
     let risk = ["--config", text(&config)];
     let (path, _) = deployment.integration(&risk).await;
     let bare = format!("{name}-bare");
-    kafka.create_topic(&bare, PARTITIONS, &[("flush.messages", flush)]).await;
+    kafka.create_topic(&bare, partitions, &[("flush.messages", flush)]).await;
     for topic in [deployment.topic(), deployment.keys()] {
         kafka.alter_topic(&topic, &[("flush.messages", flush)]).await;
     }
     let intake = deployment.start("intake", &risk);
     let mut load = Load::new(bench);
-    let (rounds, seconds) = (bench.size(5, 1), bench.size(4, 1));
+    let (rounds, seconds, records) = (bench.size(5, 1), bench.size(4, 1), bench.size(records, 2_000));
     let progress = bench.progress(name, 2 * (rounds + 1));
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let mut bytes = 1024;
@@ -65,7 +79,8 @@ async fn way(
         }
     }
     progress.finish_and_clear();
-    let what = format!("ingest into Kafka, 64 connections, flush.messages={}", if flush == "1" { "1" } else { "none" });
+    let flushed = if is_flushed { "1" } else { "none" };
+    let what = format!("ingest into Kafka, 64 connections, {partitions} partitions, flush.messages={flushed}");
     let other = format!("kafka-producer-perf-test, {bytes} bytes, acks=all");
     let (middle, against) = (rate(median(ours.iter().copied())), rate(median(theirs.iter().copied())));
     Line::ratio(&what, middle, &other, against, median_ratio(&ours, &theirs)).at_least(0.5)

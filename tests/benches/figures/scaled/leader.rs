@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use acceptance::{Client, Kafka, Postgres, notice};
 use tokio::task::JoinSet;
 
-use super::Deployment;
+use super::{Deployment, PARTITIONS};
 use crate::bench::Bench;
 use crate::report::{Line, seconds};
 use crate::serving::Serving;
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Measures it: of those that lead partitions the controller dies last, when the others must elect a new one first.
 pub async fn measure(bench: &Bench) -> Vec<Line> {
     let (kafka, postgres) = (Kafka::start_with(NODES, &DEFAULTS), Postgres::start());
-    let deployment = Deployment::new(bench, "leader", &kafka, &postgres);
+    let deployment = Deployment::new(bench, "leader", PARTITIONS, &kafka, &postgres);
     let (path, _) = deployment.integration(&[]).await;
     let intake = deployment.start("intake", &[]);
     let hookup = format!("http://{}{path}", intake.address());

@@ -25,7 +25,7 @@ const BATCH: usize = 1000;
 /// Measures it.
 pub async fn measure(bench: &Bench) -> Vec<Line> {
     let (kafka, postgres) = (Kafka::start(), Postgres::start());
-    let deployment = Deployment::new(bench, "projection", &kafka, &postgres);
+    let deployment = Deployment::new(bench, "projection", PARTITIONS, &kafka, &postgres);
     let (_, integration) = deployment.integration(&[]).await;
     let events = fill(bench, &kafka, &deployment, integration.parse().unwrap()).await;
     settle();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use acceptance::{Client, Kafka, PATIENCE, Postgres, notice};
 
-use super::Deployment;
+use super::{Deployment, PARTITIONS};
 use crate::bench::Bench;
 use crate::report::{Line, median, seconds};
 
@@ -14,7 +14,7 @@ const TENANTS: u64 = 20;
 /// Measures it.
 pub async fn measure(bench: &Bench) -> Vec<Line> {
     let (kafka, postgres) = (Kafka::start(), Postgres::start());
-    let deployment = Deployment::new(bench, "takeover", &kafka, &postgres);
+    let deployment = Deployment::new(bench, "takeover", PARTITIONS, &kafka, &postgres);
     let rounds = bench.size(5, 1);
     let progress = bench.progress("takeover", rounds);
     let (path, _) = deployment.integration(&[]).await;

@@ -35,8 +35,8 @@ pub struct Options {
     /// How many records may be in flight, at least 1; more are refused with [`WriteError::Full`],
     /// also if they come in one write.
     pub in_flight: u32,
-    /// How long a record waits for others when no request is under way, unless an operator has set another time. librdkafka
-    /// waits for whole milliseconds.
+    /// How long a record waits for others when no request is under way, unless an operator has set another time. One that
+    /// stays alone waits a whole millisecond: librdkafka's timer rounds up.
     pub linger: Duration,
 }
 

@@ -41,8 +41,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Each request costs brokers and us as much as ten records of 1 KB; with a linger of 1.2 ms, 64 writers that wait for
-    /// their acknowledgements did little else.
+    /// With a linger of 0.4 ms, 64 writers that wait for their acknowledgements made a third more requests than with 0.8; with
+    /// 1.2 ms they left twice as much of the machine idle.
     fn default() -> Self {
         Self { in_flight: 4096, linger: Duration::from_micros(600) }
     }

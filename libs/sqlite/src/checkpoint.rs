@@ -13,7 +13,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use tokio::time::Instant;
 
-use crate::database::BUSY_TIMEOUT;
 use crate::{Database, Failure, OpenError, WriteError, is_damage};
 
 /// From how much in the log on it is copied. The disk takes it in one go, and whoever syncs another file meanwhile waits for
@@ -144,9 +143,7 @@ fn copy_when_asked(database: &Database, asked: &Receiver<()>, done: &SyncSender<
 }
 
 fn connect(database: &Database) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&database.path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let connection = database.connection(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }

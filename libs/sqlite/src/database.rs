@@ -165,15 +165,16 @@ impl Database {
     }
 
     fn connect(&self, access: OpenFlags) -> Result<Connection, OpenError> {
-        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connect = || {
-            let connection = Connection::open_with_flags(&self.path, flags)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            // Else a statement is prepared anew whenever a value is bound that its plan might depend on.
-            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-            Ok(connection)
-        };
-        connect().map_err(|source| self.sqlite("open a connection", source))
+        self.connection(access).map_err(|source| self.sqlite("open a connection", source))
+    }
+
+    /// A connection to the file, whatever is in it.
+    pub(crate) fn connection(&self, access: OpenFlags) -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Else a statement is prepared anew whenever a value is bound that its plan might depend on.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        Ok(connection)
     }
 
     /// The schema version of a file that is ours or still empty.

@@ -45,7 +45,7 @@ pub async fn measure(bench: &Bench) -> Vec<Line> {
 
 async fn line(bench: &Bench, kafka: &Kafka, postgres: &Postgres, way: Way) -> Line {
     let Way { name, is_flushed, partitions, records } = way;
-    let flush = if is_flushed { "1" } else { "9223372036854775807" };
+    let (flush, flushed) = if is_flushed { ("1", "1") } else { ("9223372036854775807", "none") };
     let deployment = Deployment::new(bench, name, partitions, kafka, postgres);
     let config = bench.path("accepted.toml");
     std::fs::write(&config, "accept_unsafe_topics = true").unwrap();
@@ -79,7 +79,6 @@ async fn line(bench: &Bench, kafka: &Kafka, postgres: &Postgres, way: Way) -> Li
         }
     }
     progress.finish_and_clear();
-    let flushed = if is_flushed { "1" } else { "none" };
     let what = format!("ingest into Kafka, 64 connections, {partitions} partitions, flush.messages={flushed}");
     let other = format!("kafka-producer-perf-test, {bytes} bytes, acks=all");
     let (middle, against) = (rate(median(ours.iter().copied())), rate(median(theirs.iter().copied())));
